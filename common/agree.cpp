@@ -1,0 +1,94 @@
+#include "common/agree.h"
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace lockstep::internal {
+
+Outcome describe(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const MpiError&) {
+    throw;  // The communicator cannot be trusted to carry an agreement.
+  } catch (const Error& e) {
+    return {e.code() == ErrorCode::kOk ? ErrorCode::kInternal : e.code(), e.what()};
+  } catch (const std::exception& e) {
+    return {ErrorCode::kInternal, e.what()};
+  } catch (...) {
+    return {ErrorCode::kInternal, "unknown exception"};
+  }
+}
+
+namespace {
+
+std::string broadcast_string(const Comm& comm, int root, std::string text) {
+  auto size = static_cast<std::uint64_t>(text.size());
+  check_mpi(MPI_Bcast(&size, 1, MPI_UINT64_T, root, comm.raw()), "MPI_Bcast");
+  text.resize(size);
+  check_mpi(MPI_Bcast(text.data(), static_cast<int>(size), MPI_CHAR, root, comm.raw()),
+            "MPI_Bcast");
+  return text;
+}
+
+}  // namespace
+
+void throw_if_any_failed(const Comm& comm, std::string_view phase, const Outcome& mine) {
+  const bool failed = mine.code != ErrorCode::kOk;
+  int first = failed ? comm.rank() : comm.size();
+  check_mpi(MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_INT, MPI_MIN, comm.raw()), "MPI_Allreduce");
+  if (first == comm.size()) return;
+
+  int code = static_cast<int>(mine.code);
+  check_mpi(MPI_Bcast(&code, 1, MPI_INT, first, comm.raw()), "MPI_Bcast");
+  const auto what = broadcast_string(comm, first, mine.what);
+  throw AgreedError(static_cast<ErrorCode>(code), first, std::string(phase), what);
+}
+
+std::string broadcast_outcome(const Comm& comm, std::string_view phase, const Outcome& root,
+                              const std::string& payload) {
+  const bool ok = root.code == ErrorCode::kOk;
+  std::array<std::int64_t, 2> header = {
+      static_cast<std::int64_t>(root.code),
+      static_cast<std::int64_t>(ok ? payload.size() : root.what.size())};
+  check_mpi(MPI_Bcast(header.data(), 2, MPI_INT64_T, 0, comm.raw()), "MPI_Bcast");
+  std::string body = ok ? payload : root.what;
+  body.resize(static_cast<std::size_t>(header[1]));
+  broadcast_bytes(comm, std::as_writable_bytes(std::span(body)));
+  const auto code = static_cast<ErrorCode>(header[0]);
+  if (code != ErrorCode::kOk) throw AgreedError(code, 0, std::string(phase), body);
+  return body;
+}
+
+}  // namespace lockstep::internal
+
+namespace lockstep {
+
+void require_same(const Comm& comm, std::string_view phase, std::string_view mine) {
+  // One broadcast and one vote, whatever the outcome: rank 0's text is what all compare with.
+  std::string root(mine);
+  auto size = static_cast<std::uint64_t>(root.size());
+  check_mpi(MPI_Bcast(&size, 1, MPI_UINT64_T, 0, comm.raw()), "MPI_Bcast");
+  root.resize(size);
+  broadcast_bytes(comm, std::as_writable_bytes(std::span(root)));
+  const bool same = root == mine;
+  std::vector<int> by_rank(static_cast<std::size_t>(comm.size()));
+  int differs = same ? 0 : 1;
+  int any = 0;
+  check_mpi(MPI_Allreduce(&differs, &any, 1, MPI_INT, MPI_MAX, comm.raw()), "MPI_Allreduce");
+  if (any == 0) return;
+  check_mpi(MPI_Allgather(&differs, 1, MPI_INT, by_rank.data(), 1, MPI_INT, comm.raw()),
+            "MPI_Allgather");
+  std::string ranks;
+  int lowest = -1;
+  for (int r = 0; r < comm.size(); ++r) {
+    if (by_rank[static_cast<std::size_t>(r)] == 0) continue;
+    if (lowest < 0) lowest = r;
+    ranks += (ranks.empty() ? "" : ", ") + std::to_string(r);
+  }
+  throw AgreedError(ErrorCode::kMismatch, lowest, std::string(phase),
+                    "differs from rank 0's on rank " + ranks);
+}
+
+}  // namespace lockstep

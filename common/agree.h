@@ -1,0 +1,84 @@
+#pragma once
+
+#include <concepts>
+#include <exception>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "common/comm.h"
+#include "common/error.h"
+
+namespace lockstep {
+
+namespace internal {
+struct Outcome {
+  ErrorCode code = ErrorCode::kOk;
+  std::string what;
+};
+Outcome describe(const std::exception_ptr& error);
+void throw_if_any_failed(const Comm& comm, std::string_view phase, const Outcome& mine);
+std::string broadcast_outcome(const Comm& comm, std::string_view phase, const Outcome& root,
+                              const std::string& payload);
+}  // namespace internal
+
+// Runs `local` on every rank, then makes the result unanimous.
+//
+// Collective: every rank of `comm` calls it, with the same `phase`.
+// `local` must not communicate on `comm`.
+// Returns local()'s own value on each rank when all ranks succeeded.
+// Throws AgreedError, equal on all ranks, when any rank's `local` threw.
+// Cost: one 4-byte allreduce; on failure, three small broadcasts more.
+template <std::invocable Fn>
+std::invoke_result_t<Fn> agree(const Comm& comm, std::string_view phase, Fn&& local) {
+  using Value = std::invoke_result_t<Fn>;
+  internal::Outcome mine;
+  if constexpr (std::is_void_v<Value>) {
+    try {
+      std::invoke(std::forward<Fn>(local));
+    } catch (...) {
+      mine = internal::describe(std::current_exception());
+    }
+    internal::throw_if_any_failed(comm, phase, mine);
+  } else {
+    std::optional<Value> value;
+    try {
+      value.emplace(std::invoke(std::forward<Fn>(local)));
+    } catch (...) {
+      mine = internal::describe(std::current_exception());
+    }
+    internal::throw_if_any_failed(comm, phase, mine);
+    return std::move(*value);
+  }
+}
+
+// Runs `decide` on rank 0 only and gives its string to every rank.
+//
+// Collective: every rank calls it, with the same `phase`; other ranks never run `decide`.
+// Throws AgreedError (rank 0), equal on all ranks, when `decide` threw.
+// Cost: two broadcasts, on success and on failure alike.
+template <std::invocable Fn>
+std::string root_decides(const Comm& comm, std::string_view phase, Fn&& decide) {
+  internal::Outcome mine;
+  std::string payload;
+  if (comm.is_root()) {
+    try {
+      payload = std::invoke(std::forward<Fn>(decide));
+    } catch (...) {
+      mine = internal::describe(std::current_exception());
+    }
+  }
+  return internal::broadcast_outcome(comm, phase, mine, payload);
+}
+
+// Proves that every rank's `mine` (a digest, at most a few hundred bytes) is rank 0's.
+//
+// Collective: every rank calls it, with the same `phase`.
+// Throws AgreedError(kMismatch), equal on all ranks, that names every rank that differs.
+// Cost: two broadcasts and one 4-byte allreduce; on failure an allgather more.
+void require_same(const Comm& comm, std::string_view phase, std::string_view mine);
+
+}  // namespace lockstep

@@ -1,0 +1,142 @@
+#include "common/log.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <mutex>
+
+#include <nlohmann/json.hpp>
+#include <spdlog/logger.h>
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/base_sink.h>
+
+namespace lockstep {
+namespace {
+
+constexpr std::string_view kClearLine = "\r\x1b[K";
+
+// stderr, with a line at its bottom that messages push down.
+class StderrSink : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  void bar(std::string_view line) {
+    const std::scoped_lock lock(mutex_);
+    if (has_bar_ || !line.empty()) write(kClearLine);
+    write(line);
+    has_bar_ = !line.empty();
+  }
+
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t text;
+    formatter_->format(message, text);
+    if (has_bar_) write(kClearLine);
+    has_bar_ = false;
+    write({text.data(), text.size()});
+  }
+  void flush_() override {}  // stderr is not buffered
+
+ private:
+  static void write(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
+  bool has_bar_ = false;
+};
+
+spdlog::level::level_enum level_of(const std::string& name) {
+  if (name == "debug") return spdlog::level::debug;
+  if (name == "warning") return spdlog::level::warn;
+  if (name == "error") return spdlog::level::err;
+  return spdlog::level::info;
+}
+
+std::string json_text(std::string_view text) {
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string as_object(std::string_view level, std::string_view message, const Log::Fields& fields) {
+  std::string object = R"("level":)" + json_text(level) + R"(,"message":)" + json_text(message);
+  for (const auto& [name, value] : fields) object += "," + json_text(name) + ":" + value;
+  return object;
+}
+
+// Lines after the first are indented, so that no message can look like another one.
+std::string as_text(std::string_view label, std::string_view message) {
+  std::string text(label);
+  while (true) {
+    const auto end = message.find('\n');
+    text += escape_controls(message.substr(0, end));
+    if (end == std::string_view::npos) return text;
+    text += "\n         ";
+    message.remove_prefix(end + 1);
+  }
+}
+
+}  // namespace
+
+std::string escape_controls(std::string_view text) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  std::string safe;
+  safe.reserve(text.size());
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte != 0x7f) {
+      safe += c;
+    } else {
+      safe += "\\x";
+      safe += kHex[byte >> 4U];
+      safe += kHex[byte & 15U];
+    }
+  }
+  return safe;
+}
+
+struct Log::Sink {
+  explicit Sink(const LogConfig& config)
+      : json(config.json),
+        stderr_sink(std::make_shared<StderrSink>()),
+        logger("lockstep", stderr_sink),
+        has_bar(!json && isatty(STDERR_FILENO) == 1) {
+    logger.set_level(level_of(config.level));
+    logger.set_pattern(json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z",%v})" : "%H:%M:%S %v");
+  }
+
+  void write(spdlog::level::level_enum level, std::string_view name, std::string_view message,
+             const Fields& fields) {
+    if (!logger.should_log(level)) return;
+    const bool plain = level == spdlog::level::info;
+    const std::string text = json ? as_object(name, message, fields)
+                                  : as_text(plain ? "" : std::string(name) + ": ", message);
+    logger.log(level, spdlog::string_view_t(text.data(), text.size()));
+  }
+
+  bool json;
+  std::shared_ptr<StderrSink> stderr_sink;
+  spdlog::logger logger;
+  bool has_bar;
+};
+
+Log::Log(const LogConfig& config, bool prints)
+    : sink_(prints ? std::make_unique<Sink>(config) : nullptr) {}
+Log::~Log() {
+  if (sink_) sink_->stderr_sink->bar("");
+}
+
+void Log::debug(std::string_view message) const {
+  if (sink_) sink_->write(spdlog::level::debug, "debug", message, {});
+}
+void Log::info(std::string_view message, const Fields& fields) const {
+  if (sink_) sink_->write(spdlog::level::info, "info", message, fields);
+}
+void Log::warning(std::string_view message, const Fields& fields) const {
+  if (sink_) sink_->write(spdlog::level::warn, "warning", message, fields);
+}
+void Log::error(std::string_view message, const Fields& fields) const {
+  if (sink_) sink_->write(spdlog::level::err, "error", message, fields);
+}
+
+bool Log::has_bar() const {
+  return sink_ && sink_->has_bar && sink_->logger.should_log(spdlog::level::info);
+}
+void Log::bar(std::string_view line) const {
+  if (has_bar()) sink_->stderr_sink->bar(line);
+}
+
+}  // namespace lockstep

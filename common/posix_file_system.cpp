@@ -1,0 +1,268 @@
+#include <algorithm>
+#include <cerrno>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/error.h"
+#include "common/file_system.h"
+
+namespace lockstep {
+namespace {
+
+constexpr mode_t kFolderMode = 0750;
+constexpr mode_t kFileMode = 0640;
+constexpr std::size_t kMaxTransferBytes = std::size_t{1} << 30;  // Linux stops just below 2^31
+// O_NONBLOCK: a pipe must not make the opener wait; regular files do not care.
+constexpr int kAlways = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+
+[[noreturn]] void fail(std::string_view operation, const std::string& path, int error) {
+  const bool absent = error == ENOENT || error == ENOTDIR || error == ELOOP;
+  const std::string cause = error == ELOOP ? "it is a link, and links are not followed here"
+                                           : std::generic_category().message(error);
+  throw Error(absent ? ErrorCode::kNotFound : ErrorCode::kIo,
+              std::string(operation) + " " + path + ": " + cause);
+}
+
+template <typename Call>
+auto retried(Call call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR)
+    result = call();
+  return result;
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) noexcept : fd_(fd) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  Descriptor(Descriptor&& other) noexcept : fd_(other.release()) {}
+  Descriptor& operator=(Descriptor&&) = delete;
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int get() const noexcept { return fd_; }
+  int release() noexcept { return std::exchange(fd_, -1); }
+
+ private:
+  int fd_;
+};
+
+Descriptor open_at(const std::string& path, int flags, std::string_view operation) {
+  const int fd = retried([&] { return ::open(path.c_str(), flags | kAlways, kFileMode); });
+  if (fd < 0) fail(operation, path, errno);
+  return Descriptor(fd);
+}
+
+struct stat status_of(const Descriptor& file, const std::string& path, std::string_view operation) {
+  struct stat status {};
+  if (retried([&] { return ::fstat(file.get(), &status); }) != 0) fail(operation, path, errno);
+  return status;
+}
+
+struct stat regular_status(const Descriptor& file, const std::string& path,
+                           std::string_view operation) {
+  const struct stat status = status_of(file, path, operation);
+  if (!S_ISREG(status.st_mode)) {
+    throw Error(ErrorCode::kNotFound,
+                std::string(operation) + " " + path + ": it is no regular file");
+  }
+  return status;
+}
+
+EntryKind kind_of(mode_t mode) {
+  if (S_ISREG(mode)) return EntryKind::kFile;
+  return S_ISDIR(mode) ? EntryKind::kFolder : EntryKind::kOther;
+}
+
+// `transfer(offset, size)` writes from `bytes` and says how much it took, as write(2) does.
+template <typename Transfer>
+void write_all(std::size_t size, const std::string& path, Transfer transfer) {
+  for (std::size_t done = 0; done < size;) {
+    const std::size_t piece = std::min(size - done, kMaxTransferBytes);
+    const ssize_t wrote = retried([&] { return transfer(done, piece); });
+    if (wrote < 0) fail("write", path, errno);
+    if (wrote == 0) fail("write", path, ENOSPC);
+    done += static_cast<std::size_t>(wrote);
+  }
+}
+
+class PosixReadableFile final : public ReadableFile {
+ public:
+  PosixReadableFile(Descriptor file, std::string path, std::uint64_t bytes)
+      : file_(std::move(file)), path_(std::move(path)), bytes_(bytes) {}
+
+  std::uint64_t size() const override { return bytes_; }
+
+  void read_at(std::uint64_t offset, std::span<std::byte> into) const override {
+    while (!into.empty()) {
+      if (!std::in_range<off_t>(offset)) fail("read", path_, EOVERFLOW);
+      const std::size_t piece = std::min(into.size(), kMaxTransferBytes);
+      const ssize_t got = retried(
+          [&] { return ::pread(file_.get(), into.data(), piece, static_cast<off_t>(offset)); });
+      if (got < 0) fail("read", path_, errno);
+      if (got == 0) {
+        throw Error(ErrorCode::kDamaged, "read " + path_ + ": it ends before byte " +
+                                             std::to_string(offset + into.size()));
+      }
+      into = into.subspan(static_cast<std::size_t>(got));
+      offset += static_cast<std::uint64_t>(got);
+    }
+  }
+
+ private:
+  Descriptor file_;
+  std::string path_;
+  std::uint64_t bytes_;
+};
+
+class PosixWritableFile final : public WritableFile {
+ public:
+  PosixWritableFile(Descriptor file, std::string path)
+      : file_(std::move(file)), path_(std::move(path)) {}
+
+  void append(std::span<const std::byte> bytes) override {
+    need_open();
+    write_all(bytes.size(), path_, [&](std::size_t done, std::size_t size) {
+      return ::write(file_.get(), bytes.data() + done, size);
+    });
+  }
+
+  // The descriptor is gone afterwards, whatever happens, so nobody can fsync it again.
+  void finish() override {
+    need_open();
+    Descriptor file = std::move(file_);
+    if (retried([&] { return ::fsync(file.get()); }) != 0) fail("fsync", path_, errno);
+    // Linux has closed the descriptor when close is interrupted.
+    if (::close(file.release()) != 0 && errno != EINTR) fail("close", path_, errno);
+  }
+
+ private:
+  void need_open() const {
+    if (file_.get() < 0) throw Error(ErrorCode::kInternal, "write " + path_ + ": it is finished");
+  }
+
+  Descriptor file_;
+  std::string path_;
+};
+
+EntryKind kind_of_entry(DIR* folder, const dirent& entry) {
+  if (entry.d_type == DT_REG) return EntryKind::kFile;
+  if (entry.d_type == DT_DIR) return EntryKind::kFolder;
+  if (entry.d_type != DT_UNKNOWN) return EntryKind::kOther;
+  struct stat status {};
+  const int rc = ::fstatat(::dirfd(folder), entry.d_name, &status, AT_SYMLINK_NOFOLLOW);
+  return rc == 0 ? kind_of(status.st_mode) : EntryKind::kOther;
+}
+
+struct CloseFolder {
+  void operator()(DIR* folder) const noexcept { ::closedir(folder); }
+};
+
+class PosixFileSystem final : public FileSystem {
+ public:
+  std::optional<FileInfo> info(const std::string& path) const override {
+    struct stat status {};
+    if (retried([&] { return ::lstat(path.c_str(), &status); }) != 0) {
+      if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+      fail("stat", path, errno);
+    }
+    return FileInfo{.kind = kind_of(status.st_mode),
+                    .bytes = static_cast<std::uint64_t>(status.st_size),
+                    .modified_s = status.st_mtim.tv_sec,
+                    .owner = status.st_uid};
+  }
+
+  std::vector<Entry> list(const std::string& folder) const override {
+    Descriptor file = open_at(folder, O_RDONLY | O_DIRECTORY, "list");
+    const std::unique_ptr<DIR, CloseFolder> open_folder(::fdopendir(file.get()));
+    if (open_folder == nullptr) fail("list", folder, errno);
+    file.release();
+    std::vector<Entry> entries;
+    errno = 0;
+    // Nobody else reads from this DIR.
+    while (const dirent* entry = ::readdir(open_folder.get())) {  // NOLINT(concurrency-mt-unsafe)
+      std::string name = entry->d_name;
+      if (name != "." && name != "..") {
+        entries.push_back(
+            {.name = std::move(name), .kind = kind_of_entry(open_folder.get(), *entry)});
+      }
+      errno = 0;
+    }
+    if (errno != 0) fail("list", folder, errno);
+    std::sort(entries.begin(), entries.end(),
+              [](const Entry& a, const Entry& b) { return a.name < b.name; });
+    return entries;
+  }
+
+  std::unique_ptr<ReadableFile> open(const std::string& path) const override {
+    Descriptor file = open_at(path, O_RDONLY, "open");
+    const auto bytes = static_cast<std::uint64_t>(regular_status(file, path, "open").st_size);
+    return std::make_unique<PosixReadableFile>(std::move(file), path, bytes);
+  }
+
+  void make_folder(const std::string& path) override {
+    if (claim_folder(path)) return;
+    const auto there = info(path);
+    if (!there || there->kind != EntryKind::kFolder) fail("mkdir", path, EEXIST);
+  }
+
+  bool claim_folder(const std::string& path) override {
+    if (::mkdir(path.c_str(), kFolderMode) == 0) return true;
+    if (errno != EEXIST) fail("mkdir", path, errno);
+    return false;
+  }
+
+  std::unique_ptr<WritableFile> create(const std::string& path) override {
+    return std::make_unique<PosixWritableFile>(open_at(path, O_WRONLY | O_CREAT | O_EXCL, "create"),
+                                               path);
+  }
+
+  void rename(const std::string& from, const std::string& to) override {
+    if (::rename(from.c_str(), to.c_str()) != 0) fail("rename", from + " to " + to, errno);
+  }
+
+  bool link(const std::string& from, const std::string& to) override {
+    if (::link(from.c_str(), to.c_str()) == 0) return true;
+    if (errno != EEXIST) fail("link", from + " to " + to, errno);
+    return false;
+  }
+
+  void unlink(const std::string& path) override {
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR) {
+      fail("unlink", path, errno);
+    }
+  }
+
+  void remove_folder(const std::string& path) override {
+    if (::rmdir(path.c_str()) != 0 && errno != ENOENT) fail("rmdir", path, errno);
+  }
+
+  void sync_folder(const std::string& path) override {
+    const Descriptor folder = open_at(path, O_RDONLY | O_DIRECTORY, "fsync");
+    const int rc = retried([&] { return ::fsync(folder.get()); });
+    if (rc != 0 && errno != EINVAL && errno != ENOTSUP) fail("fsync", path, errno);
+  }
+
+  void overwrite(const std::string& path, const std::string& text) override {
+    const Descriptor file = open_at(path, O_WRONLY | O_CREAT, "open");
+    regular_status(file, path, "open");
+    write_all(text.size(), path, [&](std::size_t done, std::size_t size) {
+      return ::pwrite(file.get(), text.data() + done, size, static_cast<off_t>(done));
+    });
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<FileSystem> make_posix_file_system() {
+  return std::make_unique<PosixFileSystem>();
+}
+
+}  // namespace lockstep

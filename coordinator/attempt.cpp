@@ -1,0 +1,96 @@
+#include "coordinator/attempt.h"
+
+#include <chrono>
+#include <ctime>
+
+#include "common/error.h"
+#include "common/names.h"
+
+namespace lockstep {
+
+namespace {
+
+std::string parent_of_path(const std::string& path) {
+  const auto slash = path.find_last_of('/');
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// store.json is made by link of a temporary file: of two first launches one wins, and the other
+// reads the winner's id.
+std::string make_store_record(FileSystem& files, const std::string& store) {
+  const StoreRecord record{1, random_hex(32)};
+  const auto temporary = store + "/.store.json." + random_hex(16);
+  const auto file = files.create(temporary);
+  const auto text = encode(record);
+  file->append(std::as_bytes(std::span(text)));
+  file->finish();
+  const bool won = files.link(temporary, store_file(store));
+  files.unlink(temporary);
+  files.sync_folder(store);
+  if (won) return record.id;
+  return parse_store_record(read_small_file(files, store_file(store)), "store.json").id;
+}
+
+}  // namespace
+
+std::string make_store(FileSystem& files, const std::string& store) {
+  const auto parent = parent_of_path(store);
+  if (!files.info(store)) {
+    if (!files.info(parent))
+      throw Error(ErrorCode::kNotFound, "the store's parent folder " + parent +
+                                            " is not there: make it, or correct store:");
+    files.make_folder(store);
+    files.sync_folder(parent);
+  }
+  std::string id;
+  if (files.info(store_file(store))) {
+    id = parse_store_record(read_small_file(files, store_file(store)), "store.json").id;
+  } else {
+    id = make_store_record(files, store);
+  }
+  for (const auto& folder : {attempts_path(store), checkpoints_path(store)})
+    if (!files.info(folder)) files.make_folder(folder);
+  files.sync_folder(store);
+  return id;
+}
+
+bool claim_attempt(FileSystem& files, const std::string& store, std::int64_t number,
+                   const Claim& claim) {
+  const auto folder = attempt_path(store, number);
+  if (!files.claim_folder(folder)) return false;
+  files.sync_folder(attempts_path(store));
+  write_durably(files, folder + "/claim.json", encode(claim));
+  files.overwrite(folder + "/heartbeat", encode(Heartbeat{}));
+  return true;
+}
+
+void require_newest(const FileSystem& files, const std::string& store, std::int64_t mine) {
+  std::int64_t highest = mine;
+  for (const auto& entry : files.list(attempts_path(store)))
+    if (const auto number = parse_attempt_folder(entry.name)) highest = std::max(highest, *number);
+  if (highest > mine)
+    throw Error(ErrorCode::kSuperseded, "superseded: attempt " + std::to_string(highest) +
+                                            " has claimed the store; attempt " +
+                                            std::to_string(mine) + " ends here");
+}
+
+void write_decision(FileSystem& files, const std::string& store, std::int64_t attempt,
+                    const DecisionRecord& record) {
+  write_durably(files, attempt_path(store, attempt) + "/decision.json", encode_decision(record));
+}
+
+void write_outcome(FileSystem& files, const std::string& store, std::int64_t attempt,
+                   const Outcome& outcome) {
+  write_durably(files, attempt_path(store, attempt) + "/outcome.json", encode(outcome));
+}
+
+std::string wall_clock_text() {
+  const auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  std::tm utc{};
+  ::gmtime_r(&now, &utc);
+  std::string text(32, '\0');
+  text.resize(std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &utc));
+  return text;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "common/attempt_records.h"
+#include "common/decision.h"
+#include "common/file_system.h"
+#include "coordinator/store_view.h"
+
+namespace lockstep {
+
+// What an attempt writes about itself. All: Local, rank 0's.
+
+// Makes the store's folder, store.json and the folders below, durably, where they are missing;
+// gives the store's id. The folder's parent is never made: Error(kNotFound).
+std::string make_store(FileSystem& files, const std::string& store);
+
+// Claims `number` by one mkdir and writes claim.json, durably. false: it was taken.
+bool claim_attempt(FileSystem& files, const std::string& store, std::int64_t number,
+                   const Claim& claim);
+
+// Error(kSuperseded) where attempts/ lists a higher number than `mine`.
+void require_newest(const FileSystem& files, const std::string& store, std::int64_t mine);
+
+void write_decision(FileSystem& files, const std::string& store, std::int64_t attempt,
+                    const DecisionRecord& record);
+void write_outcome(FileSystem& files, const std::string& store, std::int64_t attempt,
+                   const Outcome& outcome);
+
+// RFC 3339, UTC, seconds; for people.
+std::string wall_clock_text();
+
+}  // namespace lockstep

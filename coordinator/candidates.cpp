@@ -1,0 +1,102 @@
+#include "coordinator/candidates.h"
+
+#include <algorithm>
+
+namespace lockstep {
+
+std::string enumerate(std::span<const std::string> items, std::size_t limit) {
+  std::string text;
+  const auto shown = std::min(items.size(), limit);
+  const bool more = shown < items.size();
+  for (std::size_t i = 0; i < shown; ++i) {
+    if (i > 0) text += i + 1 == shown && !more ? " and " : ", ";
+    text += items[i];
+  }
+  if (more) text += " and " + std::to_string(items.size() - shown) + " more";
+  return text;
+}
+
+namespace {
+
+std::string all_damaged(const Pick& pick, const std::string& whose) {
+  std::vector<std::string> each;
+  for (const auto& r : pick.rejected)
+    each.push_back(to_text(r.checkpoint) + " (" + r.why + ")");
+  return "no good checkpoint in " + whose + ": " + enumerate(each, each.size()) +
+         "; write restore: fresh to start anew, or attempt: to take another lineage";
+}
+
+std::string too_much_lost(const Pick& pick, const CheckpointId& chosen, std::int64_t lost,
+                          std::int64_t most) {
+  const auto& first = pick.rejected.front();
+  return to_text(first.checkpoint) + " is damaged (" + first.why + ") and the next good one, " +
+         to_text(chosen) + ", gives up " + std::to_string(lost) +
+         " iterations, but restore.max_lost_iterations is " + std::to_string(most) +
+         "; raise it to allow that";
+}
+
+}  // namespace
+
+Pick pick_newest(const StoreView& store, std::span<const CheckpointId> candidates,
+                 const std::optional<std::int64_t>& max_lost_iterations, const std::string& whose) {
+  Pick pick;
+  std::optional<std::int64_t> newest;  // non-finite ones do not count for what is lost
+  for (const auto& id : candidates) {
+    const auto* view = store.checkpoint(id);
+    if (view == nullptr) continue;
+    if (!view->examined) {
+      pick.examine = id;
+      return pick;
+    }
+    if (view->examined->state == CheckpointState::kNotFinite) {
+      pick.reasons.push_back(to_text(id) +
+                             " is not finite (NaN or Inf in its tensors): passed over");
+      continue;
+    }
+    newest = std::max(newest.value_or(id.iteration), id.iteration);
+    if (view->examined->state == CheckpointState::kDamaged) {
+      pick.rejected.push_back({id, view->examined->why});
+      continue;
+    }
+    const auto lost = *newest - id.iteration;
+    if (!pick.rejected.empty() && max_lost_iterations && lost > *max_lost_iterations) {
+      pick.error = too_much_lost(pick, id, lost, *max_lost_iterations);
+      pick.code = ErrorCode::kDamaged;
+      return pick;
+    }
+    pick.chosen = id;
+    return pick;
+  }
+  pick.code = pick.rejected.empty() ? ErrorCode::kNotFound : ErrorCode::kDamaged;
+  if (!pick.rejected.empty()) {
+    pick.error = all_damaged(pick, whose);
+  } else {
+    pick.error = "no " + std::string(pick.reasons.empty() ? "" : "finite ") + "checkpoint in " +
+                 whose + "; write restore: fresh to start anew";
+  }
+  return pick;
+}
+
+Pick pick_named(const StoreView& store, const CheckpointId& named) {
+  Pick pick;
+  const auto* view = store.checkpoint(named);
+  if (view == nullptr) {
+    pick.code = ErrorCode::kNotFound;
+    pick.error = to_text(named) + " is gone from the store";
+  } else if (!view->examined) {
+    pick.examine = named;
+  } else if (view->examined->state == CheckpointState::kDamaged) {
+    pick.code = ErrorCode::kDamaged;
+    pick.rejected.push_back({named, view->examined->why});
+    pick.error = to_text(named) + " is damaged: " + view->examined->why +
+                 "; a named checkpoint is never replaced by another: name one that is good " +
+                 "(lockstep ls shows them), or write restore: latest";
+  } else {
+    pick.chosen = named;
+    if (view->examined->state == CheckpointState::kNotFinite)
+      pick.reasons.push_back(to_text(named) + " is not finite (NaN or Inf in its tensors)");
+  }
+  return pick;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,254 @@
+#include "coordinator/catalog.h"
+
+#include <algorithm>
+#include <set>
+#include <vector>
+
+#include "common/digest.h"
+#include "common/error.h"
+
+namespace lockstep {
+
+namespace {
+
+constexpr int kReadTries = 3;
+constexpr std::uint64_t kRecordBytes = std::uint64_t{16} << 20;
+
+// Runs `read` again where it says kIo: a file server that fails over answers EIO or ESTALE for a
+// moment, and that must not look like damage.
+template <typename Fn>
+auto with_retries(Fn&& read) {
+  for (int tries = 1;; ++tries) {
+    try {
+      return read();
+    } catch (const Error& e) {
+      if (e.code() != ErrorCode::kIo || tries == kReadTries) throw;
+    }
+  }
+}
+
+std::vector<Entry> list_if_there(const FileSystem& files, const std::string& folder) {
+  return with_retries([&] {
+    try {
+      return files.list(folder);
+    } catch (const Error& e) {
+      if (e.code() == ErrorCode::kNotFound) return std::vector<Entry>{};
+      throw;
+    }
+  });
+}
+
+// Reads and parses one record of an attempt; absent is nullopt, damaged is noted.
+template <typename Parse>
+auto read_record(const FileSystem& files, const std::string& folder, const char* name,
+                 std::vector<std::string>& damage, Parse&& parse)
+    -> std::optional<decltype(parse(std::string{}, name))> {
+  return with_retries([&]() -> std::optional<decltype(parse(std::string{}, name))> {
+    try {
+      return parse(read_small_file(files, folder + "/" + name, kRecordBytes), name);
+    } catch (const Error& e) {
+      if (e.code() == ErrorCode::kNotFound) return std::nullopt;
+      if (e.code() != ErrorCode::kDamaged) throw;
+      damage.emplace_back(e.what());
+      return std::nullopt;
+    }
+  });
+}
+
+AttemptView read_attempt(const FileSystem& files, const std::string& store, std::int64_t number) {
+  AttemptView view;
+  view.number = number;
+  const auto folder = attempt_path(store, number);
+  view.claim = read_record(files, folder, "claim.json", view.damage, parse_claim);
+  view.decision = read_record(files, folder, "decision.json", view.damage, parse_decision);
+  view.outcome = read_record(files, folder, "outcome.json", view.damage, parse_outcome);
+  const auto heartbeat =
+      read_record(files, folder, "heartbeat", view.damage,
+                  [](const std::string& text, const char*) { return parse_heartbeat(text); });
+  if (heartbeat) view.heartbeat = *heartbeat;
+  return view;
+}
+
+std::optional<std::string> read_store_id(const FileSystem& files, const std::string& store) {
+  return with_retries([&]() -> std::optional<std::string> {
+    std::string text;
+    try {
+      text = read_small_file(files, store_file(store), kRecordBytes);
+    } catch (const Error& e) {
+      if (e.code() == ErrorCode::kNotFound) return std::nullopt;
+      throw;
+    }
+    try {
+      const auto record = parse_store_record(text, "store.json");
+      if (record.format_version != 1)
+        throw Error(ErrorCode::kMismatch, store + ": store.json says format_version " +
+                                              std::to_string(record.format_version) +
+                                              "; this lockstep reads version 1");
+      return record.id;
+    } catch (const Error& e) {
+      if (e.code() != ErrorCode::kDamaged) throw;
+      throw Error(ErrorCode::kMismatch,
+                  store + ": " + e.what() + "; it is never made anew: bring it back from a copy");
+    }
+  });
+}
+
+bool has_manifest(const FileSystem& files, const std::string& folder) {
+  const auto info = with_retries([&] { return files.info(folder + "/manifest.json"); });
+  return info && info->kind == EntryKind::kFile;
+}
+
+void add_checkpoints(const FileSystem& files, const std::string& store, StoreView& view,
+                     const std::vector<Entry>& entries, std::set<std::int64_t>& numbers) {
+  std::vector<TrashName> trash;
+  for (const auto& entry : entries) {
+    if (entry.kind != EntryKind::kFolder) continue;
+    if (const auto id = parse_checkpoint_folder(entry.name)) {
+      view.checkpoints.push_back({*id, std::nullopt, std::nullopt});
+      numbers.insert(id->attempt);
+    } else if (const auto partial = parse_partial_folder(entry.name)) {
+      numbers.insert(partial->attempt);
+    } else if (auto name = parse_trash_folder(entry.name)) {
+      numbers.insert(name->deleter);
+      numbers.insert(name->checkpoint.attempt);
+      trash.push_back(std::move(*name));
+    }
+  }
+  for (const auto number : numbers)
+    view.attempts.push_back(read_attempt(files, store, number));
+  for (const auto& name : trash) {
+    const auto* deleter = view.attempt(name.deleter);
+    const auto folder = checkpoints_path(store) + "/" + trash_folder(name);
+    if ((deleter == nullptr || !deleter->outcome) && has_manifest(files, folder))
+      view.checkpoints.push_back({name.checkpoint, std::nullopt, trash_folder(name)});
+  }
+  // Where a checkpoint stands both in its place and in trash, its place counts.
+  std::stable_sort(view.checkpoints.begin(), view.checkpoints.end(),
+                   [](const CheckpointView& a, const CheckpointView& b) { return a.id < b.id; });
+  view.checkpoints.erase(
+      std::unique(view.checkpoints.begin(), view.checkpoints.end(),
+                  [](const CheckpointView& a, const CheckpointView& b) { return a.id == b.id; }),
+      view.checkpoints.end());
+}
+
+}  // namespace
+
+namespace {
+
+// Where decision.json is damaged the attempt's own manifests say what its parent is.
+void open_for_lost_parents(const FileSystem& files, const std::string& store, StoreView& view) {
+  for (const auto& attempt : view.attempts) {
+    if (attempt.decision) continue;
+    for (auto& checkpoint : view.checkpoints) {
+      if (checkpoint.id.attempt != attempt.number) continue;
+      checkpoint.examined = examine(files, store, checkpoint, Depth::kHeaders);
+      if (checkpoint.examined->manifest) break;
+    }
+  }
+}
+
+}  // namespace
+
+StoreView scan_store(const FileSystem& files, const std::string& store) {
+  StoreView view;
+  const auto info = with_retries([&] { return files.info(store); });
+  if (!info) return view;
+  if (info->kind != EntryKind::kFolder)
+    throw Error(ErrorCode::kMismatch, store + " is no folder; store: names a folder");
+  view.exists = true;
+  view.id = read_store_id(files, store);
+  const auto attempts = list_if_there(files, attempts_path(store));
+  const auto checkpoints = list_if_there(files, checkpoints_path(store));
+  if (!view.id && !(attempts.empty() && checkpoints.empty()))
+    throw Error(ErrorCode::kMismatch,
+                store +
+                    " has attempts or checkpoints but no store.json: it is not whole, or no "
+                    "store; bring store.json back from a copy, or name another folder");
+  std::set<std::int64_t> numbers;
+  for (const auto& entry : attempts)
+    if (const auto number = parse_attempt_folder(entry.name);
+        number && entry.kind == EntryKind::kFolder)
+      numbers.insert(*number);
+  add_checkpoints(files, store, view, checkpoints, numbers);
+  open_for_lost_parents(files, store, view);
+  return view;
+}
+
+namespace {
+
+void verify_bytes(const ReadableFile& file, const SafetensorsHeader& header,
+                  const ShardDescription& shard, const std::string& what,
+                  const std::function<void(std::uint64_t)>& progress) {
+  std::vector<std::byte> block(
+      static_cast<std::size_t>(std::min(kChecksumBlockBytes, header.data_bytes)));
+  for (std::size_t i = 0; i < shard.checksums.size(); ++i) {
+    const auto begin = i * kChecksumBlockBytes;
+    const auto bytes = std::min(kChecksumBlockBytes, header.data_bytes - begin);
+    const auto into = std::span(block).first(static_cast<std::size_t>(bytes));
+    with_retries([&] { file.read_at(header.data_begin + begin, into); });
+    const auto found = checksum64(into);
+    if (found != shard.checksums[i])
+      throw Error(ErrorCode::kDamaged, what + ": checksum of block " + std::to_string(i) + " is " +
+                                           hex64(found) + ", expected " +
+                                           hex64(shard.checksums[i]));
+    if (progress) progress(bytes);
+  }
+}
+
+void examine_shard(const FileSystem& files, const std::string& folder, const Manifest& manifest,
+                   std::size_t index, Depth depth,
+                   const std::function<void(std::uint64_t)>& progress) {
+  const auto what = "shard " + std::to_string(index);
+  const auto path = folder + "/" + manifest.shards[index].file;
+  std::unique_ptr<ReadableFile> file;
+  try {
+    file = with_retries([&] { return files.open(path); });
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::kNotFound) throw;
+    throw Error(ErrorCode::kDamaged, what + ": " + manifest.shards[index].file + " is missing");
+  }
+  // The size first: of a truncated file the user should read that, not what its header then lacks.
+  if (file->size() != manifest.shards[index].bytes)
+    throw Error(ErrorCode::kDamaged, what + ": " + std::to_string(file->size()) +
+                                         " bytes, expected " +
+                                         std::to_string(manifest.shards[index].bytes));
+  const auto header = with_retries([&] { return read_safetensors_header(*file, what); });
+  const auto shard = describe_shard(header, what);
+  check_shard(manifest, static_cast<std::int64_t>(index), header, shard, file->size(), what);
+  if (depth == Depth::kBytes) verify_bytes(*file, header, shard, what, progress);
+}
+
+}  // namespace
+
+Examined examine(const FileSystem& files, const std::string& store,
+                 const CheckpointView& checkpoint, Depth depth,
+                 const std::function<void(std::uint64_t)>& progress) {
+  Examined found;
+  const auto folder = checkpoint.trash ? checkpoints_path(store) + "/" + *checkpoint.trash
+                                       : checkpoint_path(store, checkpoint.id);
+  try {
+    std::string text;
+    try {
+      text = with_retries(
+          [&] { return read_small_file(files, folder + "/manifest.json", kMaxManifestBytes); });
+    } catch (const Error& e) {
+      if (e.code() != ErrorCode::kNotFound) throw;
+      throw Error(ErrorCode::kDamaged, "manifest.json is missing");
+    }
+    found.bytes = text.size();
+    found.manifest = parse_manifest(text, checkpoint.id, "manifest.json");
+    found.manifest_digest = manifest_digest(text);
+    for (const auto& shard : found.manifest->shards)
+      found.bytes += shard.bytes;
+    if (!found.manifest->finite) found.state = CheckpointState::kNotFinite;
+    for (std::size_t i = 0; i < found.manifest->shards.size(); ++i)
+      examine_shard(files, folder, *found.manifest, i, depth, progress);
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::kDamaged) throw;
+    found.state = CheckpointState::kDamaged;
+    found.why = e.what();
+  }
+  return found;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "common/file_system.h"
+#include "coordinator/store_view.h"
+
+namespace lockstep {
+
+// Reads a store into values. All: Local, reading only; rank 0's and the CLI's, never another
+// rank's. What can't be read now is tried again, a few times, then Error(kIo); damage is no error
+// but a fact in the view.
+
+// The names of all attempts and checkpoints, and the attempts' records; opens no checkpoint.
+// A trash folder of an attempt without outcome counts as the checkpoint that it holds.
+// Error(kMismatch) where `store` is no store: store.json is absent beside attempts/ or
+// checkpoints/, damaged, or of another version. Cost: three listings, up to four small files an
+// attempt.
+StoreView scan_store(const FileSystem& files, const std::string& store);
+
+enum class Depth : std::uint8_t { kHeaders, kBytes };
+
+// Opens one checkpoint: manifest, every shard's size and header; with kBytes every byte of data
+// against its checksum. `progress`, where given, is told the bytes verified, piece by piece.
+Examined examine(const FileSystem& files, const std::string& store,
+                 const CheckpointView& checkpoint, Depth depth,
+                 const std::function<void(std::uint64_t)>& progress = {});
+
+}  // namespace lockstep

@@ -1,0 +1,115 @@
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+
+#include "common/digest.h"
+#include "common/log.h"
+#include "coordinator/catalog.h"
+#include "coordinator/cli/command.h"
+#include "coordinator/config_loader.h"
+#include "coordinator/launch.h"
+
+namespace lockstep::cli {
+
+namespace {
+
+struct Options {
+  std::string config;
+  std::vector<std::string> overrides;
+  bool json = false;
+  bool verify = false;
+  bool ignore_running = false;
+};
+
+std::optional<std::string> environment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe)
+  return value != nullptr ? std::optional<std::string>(value) : std::nullopt;
+}
+
+LaunchFacts facts_of(const FileSystem& files, const LoadedConfig& loaded) {
+  LaunchFacts launch;
+  launch.request = loaded.config.restore;
+  launch.run = identify_run(loaded.config.run.id, environment, "run-" + random_hex(8));
+  launch.max_iterations = loaded.config.run.max_iterations;
+  launch.max_epochs = loaded.config.run.max_epochs;
+  launch.store_path = loaded.paths.store;
+  launch.config_digest = digest128(canonical_json(loaded.config));
+  // For a crash loop: the same build and machines as last time are assumed.
+  const auto store = scan_store(files, launch.store_path);
+  const auto mine = attempts_of(store, launch.run);
+  if (!mine.empty()) {
+    launch.world_size = mine.back()->claim->world_size;
+    launch.hosts = mine.back()->claim->hosts;
+    launch.build = mine.back()->claim->build;
+  }
+  return launch;
+}
+
+DecisionRecord plan(const FileSystem& files, const LoadedConfig& loaded, const Options& options) {
+  LaunchFacts launch;
+  launch.request = loaded.config.restore;
+  try {
+    launch = facts_of(files, loaded);
+    LookOptions look;
+    look.ignore_running = options.ignore_running;
+    look.wait_for_outcome = false;
+    look.depth = options.verify ? Depth::kBytes : Depth::kHeaders;
+    auto record = look_and_try(files, launch, steady_clock(), look, [](const std::string& text) {
+                    std::fprintf(stderr, "%s\n", escape_controls(text).c_str());
+                  }).ruling.record;
+    if (!launch.run.stable)
+      record.reasons.push_back("no run id is set: a run of its own, such as " + launch.run.id +
+                               ", is assumed");
+    return record;
+  } catch (const Error& e) {
+    auto record = error_record(launch, e.code(), e.what());
+    record.verified_bytes = options.verify;
+    return record;
+  }
+}
+
+void print_for_people(const DecisionRecord& record) {
+  auto line = to_text(record.kind);
+  if (record.parent) line += " " + to_text(record.parent->checkpoint);
+  if (record.attempt) line += ", as attempt " + std::to_string(*record.attempt);
+  std::printf("%s of run %s\n", line.c_str(), escape_controls(record.run).c_str());
+  for (const auto& reason : record.reasons)
+    std::printf("  because %s\n", escape_controls(reason).c_str());
+  std::printf("  checked: %s; exit code %d\n", record.verified_bytes ? "every byte" : "headers",
+              record.exit_code);
+}
+
+}  // namespace
+
+Command add_plan(CLI::App& parent) {
+  auto options = std::make_shared<Options>();
+  auto* app =
+      parent.add_subcommand("plan", "Says what a job with this configuration would restore");
+  app->footer(
+      "lockstep plan train.yaml --set restore.iteration=1200\n"
+      "Prints the decision and its reasons, writes nothing, and exits with the job's exit code.");
+  app->add_option("CONFIG", options->config, "the YAML configuration")->required();
+  app->add_option("--set", options->overrides, "K=V: a value over the configuration's")
+      ->allow_extra_args(false);
+  app->add_flag("--json", options->json, "the decision record");
+  app->add_flag("--verify", options->verify, "read every byte, as the load does");
+  app->add_flag("--ignore-running", options->ignore_running,
+                "do not look whether a job is at work on the store");
+  return {app, [options](FileSystem& files) {
+            const auto loaded = load_config(options->config, options->overrides, environment);
+            const auto record = plan(files, loaded, *options);
+            if (options->json) {
+              std::puts(to_json(record).c_str());
+            } else if (record.kind == DecisionKind::kError) {
+              for (const auto& reason : record.reasons)
+                std::fprintf(stderr, "%s\n", escape_controls(reason).c_str());
+              throw Error(record.exit_code == 3 ? ErrorCode::kIo : ErrorCode::kInvalidConfig,
+                          record.error.value_or(""));
+            } else {
+              print_for_people(record);
+            }
+            return record.exit_code;
+          }};
+}
+
+}  // namespace lockstep::cli

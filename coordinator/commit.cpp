@@ -1,0 +1,47 @@
+#include "coordinator/commit.h"
+
+#include "common/error.h"
+#include "common/names.h"
+#include "coordinator/attempt.h"
+#include "coordinator/retention.h"
+
+namespace lockstep {
+
+namespace {
+
+void empty_folder(FileSystem& files, const std::string& folder) {
+  for (const auto& entry : files.list(folder))
+    files.unlink(folder + "/" + entry.name);
+}
+
+}  // namespace
+
+void begin_commit(FileSystem& files, const std::string& store, const CheckpointId& id) {
+  const auto folder = partial_path(store, id);
+  if (!files.claim_folder(folder)) empty_folder(files, folder);
+  // Renamed by an earlier try whose last steps failed: never acknowledged, and in the way.
+  if (files.info(checkpoint_path(store, id))) delete_checkpoint(files, store, id.attempt, id);
+}
+
+void commit(FileSystem& files, const std::string& store, const Manifest& manifest) {
+  const auto& id = manifest.checkpoint;
+  const auto partial = partial_path(store, id);
+  const auto file = files.create(partial + "/manifest.json");
+  const auto text = encode_manifest(manifest);
+  file->append(std::as_bytes(std::span(text)));
+  file->finish();
+  files.sync_folder(partial);
+  require_newest(files, store, id.attempt);
+  files.rename(partial, checkpoint_path(store, id));
+  files.sync_folder(checkpoints_path(store));
+  require_newest(files, store, id.attempt);
+}
+
+void abandon_commit(FileSystem& files, const std::string& store, const CheckpointId& id) {
+  const auto folder = partial_path(store, id);
+  if (!files.info(folder)) return;
+  empty_folder(files, folder);
+  files.remove_folder(folder);
+}
+
+}  // namespace lockstep

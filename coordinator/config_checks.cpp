@@ -1,0 +1,135 @@
+#include "coordinator/config_checks.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/config.h"
+#include "coordinator/config_schema.h"
+
+namespace lockstep {
+namespace {
+
+std::string text_of(const nlohmann::json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+bool is_given(const GivenValues& given, const char* path) {
+  return given.count(path) != 0;
+}
+
+// A value that was given, or `absent`.
+std::string text_or(const GivenValues& given, const char* path, const std::string& absent) {
+  const auto one = given.find(path);
+  return one == given.end() ? absent : text_of(one->second.value);
+}
+
+std::int64_t integer_or(const GivenValues& given, const char* path, std::int64_t absent) {
+  const auto one = given.find(path);
+  return one == given.end() ? absent : one->second.value.get<std::int64_t>();
+}
+
+void check_task(const GivenValues& given) {
+  const std::string name = text_or(given, "task.name", "");
+  for (const char* key : {"task.parameters", "task.tensors", "task.iteration_ms"}) {
+    if (!is_given(given, key) || name == "synthetic") continue;
+    fail(given.at(key).place,
+         std::string(key) + " belongs to the task synthetic, not to " + name + "; leave it out");
+  }
+  const TaskConfig defaults;
+  const auto parameters = integer_or(given, "task.parameters", defaults.parameters);
+  const auto tensors = integer_or(given, "task.tensors", defaults.tensors);
+  if (tensors > parameters) {
+    const char* key = is_given(given, "task.tensors") ? "task.tensors" : "task.parameters";
+    fail(given.at(key).place, "task.tensors (" + std::to_string(tensors) +
+                                  ") is more than task.parameters (" + std::to_string(parameters) +
+                                  "); each tensor needs at least one");
+  }
+}
+
+void check_optimizer(const GivenValues& given) {
+  const OptimizerConfig defaults;
+  const std::string name = text_or(given, "optimizer.name", defaults.name);
+  const auto no_effect = [&](const char* key, const nlohmann::json& standard) {
+    if (!is_given(given, key) || given.at(key).value == standard) return;
+    fail(given.at(key).place, std::string(key) + " has no effect with " + name + "; leave it out");
+  };
+  if (name == "sgd") no_effect("optimizer.betas", defaults.betas);
+  if (name != "sgd") no_effect("optimizer.momentum", defaults.momentum);
+}
+
+void check_keep_best(const GivenValues& given) {
+  const auto keep_best = given.find("checkpoint.keep_best");
+  if (keep_best == given.end()) {
+    if (text_or(given, "restore.mode", "") == "best") {
+      fail(given.at("restore.mode").place,
+           "best goes by checkpoint.keep_best, which is not there; write keep_best: {metric: loss, "
+           "mode: min}");
+    }
+    return;
+  }
+  if (!is_given(given, "evaluate.interval")) {
+    fail(keep_best->second.place,
+         "checkpoint.keep_best needs an evaluation at each save; set evaluate.interval to "
+         "checkpoint.interval");
+  }
+  const auto interval = integer_or(given, "checkpoint.interval", CheckpointConfig{}.interval);
+  const auto evaluate = integer_or(given, "evaluate.interval", 1);
+  if (interval % evaluate != 0) {
+    fail(given.at("evaluate.interval").place,
+         "checkpoint.keep_best needs an evaluation at each save: checkpoint.interval (" +
+             std::to_string(interval) + ") is no multiple of evaluate.interval (" +
+             std::to_string(evaluate) + ")");
+  }
+}
+
+void check_run_id(const GivenValues& given) {
+  const auto id = given.find("run.id");
+  if (id == given.end() || text_of(id->second.value).find('$') == std::string::npos) return;
+  fail(id->second.place,
+       "run.id: variables are expanded in paths only; leave it out and export LOCKSTEP_RUN_ID, or "
+       "let it be Slurm's job id");
+}
+
+}  // namespace
+
+void check_gates(const GivenValues& given) {
+  for (const Gate& gate : gates()) {
+    const auto one = given.find(gate.path);
+    if (one == given.end()) continue;
+    const bool is_whole_section = one->second.value.is_object();
+    const std::string text = text_of(one->second.value);
+    if (std::find(gate.accepted.begin(), gate.accepted.end(), text) != gate.accepted.end())
+      continue;
+    std::string message = gate.path;
+    if (!is_whole_section && !gate.accepted.empty()) message += ": " + printable(text);
+    message += " is not in this version; ";
+    const bool is_named = !gate.accepted.empty() && gate.accepted.front() != "[]";
+    message += is_named ? "write " + alternatives(gate.accepted) : "leave it out";
+    fail(one->second.place, message);
+  }
+}
+
+void check_required(const GivenValues& given, const Place& top) {
+  std::vector<std::string> missing;
+  if (!is_given(given, "run.max_iterations") && !is_given(given, "run.max_epochs")) {
+    missing.emplace_back("run.max_iterations (or run.max_epochs)");
+  }
+  if (!is_given(given, "store")) missing.emplace_back("store");
+  if (!is_given(given, "task.name")) missing.emplace_back("task.name");
+  if (missing.empty()) return;
+  std::string list;
+  for (const std::string& one : missing)
+    list += (list.empty() ? "" : ", ") + one;
+  fail(top, "missing, but required: " + list);
+}
+
+void check_together(const GivenValues& given) {
+  check_task(given);
+  check_optimizer(given);
+  check_keep_best(given);
+  check_run_id(given);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,184 @@
+#include "coordinator/config_foreign.h"
+
+#include <algorithm>
+#include <iterator>
+#include <vector>
+
+namespace lockstep {
+namespace {
+
+constexpr const char* kRestore = "'restore: latest', or 'restore: 1200' for a certain iteration";
+constexpr const char* kRestoreIteration = "restore.iteration";
+constexpr const char* kAuto =
+    "'restore: auto' (latest, but fresh where there is no checkpoint yet)";
+constexpr const char* kFrom = "store with 'restore: latest', or restore.from for another store";
+constexpr const char* kLost = "not needed: what a restore needs is always saved and loaded";
+
+struct Foreign {
+  const char* names;  // separated by spaces; SECTION.NAME holds only in that section
+  const char* here;
+};
+
+// Lightning, Keras, Hugging Face, Megatron, DeepSpeed, torchtitan, NeMo, Orbax, Composer, fairseq.
+constexpr Foreign kForeign[] = {
+    {"resume_from_checkpoint resume resume_from resume_training load_checkpoint load_ckpt "
+     "restore_checkpoint restore_ckpt resume_checkpoint init_from resume_ckpt load_model "
+     "load_state_dict restore_training initial_checkpoint checkpoint.load checkpoint.resume "
+     "checkpoint.restore run.resume run.restore",
+     kRestore},
+    {"ckpt_path load load_path load_dir load_from restore_from restore_path resume_path resume_dir "
+     "resume_from_directory initial_load_path checkpoint_path checkpoint_file restore_file "
+     "load_checkpoint_path resume_from_path restore.path restore.store restore.dir restore.source "
+     "restore.checkpoint restore.ckpt restore.folder pretrained pretrained_model "
+     "pretrained_checkpoint pretrained_path finetune_from_model init_from_checkpoint warm_start",
+     kFrom},
+    {"load_step ckpt_step load_iteration resume_step restore_step resume_iteration "
+     "restore_iteration start_step initial_step begin_step start_iteration checkpoint_step "
+     "load_iter start_iter resume_iter restore.step restore.iter restore.number restore.steps "
+     "restore.ckpt_step restore.load_step restore.global_step restore.at",
+     kRestoreIteration},
+    {"autoresume auto_resume auto_load_checkpoint resume_if_exists auto_load_latest_checkpoint "
+     "resume_ignore_no_checkpoint allow_missing_checkpoint backup_and_restore "
+     "exit_on_missing_checkpoint restore.auto restore.allow_missing restore.ignore_missing",
+     kAuto},
+    {"restore.run restore.version restore.branch", "restore.attempt"},
+    {"restore.weights_only restore.model_only restore.params_only load_weights_only "
+     "load_model_only reset_optimizer no_load_optim initial_load_model_only save_weights_only "
+     "load_optimizer finetune restore.what reset_lr_scheduler reset_dataloader",
+     "'scope: model' in restore"},
+    {"restore.skip restore.skip_batches restore.skip_steps skip_batches skip_data "
+     "skip_train_samples",
+     "restore.skip_samples"},
+    {"restore.strict restore.optional restore.missing restore.fallback strict_loading",
+     "restore.if_missing and restore.max_lost_iterations"},
+    {"ignore_keys exclude_from_loading restore.ignore restore.skip_tensors restore.exclude_keys",
+     "restore.exclude"},
+    {"max_to_keep save_total_limit save_top_k keep_latest_k keep_last_n num_checkpoints_to_keep "
+     "save_num_checkpoints_to_keep keep_last_epochs keep_last_k num_to_keep max_checkpoints "
+     "keep_checkpoint_max keep_interval_updates keep keep_last_checkpoints "
+     "keep_n_latest_checkpoints checkpoint.limit checkpoint.max_keep checkpoint.retain",
+     "checkpoint.keep_last"},
+    {"keep_period keep_every_n save_retain_interval save_period checkpoint_keep_period "
+     "checkpoint.keep_multiple",
+     "checkpoint.keep_every"},
+    {"load_best_model_at_end metric_for_best_model save_best_only monitor save_best "
+     "greater_is_better "
+     "best_checkpoint_metric",
+     "checkpoint.keep_best"},
+    {"save_steps save_interval save_freq save_every checkpoint_interval checkpoint_every "
+     "every_n_train_steps save_interval_steps steps_per_checkpoint save_interval_updates "
+     "checkpoint_frequency ckpt_interval checkpointing_steps save_every_n_steps "
+     "val_check_and_save_interval checkpoint.steps checkpoint.every checkpoint.frequency "
+     "checkpoint.every_n_steps checkpoint.save_interval checkpoint.period",
+     "checkpoint.interval"},
+    {"train_time_interval save_interval_minutes checkpoint.time checkpoint.interval_minutes "
+     "checkpoint.interval_seconds",
+     "checkpoint.minutes"},
+    {"async_save async_mode async_checkpointing enable_async_checkpointing use_async_checkpointing "
+     "checkpoint.asynchronous checkpoint.background",
+     "checkpoint.async"},
+    {"train_iters max_steps num_steps max_iters total_steps training_steps num_train_steps "
+     "max_step "
+     "max_updates total_iterations num_iterations max_duration total_training_steps iterations "
+     "steps "
+     "train_steps stop_after exit_interval exit_at_iteration run.max_step training.steps run.until",
+     "run.max_iterations"},
+    {"num_train_epochs max_epochs epochs num_epochs max_epoch n_epochs run.passes",
+     "run.max_epochs"},
+    {"random_seed manual_seed data_seed seed_everything rng_seed", "run.seed"},
+    {"run_id run_name job_id job_name experiment_name exp_name wandb_run_id run.name "
+     "run.experiment",
+     "run.id"},
+    {"save save_dir output_dir checkpoint_dir save_path default_root_dir dirpath ckpt_dir "
+     "checkpoint_folder save_folder directory logging_dir log_dir exp_dir checkpoint.dir "
+     "checkpoint.path checkpoint.folder checkpoint.directory checkpoint.dirpath "
+     "checkpoint.store run.store run.dir out_dir work_dir",
+     "store"},
+    {"model model_name arch task_name dataset_name architecture model_type", "task.name"},
+    {"dataset data_path data_dir dataset_path train_data train_file data_root data.dir data.root "
+     "data.folder data.train",
+     "data.path"},
+    {"batch_size global_batch_size train_batch_size effective_batch_size "
+     "per_device_train_batch_size "
+     "global_train_batch_size train_global_batch_size local_batch_size data.batch data.size",
+     "data.global_batch, of all ranks together"},
+    {"micro_batch_size train_micro_batch_size_per_gpu device_train_microbatch_size "
+     "gradient_accumulation_steps grad_accum accumulate_grad_batches",
+     "data.micro_batch, samples a rank computes at once"},
+    {"lr base_lr max_lr initial_lr learning_rate_init optimizer.eta optimizer.rate",
+     "optimizer.learning_rate"},
+    {"optim optimizer_name optimizer_type optimizer.type optimizer.algorithm optimizer.kind",
+     "optimizer.name"},
+    {"wd l2 optimizer.decay", "optimizer.weight_decay"},
+    {"adam_beta1 adam_beta2 beta1 beta2 adam_betas optimizer.beta",
+     "optimizer.betas, a list of two"},
+    {"clip_grad max_grad_norm gradient_clip_val gradient_clipping grad_clip clip_grad_norm "
+     "max_norm "
+     "grad_norm_clip gradient_clip",
+     "optimizer.clip_norm"},
+    {"no_weight_decay no_decay_params no_weight_decay_cond", "optimizer.no_decay"},
+    {"lr_scheduler scheduler lr_scheduler_type lr_decay_style lr_schedule schedule.type "
+     "decay_style "
+     "schedulers",
+     "schedule.name"},
+    {"warmup_steps num_warmup_steps lr_warmup_iters warmup_iters warmup_iterations t_warmup "
+     "lr_warmup_steps",
+     "schedule.warmup"},
+    {"lr_decay_iters decay_steps t_max schedule.steps lr_decay_steps schedule.total",
+     "schedule.iterations"},
+    {"fp16 bf16 mixed_precision dtype param_dtype amp use_amp", "precision"},
+    {"eval_interval eval_steps val_check_interval eval_every check_val_every_n_epoch "
+     "evaluation_interval eval_iters validation evaluation eval validate eval_freq val_interval "
+     "evaluate.every evaluate.steps",
+     "evaluate.interval"},
+    {"log_interval logging_steps log_every_n_steps log_every log_freq metrics.every "
+     "console_log_interval log.interval",
+     "metrics.interval"},
+    {"enable_tensorboard tensorboard_dir use_tensorboard report_to", "metrics.tensorboard"},
+    {"exit_signal_handler exit_signal preempt_signal preemption_signal signal sigterm "
+     "preempt.signal",
+     "preempt.signals"},
+    {"exit_duration_in_mins time_limit max_time max_runtime walltime grace_period",
+     "preempt.grace_seconds and preempt.deadline; Slurm's time limit is known by itself"},
+    {"timeout distributed_timeout_minutes ddp_timeout init_timeout_seconds train_timeout_seconds "
+     "nccl_timeout watchdog.timeout heartbeat_timeout",
+     "watchdog.stall_seconds (while it runs) or watchdog.join_seconds (at the start)"},
+    {"accelerator gpus use_cuda use_cpu no_cuda platform", "device"},
+    {"backend distributed_backend dist_backend process_group_backend", "collectives"},
+    {"log_level logging verbose verbosity logging_level", "log.level"},
+    {"nodes num_nodes devices nproc_per_node world_size num_gpus ranks tensor_parallel_size "
+     "strategy",
+     "the launcher's: mpirun -n N, or srun"},
+    {"no_load_rng save_rng save_optimizer save_only_model no_save_optim no_save_rng "
+     "no_load_scheduler save_on_each_node ignore_data_skip",
+     kLost},
+};
+
+std::string lower_bare(std::string_view path) {
+  const std::size_t dot = path.rfind('.');
+  if (dot == std::string_view::npos) return bare_name(path);
+  return std::string(path.substr(0, dot + 1)) + bare_name(path.substr(dot + 1));
+}
+
+bool has_name(std::string_view names, std::string_view wanted) {
+  while (!names.empty()) {
+    const std::size_t end = std::min(names.find(' '), names.size());
+    if (lower_bare(names.substr(0, end)) == wanted) return true;
+    names.remove_prefix(std::min(end + 1, names.size()));
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string foreign_name(const std::string& section, std::string_view key) {
+  const std::string bare = bare_name(key);
+  for (const std::string& wanted : {section + "." + bare, bare}) {
+    const auto row = std::find_if(std::begin(kForeign), std::end(kForeign),
+                                  [&](const Foreign& f) { return has_name(f.names, wanted); });
+    if (row != std::end(kForeign)) return row->here;
+  }
+  return "";
+}
+
+}  // namespace lockstep

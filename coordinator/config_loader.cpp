@@ -1,0 +1,126 @@
+#include "coordinator/config_loader.h"
+
+#include <utility>
+
+#include "common/config_json.h"
+#include "common/error.h"
+#include "coordinator/config_checks.h"
+#include "coordinator/config_file.h"
+#include "coordinator/config_hints.h"
+#include "coordinator/config_overrides.h"
+#include "coordinator/config_paths.h"
+#include "coordinator/config_restore.h"
+#include "coordinator/config_schema.h"
+#include "coordinator/config_values.h"
+#include "coordinator/yaml_tree.h"
+
+namespace lockstep {
+namespace {
+
+using Json = nlohmann::json;
+
+[[noreturn]] void fail_no_section(const std::string& path, const YamlNode& node) {
+  if (node.kind == YamlKind::kSequence)
+    fail(node.place, path + " is a section of keys, not a list");
+  std::string message = path + " is a section of keys, not '" + printable(node.text) + "'";
+  if (node.text.find(':') != std::string::npos && !node.quoted) {
+    message += "; a space is missing after the ':'";
+  } else {
+    for (const char* key : {"name", "interval", "listen"}) {
+      if (find_key(path + "." + key) == nullptr) continue;
+      message += std::string("; write {") + key + ": " + printable(node.text) + "}";
+      break;
+    }
+  }
+  fail(node.place, message);
+}
+
+// Takes in the keys below `section`, checked one by one. Sections are noted too, with an object.
+void collect(const YamlNode& section, const std::string& path, GivenValues& given) {
+  if (section.kind == YamlKind::kNull) fail(section.place, no_value(path));
+  if (section.kind != YamlKind::kMapping) fail_no_section(path, section);
+  if (section.entries.empty())
+    fail(section.place, path + " is empty; give it keys, or leave it out");
+  for (const YamlEntry& entry : section.entries) {
+    if (entry.key.find('.') != std::string::npos) {
+      fail(entry.place, "unknown key '" + printable(entry.key) +
+                            "'; sections are written as 'run: {seed: 1}', not with dots");
+    }
+    if (entry.key.find(':') != std::string::npos) {
+      fail(entry.place,
+           "unknown key '" + printable(entry.key) + "'; a space is missing after the ':'");
+    }
+    const std::string child = path.empty() ? entry.key : path + "." + entry.key;
+    if (const KeySpec* key = find_key(child)) {
+      given[child] = {read_value(*key, entry.value), entry.value.place};
+    } else if (is_section(child)) {
+      given[child] = {Json::object(), entry.place};
+      collect(child == "restore" ? long_restore(entry.value) : entry.value, child, given);
+    } else {
+      fail(entry.place, unknown_key(path, entry.key));
+    }
+  }
+}
+
+Config build(const GivenValues& given) {
+  Json all = to_json(Config{});
+  if (given.count("checkpoint.keep_best") != 0) {
+    all["checkpoint"]["keep_best"] = to_json(KeepBest{});
+  }
+  if (given.count("restore") != 0) {
+    Request request;
+    request.present = true;
+    all["restore"] = to_json(request);
+  }
+  for (const auto& [path, one] : given) {
+    if (one.value.is_object()) continue;
+    all[key_pointer(path)] = one.value;
+  }
+  return config_from_json(all);
+}
+
+ResolvedPaths resolve(const GivenValues& given, const std::string& config_file,
+                      const Environment& environment) {
+  const auto path = [&](const char* key) -> std::optional<std::string> {
+    const auto one = given.find(key);
+    if (one == given.end()) return std::nullopt;
+    const auto& [value, place] = one->second;
+    return resolve_path(key, value.get<std::string>(), place, config_file, environment);
+  };
+  return {path("store").value(), path("data.path"), path("restore.from"), path("metrics.textfile")};
+}
+
+}  // namespace
+
+LoadedConfig parse_config(std::string_view text, const std::string& path,
+                          const std::vector<std::string>& overrides,
+                          const Environment& environment) {
+  const std::string name = printable(path);
+  check_config_size(text.size(), name);
+  YamlNode root = parse_yaml(text, name, true);
+  if (root.kind == YamlKind::kNull) root.kind = YamlKind::kMapping;
+  if (root.kind != YamlKind::kMapping) {
+    const char* what = root.kind == YamlKind::kSequence ? "a list" : "a text";
+    fail(root.place, std::string("the top level is ") + what +
+                         ", not a mapping; write keys as 'store: ./checkpoints', with a space "
+                         "after the ':'");
+  }
+  const Place top = root.place;
+  apply_overrides(root, overrides);
+  GivenValues given;
+  if (!root.entries.empty()) collect(root, "", given);
+  if (const auto restore = given.find("restore"); restore != given.end()) {
+    complete_restore(given, restore->second.place);
+  }
+  check_gates(given);
+  check_required(given, top);
+  check_together(given);
+  return {build(given), resolve(given, path, environment)};
+}
+
+LoadedConfig load_config(const std::string& path, const std::vector<std::string>& overrides,
+                         const Environment& environment) {
+  return parse_config(read_config_file(path), path, overrides, environment);
+}
+
+}  // namespace lockstep

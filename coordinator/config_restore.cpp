@@ -1,0 +1,145 @@
+#include "coordinator/config_restore.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "coordinator/config_hints.h"
+#include "coordinator/config_values.h"
+
+namespace lockstep {
+namespace {
+
+// What stands in the way of a mode: {mode, keys}.
+const std::vector<std::string>& barred(const std::string& mode) {
+  static const std::map<std::string, std::vector<std::string>> kBarred = {
+      {"fresh", {"iteration", "attempt", "skip_samples", "if_missing", "from", "scope", "exclude"}},
+      {"latest", {"iteration"}},
+      {"best", {"iteration", "if_missing"}},
+      {"iteration", {"if_missing"}},
+  };
+  static const std::vector<std::string> kNothing;
+  const auto row = kBarred.find(mode);
+  return row == kBarred.end() ? kNothing : row->second;
+}
+
+void put(YamlNode& mapping, const std::string& key, const std::string& text) {
+  mapping.entries.push_back(
+      {key, mapping.place, {YamlKind::kScalar, false, text, mapping.place, {}, {}}});
+}
+
+void erase(YamlNode& mapping, const std::string& key) {
+  std::erase_if(mapping.entries, [&](const YamlEntry& entry) { return entry.key == key; });
+}
+
+[[noreturn]] void fail_short_form(const YamlNode& node) {
+  const std::vector<std::string> words{"fresh", "latest", "auto", "best"};
+  std::string message =
+      "restore is fresh, latest, auto, best, an iteration as 1200, a checkpoint "
+      "as 3@1200, or a section, not '" +
+      printable(node.text) + "'";
+  const std::vector<std::string> anew{"none", "new", "no", "false", "never", "scratch", "off"};
+  const std::vector<std::string> last{"last", "newest", "true", "yes", "resume", "on"};
+  const auto is_in = [&](const std::vector<std::string>& list) {
+    return std::find(list.begin(), list.end(), node.text) != list.end();
+  };
+  if (is_in(anew)) message += "; write fresh";
+  if (is_in(last)) message += "; write latest, or auto where there may be no checkpoint yet";
+  if (node.text.find('/') != std::string::npos) {
+    message += "; a path is written {from: PATH}";
+  } else if (const std::string near = nearest(node.text, words); !near.empty()) {
+    message += "; did you mean " + near + "?";
+  }
+  fail(node.place, message);
+}
+
+bool is_given(const GivenValues& given, const std::string& key) {
+  return given.count("restore." + key) != 0;
+}
+
+// Weights in a file are taken as they are: there is no lineage to choose in.
+void check_weights_file(const GivenValues& given) {
+  const auto from = given.find("restore.from");
+  if (from == given.end()) return;
+  const auto& path = from->second.value.get_ref<const std::string&>();
+  if (!path.ends_with(".safetensors") && !path.ends_with(".safetensors.index.json")) return;
+  for (const char* key : {"mode", "iteration", "attempt"}) {
+    if (!is_given(given, key)) continue;
+    fail(given.at(std::string("restore.") + key).place,
+         std::string("restore.") + key +
+             " chooses in a store, but restore.from is a file of "
+             "weights; leave it out");
+  }
+  const auto scope = given.find("restore.scope");
+  if (scope == given.end() || scope->second.value != "model") {
+    fail(scope == given.end() ? from->second.place : scope->second.place,
+         "restore.from is a file of weights; write scope: model");
+  }
+}
+
+}  // namespace
+
+YamlNode long_restore(YamlNode restore) {
+  if (restore.kind == YamlKind::kMapping) return restore;
+  if (restore.kind == YamlKind::kNull) fail(restore.place, no_value("restore"));
+  if (restore.kind == YamlKind::kSequence) {
+    fail(restore.place, "restore is a section or a short form, not a list");
+  }
+  YamlNode section;
+  section.kind = YamlKind::kMapping;
+  section.place = restore.place;
+  const std::string& text = restore.text;
+  const std::size_t sign = text.find('@');
+  if (text == "auto") {
+    put(section, "mode", "latest");
+    put(section, "if_missing", "fresh");
+  } else if (text == "fresh" || text == "latest" || text == "best") {
+    put(section, "mode", text);
+  } else if (sign != std::string::npos && looks_numeric(text.substr(0, sign)) &&
+             looks_numeric(text.substr(sign + 1))) {
+    put(section, "attempt", text.substr(0, sign));
+    put(section, "iteration", text.substr(sign + 1));
+  } else if (sign == std::string::npos && looks_numeric(text)) {
+    put(section, "iteration", text);
+    section.entries.back().value.quoted = restore.quoted;
+  } else {
+    fail_short_form(restore);
+  }
+  return section;
+}
+
+void drop_contradictions(YamlNode& restore, const std::string& key) {
+  const YamlNode* mode = find(restore, "mode");
+  if (key == "mode" && mode->kind == YamlKind::kScalar) {
+    for (const std::string& other : barred(std::string(mode->text)))
+      erase(restore, other);
+  } else if (key == "iteration") {
+    if (mode != nullptr && mode->text != "iteration") erase(restore, "mode");
+    erase(restore, "if_missing");
+  }
+}
+
+void complete_restore(GivenValues& given, const Place& section) {
+  check_weights_file(given);
+  if (!is_given(given, "mode")) {
+    if (is_given(given, "iteration")) {
+      given["restore.mode"] = {"iteration", given.at("restore.iteration").place};
+    } else if (is_given(given, "attempt") || is_given(given, "from")) {
+      given["restore.mode"] = {"latest", section};
+    } else {
+      fail(section, "restore.mode is missing; write fresh, latest, best or iteration");
+    }
+  }
+  const GivenValue mode = given.at("restore.mode");
+  const auto word = mode.value.get<std::string>();
+  if (word == "iteration" && !is_given(given, "iteration")) {
+    fail(mode.place, "mode: iteration needs restore.iteration; write which one");
+  }
+  for (const std::string& key : barred(word)) {
+    if (!is_given(given, key)) continue;
+    fail(given.at("restore." + key).place,
+         "restore." + key + " contradicts mode: " + word + "; leave one of them out");
+  }
+}
+
+}  // namespace lockstep

@@ -1,0 +1,71 @@
+#include "coordinator/daemon/arguments.h"
+
+#include <cstdlib>
+
+#include <CLI/CLI.hpp>
+
+#include "common/names.h"
+
+namespace lockstep {
+
+namespace {
+
+constexpr const char* kFooter = R"(
+Every rank runs it; rank 0 decides what all restore, by the restore section of CONFIG:
+  mpirun -n 4 lockstepd train.yaml
+  srun --mpi=pmix lockstepd train.yaml
+  mpirun -n 4 lockstepd train.yaml --set restore.iteration=1200
+
+Exit codes: 0 finished; 2 permanent, do not requeue; 3 retry, bounded; 75 preempted,
+state saved, requeue; 76 a rank hung; 77 stopped on request.
+`lockstep plan CONFIG` prints the decision without a job.)";
+
+}  // namespace
+
+Arguments parse_arguments(int argc, const char* const* argv) {
+  Arguments arguments;
+  CLI::App app("Data-parallel LibTorch training over MPI: one restore decision, every rank.",
+               "lockstepd");
+  app.footer(kFooter);
+  app.set_version_flag("--version", std::string("lockstepd " LOCKSTEP_VERSION));
+  app.add_option("CONFIG", arguments.config, "the YAML configuration")->required();
+  app.add_option("--set", arguments.overrides,
+                 "K=V: a value over the configuration's, such as restore.iteration=1200")
+      ->allow_extra_args(false);
+  bool check = false;
+  bool evaluate = false;
+  app.add_flag("--check", check, "preflight on every rank, then stop (not in this version)");
+  app.add_flag("--evaluate", evaluate,
+               "load what the decision says, evaluate, write nothing (not in this version)");
+  try {
+    app.parse(argc, argv);
+    if (check || evaluate) {
+      arguments.exit_code = 2;
+      arguments.text = std::string("lockstepd: ") + (check ? "--check" : "--evaluate") +
+                       ": not in this version\n";
+    }
+  } catch (const CLI::CallForHelp&) {
+    arguments.exit_code = 0;
+    arguments.text = app.help();
+  } catch (const CLI::CallForVersion&) {
+    arguments.exit_code = 0;
+    arguments.text = "lockstepd " LOCKSTEP_VERSION "\n";
+  } catch (const CLI::ParseError& e) {
+    arguments.exit_code = 2;
+    arguments.text = std::string("lockstepd: ") + e.what() + "\nlockstepd --help shows the use\n";
+  }
+  return arguments;
+}
+
+int rank_by_launcher() {
+  // Open MPI, PMIx (srun --mpi=pmix), PMI; SLURM_PROCID is set in batch scripts too, so it comes
+  // last.
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"}) {
+    const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): before any thread
+    if (value == nullptr) continue;
+    if (const auto rank = parse_number(value)) return static_cast<int>(*rank);
+  }
+  return 0;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <iosfwd>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace lockstep {
+
+// lockstepd's command line. Parsed alike on every rank: a function of argv alone.
+struct Arguments {
+  std::string config;
+  std::vector<std::string> overrides;  // --set K=V
+  std::optional<int> exit_code;        // help, version or a mistake: print `text` and end
+  std::string text;
+};
+Arguments parse_arguments(int argc, const char* const* argv);
+
+// This process's rank by the launcher's variables, before MPI_Init; 0 without a launcher.
+int rank_by_launcher();
+
+}  // namespace lockstep

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <string>
+
+namespace lockstep {
+
+// Local: "0.1.0 <digest of this program's file>": equal on two hosts exactly when they run the same
+// bytes. Error(kIo).
+std::string build_id();
+
+// Local: the processor's model, for the manifest: bit-identity needs the same one. "" where
+// unknown.
+std::string processor_model();
+
+}  // namespace lockstep

@@ -1,0 +1,132 @@
+#include "coordinator/daemon/root.h"
+
+#include "common/error.h"
+#include "common/names.h"
+#include "coordinator/attempt.h"
+#include "coordinator/catalog.h"
+#include "coordinator/commit.h"
+#include "coordinator/daemon/shared_decision.h"
+#include "coordinator/retention.h"
+
+namespace lockstep {
+
+Root::Root(FileSystem& files, const LoadedConfig& loaded, const Log& log, LaunchFacts launch,
+           Claim claim)
+    : files_(files),
+      loaded_(loaded),
+      log_(log),
+      launch_(std::move(launch)),
+      claim_(std::move(claim)) {}
+
+namespace {
+
+// An error of the decision ends the launch: its reasons are part of what the user reads.
+void throw_if_error(const Ruling& ruling, const Log& log) {
+  if (ruling.record.kind != DecisionKind::kError) return;
+  for (const auto& reason : ruling.record.reasons)
+    log.info(reason);
+  throw Error(ruling.code, ruling.record.error.value_or("no decision"));
+}
+
+}  // namespace
+
+DecisionRecord Root::look() {
+  decided_ = look_and_try(files_, launch_, steady_clock(), {},
+                          [&](const std::string& text) { log_.info(text); });
+  throw_if_error(decided_.ruling, log_);
+  if (decided_.ruling.record.kind == DecisionKind::kFinished) say_decision();
+  return decided_.ruling.record;
+}
+
+std::string Root::claim() {
+  for (;;) {
+    claimed_ = claim_next(files_, launch_, decided_.store, claim_);
+    if (claimed_) break;
+    look();  // somebody took the number: perhaps it is alive
+  }
+  heartbeat_ = std::make_unique<HeartbeatWriter>(
+      files_, attempt_path(launch_.store_path, claimed_->attempt) + "/heartbeat",
+      loaded_.config.watchdog.heartbeat_seconds);
+  decided_ = decide_claimed(files_, launch_, claimed_->attempt);
+  return share();
+}
+
+std::string Root::decide_again(const std::string& why) {
+  const auto damaged = decided_.ruling.record.parent->checkpoint;
+  log_.warning("load: " + to_text(damaged) + " is damaged: " + why);
+  decided_ =
+      lockstep::decide_again(files_, launch_, claimed_->attempt, std::move(decided_), damaged, why);
+  return share();
+}
+
+std::string Root::share() {
+  const auto& record = decided_.ruling.record;
+  throw_if_error(decided_.ruling, log_);
+  SharedDecision shared{claimed_->attempt, claimed_->claim.nonce, record, {}};
+  if (record.kind == DecisionKind::kRestore) {
+    const auto& id = record.parent->checkpoint;
+    shared.manifest = read_small_file(
+        files_, checkpoint_path(launch_.store_path, id) + "/manifest.json", kMaxManifestBytes);
+    if (manifest_digest(shared.manifest) != record.manifest_digest)
+      throw Error(ErrorCode::kIo, to_text(id) + ": manifest.json changed while it was decided on");
+    const auto& found = *decided_.store.checkpoint(id)->examined;
+    last_finite_ = found.state == CheckpointState::kGood ? std::optional(id) : std::nullopt;
+    if (heartbeat_) heartbeat_->set_iteration(id.iteration);
+  }
+  say_decision();
+  return encode(shared);
+}
+
+void Root::say_decision() const {
+  const auto& record = decided_.ruling.record;
+  auto line = "decision: " + to_text(record.kind);
+  if (record.kind == DecisionKind::kRestore) line += " " + to_text(record.parent->checkpoint);
+  if (claimed_) line += ", as attempt " + std::to_string(claimed_->attempt);
+  log_.info(line + " of run " + launch_.run.id);
+  for (const auto& reason : record.reasons)
+    log_.info("  because " + reason);
+}
+
+CommitSteps Root::commit_steps() {
+  const auto& store = launch_.store_path;
+  return {[this, &store](const CheckpointId& id) { begin_commit(files_, store, id); },
+          [this, &store](const Manifest& manifest) {
+            commit(files_, store, manifest);
+            last_committed_ = manifest.checkpoint.iteration;
+            if (manifest.finite) last_finite_ = manifest.checkpoint;
+            heartbeat_->set_committed(manifest.checkpoint.iteration);
+            heartbeat_->beat();
+          },
+          [this, &store](const CheckpointId& id) { abandon_commit(files_, store, id); }};
+}
+
+void Root::tidy() {
+  try {
+    if (!swept_) sweep_partials(files_, launch_.store_path, claimed_->attempt);
+    swept_ = true;
+    for (const auto& gone : retain(files_, launch_.store_path, claimed_->attempt,
+                                   {loaded_.config.checkpoint.keep_last}))
+      log_.debug("retention: " + to_text(gone) + " deleted");
+  } catch (const Error& e) {
+    log_.warning(std::string("retention: ") + e.what());
+  }
+}
+
+void Root::note_iteration(std::int64_t iteration) {
+  heartbeat_->set_iteration(iteration);
+  if (!beaten_) heartbeat_->beat();
+  beaten_ = true;
+}
+
+void Root::close(OutcomeKind kind, int exit_code, const std::optional<std::string>& error) {
+  if (!claimed_) return;
+  try {
+    if (heartbeat_) heartbeat_->beat();
+    write_outcome(files_, launch_.store_path, claimed_->attempt,
+                  {kind, exit_code, last_committed_, error, {}});
+  } catch (const Error& e) {
+    log_.warning(std::string("outcome.json: ") + e.what());
+  }
+}
+
+}  // namespace lockstep

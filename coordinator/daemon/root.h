@@ -1,0 +1,62 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/config.h"
+#include "common/file_system.h"
+#include "common/log.h"
+#include "coordinator/heartbeat.h"
+#include "coordinator/launch.h"
+#include "worker/checkpoint.h"
+
+namespace lockstep {
+
+// Rank 0's part of a job, from the first look at the store to outcome.json. Local: every member
+// runs on rank 0 only, inside root_decides, or after the last collective.
+class Root {
+ public:
+  Root(FileSystem& files, const LoadedConfig& loaded, const Log& log, LaunchFacts launch,
+       Claim claim);
+
+  // Steps 1 and 2. An error is thrown; `finished` is returned and nothing is written.
+  DecisionRecord look();
+  // Steps 3 and 4: claims, and decides what counts. The encoded SharedDecision.
+  std::string claim();
+  // After a load that found the decided checkpoint damaged: the next SharedDecision, or an error.
+  std::string decide_again(const std::string& why);
+
+  // The steps of a save (worker/checkpoint.h), for this attempt.
+  CommitSteps commit_steps();
+  // After an acknowledged commit: retention, and sweeping after the first one. Never throws: what
+  // can't be deleted now is a warning.
+  void tidy();
+
+  void note_iteration(std::int64_t iteration);
+  // The newest checkpoint that is finite and that this attempt's lineage holds.
+  std::optional<CheckpointId> last_finite() const { return last_finite_; }
+  bool claimed() const { return claimed_.has_value(); }
+  // Writes outcome.json where the attempt was claimed; a failure to write is a warning.
+  void close(OutcomeKind kind, int exit_code, const std::optional<std::string>& error);
+
+ private:
+  std::string share();
+  void say_decision() const;
+
+  FileSystem& files_;
+  const LoadedConfig& loaded_;
+  const Log& log_;
+  LaunchFacts launch_;
+  Claim claim_;
+  std::optional<Claimed> claimed_;
+  Decided decided_;
+  std::unique_ptr<HeartbeatWriter> heartbeat_;
+  std::optional<std::int64_t> last_committed_;
+  std::optional<CheckpointId> last_finite_;
+  bool swept_ = false;
+  bool beaten_ = false;
+};
+
+}  // namespace lockstep

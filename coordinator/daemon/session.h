@@ -1,0 +1,19 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "common/comm.h"
+#include "common/file_system.h"
+
+namespace lockstep {
+
+// What main has found out before MPI: on rank 0 the encoded configuration, or the error to throw.
+using ReadConfig = std::function<std::string()>;
+
+// One job, from the configuration to its end: DESIGN's "From launch to first iteration", then the
+// training, then outcome.json. Collective over `comm`. Gives the exit code, the same on every rank;
+// rank 0 has printed what there is to say. Throws MpiError, and what is a bug.
+int run_session(const Comm& comm, FileSystem& files, const ReadConfig& read_config);
+
+}  // namespace lockstep

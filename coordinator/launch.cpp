@@ -1,0 +1,127 @@
+#include "coordinator/launch.h"
+
+#include <algorithm>
+
+#include "common/error.h"
+#include "coordinator/attempt.h"
+#include "coordinator/lineage.h"
+#include "coordinator/retention.h"
+
+namespace lockstep {
+
+Decided decide(const FileSystem& files, StoreView store, const LaunchFacts& launch, Depth depth) {
+  for (;;) {
+    auto ruling = rule(store, launch);
+    ruling.record.verified_bytes = depth == Depth::kBytes;
+    if (!ruling.examine) return {std::move(store), std::move(ruling)};
+    auto* view = store.checkpoint(*ruling.examine);
+    if (view == nullptr || view->examined)
+      throw Error(ErrorCode::kInternal, "the policy asks for a checkpoint that it has");
+    view->examined = examine(files, launch.store_path, *view, depth);
+  }
+}
+
+namespace {
+
+// Waits for the outcome of an attempt that is alive, as the table says. true: it has ended.
+bool wait_for_end(const FileSystem& files, const LaunchFacts& launch, const AttemptView& attempt,
+                  double wait_seconds, const Clock& clock) {
+  const auto outcome = attempt_path(launch.store_path, attempt.number) + "/outcome.json";
+  const double period_s = attempt.claim ? attempt.claim->heartbeat_seconds : 1.0;
+  const double end_s = clock.now_s() + wait_seconds;
+  while (clock.now_s() < end_s) {
+    if (files.info(outcome)) return true;
+    if (attempt.claim && look_for(attempt.claim->process) == LocalSight::kGone) return true;
+    clock.sleep(std::min(period_s, std::max(0.0, end_s - clock.now_s())));
+  }
+  return files.info(outcome).has_value();
+}
+
+// Step 1. true: something has changed while it waited, scan again.
+bool look(const FileSystem& files, const LaunchFacts& launch, const StoreView& store,
+          const Clock& clock, const LookOptions& options,
+          const std::function<void(const std::string&)>& say, std::int64_t& taken_over) {
+  const auto newest = newest_attempt(store);
+  if (!newest || *newest == taken_over) return false;
+  const auto& attempt = *store.attempt(*newest);
+  // A number that only checkpoints carry has no folder, and nobody at work in it.
+  if (attempt.outcome || !files.info(attempt_path(launch.store_path, *newest))) return false;
+  if (watch(files, launch.store_path, attempt, clock) == Life::kDead) {
+    taken_over = *newest;  // judged once; a second look would wait the same time again
+    return true;
+  }
+  if (!attempt.claim && attempt.damage.empty()) return true;  // its claim was not yet written
+  const auto reaction = react_to(attempt, launch.run);
+  if (reaction.wait_seconds > 0 && options.wait_for_outcome) {
+    say(reaction.text + "; waiting for its end, at most " +
+        std::to_string(static_cast<std::int64_t>(reaction.wait_seconds)) + " s");
+    if (wait_for_end(files, launch, attempt, reaction.wait_seconds, clock)) return true;
+  }
+  if (reaction.takes_over) {
+    say(reaction.text + "; it is an earlier launch of this job: taking over");
+    taken_over = *newest;
+    return true;
+  }
+  throw Error(reaction.code,
+              "in use: " + reaction.text + "; wait for its end, stop it, or name another store");
+}
+
+}  // namespace
+
+Decided look_and_try(const FileSystem& files, const LaunchFacts& launch, const Clock& clock,
+                     const LookOptions& options,
+                     const std::function<void(const std::string&)>& say) {
+  std::int64_t taken_over = 0;
+  for (;;) {
+    auto store = scan_store(files, launch.store_path);
+    if (!options.ignore_running && look(files, launch, store, clock, options, say, taken_over))
+      continue;
+    return decide(files, std::move(store), launch, options.depth);
+  }
+}
+
+std::optional<Claimed> claim_next(FileSystem& files, const LaunchFacts& launch,
+                                  const StoreView& seen, Claim claim) {
+  claim.store_id = make_store(files, launch.store_path);
+  const auto number = seen.highest_attempt() + 1;
+  if (!claim_attempt(files, launch.store_path, number, claim)) return std::nullopt;
+  return Claimed{number, std::move(claim)};
+}
+
+namespace {
+
+// Makes a decision the attempt's own: its number, and on disk before anything is loaded.
+Decided settle(FileSystem& files, const LaunchFacts& launch, std::int64_t attempt,
+               Decided decided) {
+  auto& record = decided.ruling.record;
+  if (record.kind != DecisionKind::kFresh && record.kind != DecisionKind::kRestore) return decided;
+  record.attempt = attempt;
+  write_decision(files, launch.store_path, attempt, record);
+  return decided;
+}
+
+}  // namespace
+
+Decided decide_claimed(FileSystem& files, const LaunchFacts& launch, std::int64_t attempt) {
+  auto store = scan_store(files, launch.store_path);
+  if (store.highest_attempt() > attempt)
+    throw Error(ErrorCode::kSuperseded, "superseded: attempt " +
+                                            std::to_string(store.highest_attempt()) +
+                                            " has claimed the store meanwhile");
+  // The own attempt is not part of what it decides about.
+  if (store.highest_attempt() == attempt) store.attempts.pop_back();
+  restore_trash(files, launch.store_path, store);
+  return settle(files, launch, attempt, decide(files, std::move(store), launch));
+}
+
+Decided decide_again(FileSystem& files, const LaunchFacts& launch, std::int64_t attempt,
+                     Decided before, const CheckpointId& damaged, const std::string& why) {
+  auto* view = before.store.checkpoint(damaged);
+  if (view == nullptr || !view->examined)
+    throw Error(ErrorCode::kInternal, "a checkpoint was loaded that was not chosen");
+  view->examined->state = CheckpointState::kDamaged;
+  view->examined->why = why;
+  return settle(files, launch, attempt, decide(files, std::move(before.store), launch));
+}
+
+}  // namespace lockstep

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "common/attempt_records.h"
+#include "common/file_system.h"
+#include "coordinator/catalog.h"
+#include "coordinator/liveness.h"
+#include "coordinator/policy.h"
+
+namespace lockstep {
+
+// From launch to the decision: rank 0's steps 1 to 4 of DESIGN's "From launch to first iteration".
+//   1. look: watch the newest attempt, if it has no outcome; wait or refuse as the table says
+//   2. try: decide on trial; `error` and `finished` end here, nothing claimed, nothing written
+//   3. claim the next number; taken: back to 1
+//   4. decide: scan again and decide by what is there now; decision.json is durable before any load
+// All: Local.
+
+// A decision, with the view that it was made on: the fallback after a failed load asks again.
+struct Decided {
+  StoreView store;
+  Ruling ruling;
+};
+
+// Opens what the policy asks for until it has ruled.
+Decided decide(const FileSystem& files, StoreView store, const LaunchFacts& launch,
+               Depth depth = Depth::kHeaders);
+
+// 1 and 2. Error(kInUse, kOwnRunAlive) beside an attempt that is alive. The ruling is the trial's;
+// an `error` or `finished` one is the end. `ignore_running` leaves step 1 out.
+struct LookOptions {
+  bool ignore_running = false;
+  bool wait_for_outcome = true;  // false: judge only whether it is alive (plan)
+  Depth depth = Depth::kHeaders;
+};
+Decided look_and_try(const FileSystem& files, const LaunchFacts& launch, const Clock& clock,
+                     const LookOptions& options,
+                     const std::function<void(const std::string&)>& say);
+
+// 3. Makes the store where it is missing and claims the number above all in `seen`; `claim` is
+// complete but for store_id. nullopt: the number was taken, look again. From here on the caller
+// owes an outcome.
+struct Claimed {
+  std::int64_t attempt = 0;
+  Claim claim;  // as written
+};
+std::optional<Claimed> claim_next(FileSystem& files, const LaunchFacts& launch,
+                                  const StoreView& seen, Claim claim);
+
+// 4. Brings back what a dead deleter had in trash, scans and decides; a decision to train is
+// durable on return. Error(kSuperseded).
+Decided decide_claimed(FileSystem& files, const LaunchFacts& launch, std::int64_t attempt);
+
+// After a load found `damaged` damaged: rules again, and writes the new decision.json, durably.
+Decided decide_again(FileSystem& files, const LaunchFacts& launch, std::int64_t attempt,
+                     Decided before, const CheckpointId& damaged, const std::string& why);
+
+}  // namespace lockstep

@@ -1,0 +1,96 @@
+// lockstepd: every rank of a job runs this. The composition root: coordinator and worker meet here
+// and in daemon/, nowhere else.
+
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <optional>
+#include <string>
+
+#include <mpi.h>
+
+#include "common/comm.h"
+#include "common/config.h"
+#include "common/error.h"
+#include "common/file_system.h"
+#include "common/log.h"
+#include "coordinator/config_loader.h"
+#include "coordinator/daemon/arguments.h"
+#include "coordinator/daemon/session.h"
+#include "worker/stop_signals.h"
+
+namespace {
+
+std::string read_config(const lockstep::Arguments& arguments) {
+  const auto environment = [](const std::string& name) -> std::optional<std::string> {
+    const char* value = std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe)
+    return value != nullptr ? std::optional<std::string>(value) : std::nullopt;
+  };
+  return lockstep::encode(
+      lockstep::load_config(arguments.config, arguments.overrides, environment));
+}
+
+// Rank 0 reads the configuration before MPI_Init, by the launcher's word for who that is; an error
+// is kept until all have joined, since a rank that leaves before that would leave the others
+// waiting.
+struct EarlyConfig {
+  std::string bytes;
+  std::exception_ptr error;
+};
+
+EarlyConfig read_early(const lockstep::Arguments& arguments) {
+  EarlyConfig early;
+  try {
+    early.bytes = read_config(arguments);
+  } catch (...) {
+    early.error = std::current_exception();
+  }
+  return early;
+}
+
+// A failure that can't be agreed on: the others are told by the launcher.
+int abort_job(const char* what) {
+  std::fprintf(stderr, "lockstepd: not agreed: %s\n", lockstep::escape_controls(what).c_str());
+  MPI_Abort(MPI_COMM_WORLD, 3);
+  return 3;
+}
+
+int run(const lockstep::Arguments& arguments, std::optional<EarlyConfig> early) {
+  try {
+    const auto files = lockstep::make_posix_file_system();
+    const auto comm = lockstep::Comm::duplicate(MPI_COMM_WORLD);
+    const int code = lockstep::run_session(comm, *files, [&]() -> std::string {
+      if (!early) early = read_early(arguments);
+      if (early->error) std::rethrow_exception(early->error);
+      return early->bytes;
+    });
+    std::fflush(nullptr);
+    // mpirun ends all ranks within 2 s of the first non-zero exit: nobody leaves before all are
+    // here.
+    lockstep::barrier(comm);
+    return code;
+  } catch (const std::exception& e) {
+    return abort_job(e.what());
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  lockstep::watch_stop_signals();
+  const int launcher_rank = lockstep::rank_by_launcher();
+  const auto arguments = lockstep::parse_arguments(argc, argv);
+  if (arguments.exit_code) {
+    if (launcher_rank == 0)
+      std::fputs(arguments.text.c_str(), *arguments.exit_code == 0 ? stdout : stderr);
+    return *arguments.exit_code;
+  }
+  std::optional<EarlyConfig> early;
+  if (launcher_rank == 0) early = read_early(arguments);
+  int provided = 0;
+  // FUNNELED: the heartbeat's thread never calls MPI.
+  MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
+  const int code = run(arguments, std::move(early));
+  MPI_Finalize();
+  return code;
+}

@@ -1,0 +1,137 @@
+#include "coordinator/requeue.h"
+
+#include <algorithm>
+
+#include "coordinator/candidates.h"
+#include "coordinator/lineage.h"
+
+namespace lockstep {
+
+namespace {
+
+constexpr std::size_t kCrashLoopAttempts = 3;
+
+// What an attempt decided by: decision.json, or where that is damaged the claim, which is written
+// before the decision. An attempt with neither a decision nor a checkpoint has decided nothing.
+std::optional<std::string> decided_by(const StoreView& store, const AttemptView& attempt) {
+  if (attempt.decision) return attempt.decision->request;
+  if (attempt.damage.empty() || !attempt.claim || parent_unknown(store, attempt))
+    return std::nullopt;
+  return attempt.claim->request;
+}
+
+std::string name_of(const Request& request) {
+  if (!request.present) return "the absent restore section";
+  switch (request.mode) {
+    case RestoreMode::kFresh:
+      return "fresh";
+    case RestoreMode::kLatest:
+      return "latest";
+    case RestoreMode::kBest:
+      return "best";
+    case RestoreMode::kIteration:
+      break;
+  }
+  return "iteration " + std::to_string(*request.iteration);
+}
+
+bool has_own_checkpoint(const StoreView& store, std::int64_t attempt) {
+  return std::any_of(store.checkpoints.begin(), store.checkpoints.end(),
+                     [&](const CheckpointView& c) { return c.id.attempt == attempt; });
+}
+
+}  // namespace
+
+std::optional<AppliedBefore> applied_before(const StoreView& store, const Request& request,
+                                            const RunIdentity& run) {
+  if (request.present && !request.once) return std::nullopt;
+  const auto today = canonical_json(request);
+  std::optional<AppliedBefore> before;
+  const auto mine = attempts_of(store, run);
+  for (auto it = mine.rbegin(); it != mine.rend(); ++it) {
+    const auto& attempt = **it;
+    const auto decided = decided_by(store, attempt);
+    if (!decided) continue;
+    if (*decided != today) break;
+    const auto start = parent_of(store, attempt);
+    if (!before) before = AppliedBefore{attempt.number, attempt.number, start, {}, false};
+    before->first = attempt.number;
+    before->named =
+        request.present && request.mode == RestoreMode::kIteration ? start : std::nullopt;
+    before->committed_since = before->committed_since || has_own_checkpoint(store, attempt.number);
+  }
+  return before;
+}
+
+std::vector<CheckpointId> carry_on_candidates(const StoreView& store, const AppliedBefore& before) {
+  auto found = lineage(store, before.newest);
+  if (before.named) {
+    // Newest first, so the ancestors of what was named are all behind it.
+    const auto at = std::find(found.begin(), found.end(), *before.named);
+    if (at != found.end()) found.erase(std::next(at), found.end());
+  }
+  return found;
+}
+
+std::string carry_on_text(const Request& request, const AppliedBefore& before,
+                          const CheckpointId& chosen) {
+  return name_of(request) + " was applied by attempt " + std::to_string(before.first) +
+         "; carrying on from " + to_text(chosen) + "; to apply it again set run.id or restore.once";
+}
+
+std::string same_start_text(const Request& request, const AppliedBefore& before) {
+  return name_of(request) + " was applied by attempt " + std::to_string(before.first) +
+         " and nothing was committed since: the same start again, " +
+         (before.start ? to_text(*before.start) : "fresh");
+}
+
+namespace {
+
+// An attempt that ended without completing one iteration, by a crash or a hang.
+bool died_at_start(const AttemptView& attempt, std::int64_t start) {
+  if (attempt.outcome && attempt.outcome->exit_code != 3 && attempt.outcome->exit_code != 76)
+    return false;
+  return !attempt.heartbeat || attempt.heartbeat->iteration <= start;
+}
+
+bool same_decision(const DecisionRecord& a, const DecisionRecord& b) {
+  return a.kind == b.kind && a.parent == b.parent && a.source == b.source && a.request == b.request;
+}
+
+bool same_circumstances(const Claim& claim, const LaunchFacts& launch) {
+  if (claim.build != launch.build || claim.config_digest != launch.config_digest ||
+      claim.world_size != launch.world_size)
+    return false;
+  return std::any_of(claim.hosts.begin(), claim.hosts.end(), [&](const std::string& host) {
+    return std::find(launch.hosts.begin(), launch.hosts.end(), host) != launch.hosts.end();
+  });
+}
+
+}  // namespace
+
+std::optional<std::string> crash_loop(const StoreView& store, const LaunchFacts& launch,
+                                      const DecisionRecord& record) {
+  const auto mine = attempts_of(store, launch.run);
+  if (mine.size() < kCrashLoopAttempts) return std::nullopt;
+  const auto start = record.parent ? record.parent->checkpoint.iteration : 0;
+  std::vector<std::string> hosts;
+  std::string numbers;
+  for (auto it = mine.rbegin(); it != mine.rbegin() + kCrashLoopAttempts; ++it) {
+    const auto& attempt = **it;
+    if (!attempt.decision || !same_decision(*attempt.decision, record) ||
+        !died_at_start(attempt, start) || !same_circumstances(*attempt.claim, launch))
+      return std::nullopt;
+    numbers = std::to_string(attempt.number) + (numbers.empty() ? "" : ", ") + numbers;
+    for (const auto& host : attempt.claim->hosts)
+      if (std::find(hosts.begin(), hosts.end(), host) == hosts.end()) hosts.push_back(host);
+  }
+  const auto way_out = record.parent
+                           ? "restore: " + to_text(record.parent->checkpoint) + " loses nothing"
+                           : std::string("restore: fresh loses nothing");
+  return "crash loop: attempts " + numbers + " of run " + launch.run.id +
+         " made this decision and each ended before completing one iteration (hosts: " +
+         enumerate(hosts) + "); to try again change the cause: configuration, build, world size, " +
+         "hosts or run.id; " + way_out;
+}
+
+}  // namespace lockstep

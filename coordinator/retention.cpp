@@ -1,0 +1,117 @@
+#include "coordinator/retention.h"
+
+#include <algorithm>
+
+#include "common/error.h"
+#include "coordinator/attempt.h"
+#include "coordinator/catalog.h"
+#include "coordinator/lineage.h"
+
+namespace lockstep {
+
+std::vector<CheckpointId> choose_deletions(const StoreView& store, std::int64_t attempt,
+                                           const RetentionRule& rule,
+                                           const std::set<CheckpointId>& pins) {
+  std::vector<CheckpointId> gone;
+  std::int64_t good = 0;
+  bool non_finite_kept = false;
+  for (const auto& id : lineage(store, attempt)) {
+    const auto* view = store.checkpoint(id);
+    const bool behind = good >= std::max<std::int64_t>(rule.keep_last, 1);
+    bool goes = behind;
+    if (view->examined && view->examined->state == CheckpointState::kNotFinite) {
+      goes = behind || non_finite_kept;
+      non_finite_kept = true;
+    } else if (!behind && view->examined && view->examined->state == CheckpointState::kGood) {
+      ++good;
+    }
+    if (goes && !pins.contains(id)) gone.push_back(id);
+  }
+  return gone;
+}
+
+std::set<CheckpointId> read_pins(const FileSystem& files, const std::string& store) {
+  std::set<CheckpointId> pins;
+  try {
+    for (const auto& entry : files.list(pins_path(store)))
+      if (const auto id = parse_checkpoint_id(entry.name)) pins.insert(*id);
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::kNotFound) throw;
+  }
+  return pins;
+}
+
+namespace {
+
+void unlink_files(FileSystem& files, const std::string& folder) {
+  const auto entries = files.list(folder);
+  files.unlink(folder + "/manifest.json");
+  for (const auto& entry : entries)
+    files.unlink(folder + "/" + entry.name);
+  files.remove_folder(folder);
+}
+
+void trash_and_unlink(FileSystem& files, const std::string& store, std::int64_t deleter,
+                      const std::string& place, const CheckpointId& id) {
+  const auto trash = checkpoints_path(store) + "/" + trash_folder({deleter, random_hex(16), id});
+  files.rename(place, trash);
+  try {
+    require_newest(files, store, deleter);
+  } catch (const Error&) {
+    files.rename(trash, place);
+    throw;
+  }
+  unlink_files(files, trash);
+}
+
+}  // namespace
+
+void delete_checkpoint(FileSystem& files, const std::string& store, std::int64_t deleter,
+                       const CheckpointId& checkpoint) {
+  trash_and_unlink(files, store, deleter, checkpoint_path(store, checkpoint), checkpoint);
+}
+
+std::vector<CheckpointId> retain(FileSystem& files, const std::string& store, std::int64_t mine,
+                                 const RetentionRule& rule) {
+  auto view = scan_store(files, store);
+  std::int64_t good = 0;
+  for (const auto& id : lineage(view, mine)) {
+    if (good >= rule.keep_last) break;
+    auto* checkpoint = view.checkpoint(id);
+    checkpoint->examined = examine(files, store, *checkpoint, Depth::kHeaders);
+    if (checkpoint->examined->state == CheckpointState::kGood) ++good;
+  }
+  std::vector<CheckpointId> deleted;
+  for (const auto& id : choose_deletions(view, mine, rule, read_pins(files, store))) {
+    if (view.checkpoint(id)->trash) continue;
+    delete_checkpoint(files, store, mine, id);
+    deleted.push_back(id);
+  }
+  return deleted;
+}
+
+void sweep_partials(FileSystem& files, const std::string& store, std::int64_t mine) {
+  const auto folder = checkpoints_path(store);
+  for (const auto& entry : files.list(folder)) {
+    if (entry.kind != EntryKind::kFolder) continue;
+    if (const auto partial = parse_partial_folder(entry.name); partial && partial->attempt < mine)
+      trash_and_unlink(files, store, mine, folder + "/" + entry.name, *partial);
+    const auto trash = parse_trash_folder(entry.name);
+    if (trash && trash->deleter < mine && !files.info(folder + "/" + entry.name + "/manifest.json"))
+      unlink_files(files, folder + "/" + entry.name);
+  }
+}
+
+void restore_trash(FileSystem& files, const std::string& store, StoreView& view) {
+  bool any = false;
+  for (auto& checkpoint : view.checkpoints) {
+    if (!checkpoint.trash) continue;
+    files.rename(checkpoints_path(store) + "/" + *checkpoint.trash,
+                 checkpoint_path(store, checkpoint.id));
+    checkpoint.trash.reset();
+    any = true;
+  }
+  if (any) files.sync_folder(checkpoints_path(store));
+}
+
+}  // namespace lockstep

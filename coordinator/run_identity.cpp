@@ -1,0 +1,64 @@
+#include "coordinator/run_identity.h"
+
+#include <algorithm>
+
+#include "common/error.h"
+#include "coordinator/lineage.h"
+
+namespace lockstep {
+
+namespace {
+
+std::optional<std::string> non_empty(const Environment& environment, const std::string& name) {
+  auto value = environment(name);
+  return value && !value->empty() ? value : std::nullopt;
+}
+
+}  // namespace
+
+RunIdentity identify_run(const std::optional<std::string>& configured,
+                         const Environment& environment, const std::string& generated) {
+  RunIdentity run;
+  const auto array = non_empty(environment, "SLURM_ARRAY_JOB_ID");
+  const auto task = non_empty(environment, "SLURM_ARRAY_TASK_ID");
+  run.job = array && task ? *array + "_" + *task : non_empty(environment, "SLURM_JOB_ID");
+  if (const auto count = non_empty(environment, "SLURM_RESTART_COUNT")) {
+    const auto number = parse_number(*count);
+    if (!number)
+      throw Error(ErrorCode::kInvalidConfig,
+                  "SLURM_RESTART_COUNT is \"" + *count + "\", which is no number; unset it");
+    run.restart_count = *number;
+  }
+  if (configured) {
+    run.id = *configured;
+  } else if (const auto given = non_empty(environment, "LOCKSTEP_RUN_ID")) {
+    run.id = *given;
+  } else if (run.job) {
+    run.id = "slurm-" + *run.job;
+    run.from_slurm = true;
+  } else {
+    run.id = generated;
+    return run;
+  }
+  run.stable = true;
+  return run;
+}
+
+std::vector<const AttemptView*> attempts_of(const StoreView& store, const RunIdentity& run) {
+  std::vector<const AttemptView*> found;
+  auto next_count = run.restart_count;
+  for (auto it = store.attempts.rbegin(); it != store.attempts.rend(); ++it) {
+    if (is_refused(*it) || !it->claim || it->claim->run != run.id) continue;
+    if (run.from_slurm) {
+      // A launch that does not continue the job's restarts was a command typed anew: older ones are
+      // of another run.
+      if (it->claim->restart_count >= next_count) break;
+      next_count = it->claim->restart_count;
+    }
+    found.push_back(&*it);
+  }
+  std::reverse(found.begin(), found.end());
+  return found;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Installs what building and running needs: Debian packages, and LibTorch where there is none. Does nothing, quickly,
+# where all of it is there. More packages may be named as arguments.
+#
+# LibTorch is looked for as the build does (deploy/cmake/LibTorchRoot.cmake): Torch_DIR, CMAKE_PREFIX_PATH, the active
+# Python's torch, and last the pinned wheels of deploy/libtorch.txt in a venv below the user's cache folder.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+packages=(
+  g++ cmake ninja-build ccache openmpi-bin libopenmpi-dev libyaml-cpp-dev nlohmann-json3-dev libspdlog-dev libcli11-dev
+  libxxhash-dev zlib1g-dev libgtest-dev libgmock-dev python3 strace dataset-fashion-mnist "$@"
+)
+
+say() { printf 'bootstrap: %s\n' "$*" >&2; }
+
+# Installs those of the named packages that are missing; the others stay as they are, since naming one upgrades it.
+install_packages() {
+  local installed missing=() package
+  installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null || true)
+  for package in "$@"; do
+    grep -qx "installed $package" <<<"$installed" || missing+=("$package")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+
+  local as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null || ! { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
+      say "packages are missing, and installing them needs root: apt-get install ${missing[*]}"
+      exit 1
+    fi
+    as_root=(sudo)
+  fi
+  say "installing packages: ${missing[*]}"
+  local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0)
+  "${apt[@]}" update
+  "${apt[@]}" install --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+has_gpu() { [ -e /dev/nvidia0 ] || { command -v nvidia-smi && nvidia-smi -L; } >/dev/null 2>&1; }
+
+version=$(sed -n 's/^torch==\(.*\)\.\*$/\1/p' "$here/libtorch.txt")
+venv=${XDG_CACHE_HOME:-$HOME/.cache}/lockstep/libtorch-$version
+form=lean # without a GPU LibTorch works without most of what the wheel depends on
+if has_gpu; then form=whole; fi
+
+contents() { printf '%s\n' "$1" && cat "$here/libtorch.txt"; }
+
+# Are the pinned wheels there, in this form or whole? A home folder may be shared with hosts that have a GPU.
+wheels_are_complete() {
+  [ -e "$venv/complete" ] || return 1
+  local there
+  there=$(cat "$venv/complete")
+  [ "$there" = "$(contents $form)" ] || [ "$there" = "$(contents whole)" ]
+}
+
+wheels_are_needed() {
+  ! wheels_are_complete && { [ -e "$venv/complete" ] || ! cmake -P "$here/cmake/LibTorchRoot.cmake" >/dev/null 2>&1; }
+}
+
+if wheels_are_needed; then packages+=(python3-venv); fi
+install_packages "${packages[@]}"
+if ! wheels_are_needed; then exit 0; fi
+
+mkdir -p "${venv%/*}"
+exec 9>"$venv.lock" && flock 9 # two clones may be set up at once
+if wheels_are_complete; then exit 0; fi
+
+if [ $form = lean ]; then
+  say "installing LibTorch $version for the CPU, 1.3 GB, into $venv"
+  dependencies=(--no-deps)
+else
+  say "installing LibTorch $version with CUDA, 5.4 GB, into $venv"
+  dependencies=()
+fi
+rm -rf "$venv"
+/usr/bin/python3 -m venv "$venv" # Debian's, whatever Python is active
+"$venv/bin/pip" install --quiet --no-cache-dir --disable-pip-version-check \
+  "${dependencies[@]}" -r "$here/libtorch.txt"
+contents $form >"$venv/complete" # last: an interrupted installation begins anew

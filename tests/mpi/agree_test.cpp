@@ -1,0 +1,63 @@
+#include "common/agree.h"
+
+#include <string>
+
+#include <gtest/gtest.h>
+
+namespace lockstep {
+namespace {
+
+class AgreeTest : public testing::Test {
+ protected:
+  Comm comm_ = Comm::duplicate(MPI_COMM_WORLD);
+};
+
+TEST_F(AgreeTest, ReturnsEachRanksOwnValueWhenAllSucceed) {
+  EXPECT_EQ(agree(comm_, "phase", [&] { return comm_.rank(); }), comm_.rank());
+}
+
+TEST_F(AgreeTest, OneRanksErrorIsEveryRanksError) {
+  const int culprit = comm_.size() - 1;
+  try {
+    agree(comm_, "load", [&] {
+      if (comm_.rank() == culprit) throw Error(ErrorCode::kDamaged, "bad crc");
+    });
+    FAIL() << "no rank may go on";
+  } catch (const AgreedError& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kDamaged);
+    EXPECT_EQ(e.rank(), culprit);
+    EXPECT_EQ(std::string(e.what()), "load: rank " + std::to_string(culprit) + ": bad crc");
+  }
+}
+
+TEST_F(AgreeTest, LowestFailingRankIsNamedWhenSeveralFail) {
+  try {
+    agree(comm_, "load", [&] { throw Error(ErrorCode::kIo, std::to_string(comm_.rank())); });
+    FAIL();
+  } catch (const AgreedError& e) {
+    EXPECT_EQ(e.rank(), 0);
+  }
+}
+
+TEST_F(AgreeTest, CommunicatorIsUsableAfterAnAgreedError) {
+  EXPECT_THROW(agree(comm_, "x", [] { throw Error(ErrorCode::kIo, "x"); }), AgreedError);
+  EXPECT_EQ(agree(comm_, "y", [] { return 1; }), 1);
+}
+
+TEST_F(AgreeTest, RootsThrowReachesEveryRankInsteadOfHangingThem) {
+  try {
+    root_decides(comm_, "choose",
+                 []() -> std::string { throw Error(ErrorCode::kNotFound, "no index"); });
+    FAIL();
+  } catch (const AgreedError& e) {
+    EXPECT_STREQ(e.what(), "choose: rank 0: no index");
+  }
+}
+
+TEST_F(AgreeTest, RootsBytesReachEveryRank) {
+  EXPECT_EQ(root_decides(comm_, "choose", [] { return std::string("a\0b", 3); }),
+            std::string("a\0b", 3));
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/comm.h"
+#include "common/file_system.h"
+#include "common/manifest.h"
+#include "worker/state.h"
+
+namespace lockstep {
+
+// Rank 0's part of a save, given by the composition root so that worker/ need not know how
+// checkpoints are committed. Each runs on rank 0 only, may throw Error.
+struct CommitSteps {
+  std::function<void(const CheckpointId&)> begin;    // makes the .partial folder, empty
+  std::function<void(const Manifest&)> commit;       // all shards are durable: manifest ... rename
+  std::function<void(const CheckpointId&)> abandon;  // drops the .partial after a failure
+};
+
+// Saves `state` as checkpoint `manifest.checkpoint` of the store.
+//
+// Collective over `comm`: every rank calls it at the same iteration. `manifest` must be filled in
+// on rank 0 but for world_size, finite, tensors, shards and partition; other ranks give checkpoint
+// only. Protocol: 1. rank 0 begins; 2. every rank writes its shard into the .partial folder and
+// fsyncs it;
+// 3. at most 64 bytes a rank go to rank 0: size, header digest, finite; 4. rank 0 completes the
+// manifest and commits; 5. its result is every rank's result.
+// Throws AgreedError, equal on all ranks; nothing is committed then, and the .partial is dropped.
+// Cost: each rank writes its own bytes once; two allreduces, a gather and two broadcasts of a few
+// bytes.
+void save_checkpoint(const Comm& comm, FileSystem& files, const std::string& store,
+                     const Manifest& manifest, const StateView& state, const CommitSteps& steps);
+
+// Loads a checkpoint into `state`.
+//
+// Collective over `comm`, with the same manifest and folder on every rank. Any world size loads
+// what any other wrote; each rank reads what it owns, replicated sections are spread by MPI. The
+// checkpoint's tensors must be the state's: a name, dtype or shape that differs in either direction
+// is kMismatch, all listed, before anything is read. Every byte is verified against its checksum
+// before any of `state` changes: on AgreedError (equal on all ranks; kDamaged, kIo, kMismatch)
+// `state` is as it was, on every rank. Reads only the shards' files that hold what this rank owns;
+// lists nothing.
+void load_checkpoint(const Comm& comm, const FileSystem& files, const std::string& folder,
+                     const Manifest& manifest, StateView& state);
+
+}  // namespace lockstep

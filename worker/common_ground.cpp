@@ -1,0 +1,59 @@
+#include "worker/common_ground.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+
+#include "common/digest.h"
+#include "common/error.h"
+
+namespace lockstep {
+
+namespace {
+
+bool is_integer(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::kF64:
+    case Dtype::kF32:
+    case Dtype::kF16:
+    case Dtype::kBf16:
+      return false;
+    default:
+      return true;
+  }
+}
+
+std::string_view take_line(std::string_view& text) {
+  const auto line = text.substr(0, text.find('\n'));
+  text.remove_prefix(std::min(text.size(), line.size() + 1));
+  return line;
+}
+
+}  // namespace
+
+std::string common_ground(const CheckpointId& checkpoint, const StateView& state) {
+  std::string text = "checkpoint " + to_text(checkpoint) + "\n";
+  text += "tensors " + tensors_digest(state) + "\n";
+  for (const auto& section : state.sections) {
+    if (!section.replicated || !is_integer(section.dtype)) continue;
+    const std::byte* at = section.data;
+    for (const auto& tensor : section.tensors) {
+      const auto bytes = static_cast<std::size_t>(elements(tensor)) * bytes_of(tensor.dtype);
+      text += tensor.name + " " + hex64(checksum64({at, bytes})) + "\n";
+      at += bytes;
+    }
+  }
+  return text;
+}
+
+void require_common_ground(std::string_view mine, std::string_view root) {
+  while (!mine.empty() || !root.empty()) {
+    const auto here = take_line(mine);
+    const auto there = take_line(root);
+    if (here != there)
+      throw Error(ErrorCode::kInternal,
+                  "'" + std::string(here) + "' differs from rank 0's '" + std::string(there) + "'");
+  }
+}
+
+}  // namespace lockstep

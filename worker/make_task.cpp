@@ -1,0 +1,18 @@
+#include "worker/make_task.h"
+
+#include "common/error.h"
+#include "worker/fashion_mnist.h"
+#include "worker/synthetic.h"
+
+namespace lockstep {
+
+std::unique_ptr<Task> make_task(const LoadedConfig& loaded, int threads) {
+  const auto& task = loaded.config.task;
+  if (task.name == "synthetic") {
+    return std::make_unique<Synthetic>(task, static_cast<std::uint64_t>(loaded.config.run.seed));
+  }
+  if (task.name == "fashion_mnist") return make_fashion_mnist(loaded.paths.data, threads);
+  throw Error(ErrorCode::kInvalidConfig, "task.name: '" + task.name + "' is not in this version");
+}
+
+}  // namespace lockstep

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "common/file_system.h"
+#include "common/manifest.h"
+#include "common/partition.h"
+#include "worker/state.h"
+
+namespace lockstep {
+
+// What rank 0 must know of a shard to list it in the manifest.
+struct ShardReceipt {
+  std::uint64_t bytes = 0;    // the file's size
+  std::string header_digest;  // SafetensorsHeader::digest
+  bool finite = true;         // neither NaN nor Inf in this rank's bytes
+};
+
+// Local: writes this rank's own bytes of `state` as its shard into `folder`, and fsyncs it.
+//
+// `manifest` must be what describe_state makes of `state`. A rank that owns nothing writes a shard
+// without entries. The bytes must not change meanwhile: they are read twice, once for the checksums
+// that the header holds.
+// A failed fsync has the file written anew, once, under a new handle. Throws Error(kIo).
+ShardReceipt write_shard(FileSystem& files, const std::string& folder, const Manifest& manifest,
+                         const StateView& state, Share rank);
+
+// Pure: a receipt as it travels to rank 0, and back.
+constexpr std::size_t kReceiptBytes = 48;
+using ReceiptRecord = std::array<std::byte, kReceiptBytes>;
+ReceiptRecord encode_receipt(const ShardReceipt& receipt);
+ShardReceipt decode_receipt(std::span<const std::byte, kReceiptBytes> record);
+
+}  // namespace lockstep

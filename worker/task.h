@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/partition.h"
+
+namespace lockstep {
+
+// A tensor of a model, fp32; the name without a prefix: "conv1.weight".
+struct TensorSpec {
+  std::string name;
+  std::vector<std::int64_t> shape;
+};
+
+// Where a task's tensors live: one span for each, in the task's own order. Owned by TrainingState.
+struct TensorMemory {
+  std::vector<std::span<float>> parameters;
+  std::vector<std::span<float>> gradients;  // of the parameters, same order
+  std::vector<std::span<float>> buffers;
+};
+
+// Samples that this rank trains on at once.
+struct Batch {
+  std::span<const std::int64_t> samples;  // indices in [0, training_samples()); may repeat
+  double weight = 1;                      // of each sample in the gradient: 1 / global_batch
+  std::uint64_t rng_seed = 0;  // the only source of randomness: from (seed, iteration, rank)
+};
+
+// Sums over samples: they add up over batches and ranks.
+struct Sums {
+  double loss = 0;
+  double correct = 0;  // of a classification
+  std::int64_t samples = 0;
+
+  Sums& operator+=(const Sums& other) {
+    loss += other.loss;
+    correct += other.correct;
+    samples += other.samples;
+    return *this;
+  }
+};
+
+// What is trained: a model and its data. Local: no member communicates; each may throw Error.
+// Equal tasks on every rank: same tensors, same data, same results for the same arguments, bit by
+// bit.
+class Task {
+ public:
+  Task() = default;
+  Task(const Task&) = delete;
+  Task& operator=(const Task&) = delete;
+  virtual ~Task() = default;
+
+  // A tensor that the model uses under two names is listed once.
+  virtual const std::vector<TensorSpec>& parameters() const = 0;
+  virtual const std::vector<TensorSpec>& buffers() const = 0;  // averaged over ranks each iteration
+  // Takes the memory that all later calls work on; it stays in place. Writes nothing to it.
+  virtual void bind(const TensorMemory& memory) = 0;
+  // Fills parameters and buffers; a function of the seed alone.
+  virtual void initialize(std::uint64_t seed) = 0;
+
+  virtual std::int64_t training_samples() const = 0;
+  virtual std::int64_t evaluation_samples() const = 0;
+  virtual std::string data_digest() const = 0;  // of training and evaluation data
+  virtual bool counts_correct() const = 0;      // classification: Sums::correct means something
+
+  // Forward and backward: adds weight * d(loss of each sample) to the gradients.
+  virtual Sums train(const Batch& batch) = 0;
+  // Forward only, on evaluation samples [first, first + count); leaves everything as it was.
+  virtual Sums evaluate(Range samples) = 0;
+
+  // Each iteration takes at least so long; the training loop sleeps the rest.
+  virtual std::int64_t minimum_iteration_ms() const { return 0; }
+};
+
+}  // namespace lockstep

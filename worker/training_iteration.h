@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <functional>
+
+#include "common/comm.h"
+#include "worker/task.h"
+#include "worker/tick.h"
+#include "worker/training_loop.h"
+
+namespace lockstep {
+
+// What an iteration came to. Equal on all ranks but for `failure`.
+struct IterationOutcome {
+  TickVerdict verdict;
+  Sums sums;  // over the global batch
+  double gradient_norm = 0;
+  double learning_rate = 0;
+  bool nonfinite = false;  // loss or gradients; verdict.nonfinite_rank: whose, where it is one rank's
+  std::exception_ptr failure;  // of this rank; where verdict.failed_rank is set the state is worthless
+};
+
+// Makes iteration `start.iteration + 1` from the batch at `start.position`.
+//
+// Collective over `comm`: 1. forward and backward on the own slice; 2. reduce-scatter of gradients,
+// average of buffers; 3. sums and gradient norm; 4. tick starts, with what `vote` says then;
+// 5. optimizer step on the own part; 6. all-gather of parameters; 7. tick finishes.
+// A local failure in 1 is kept, and the rest still happens, so that no rank waits for another.
+IterationOutcome run_iteration(const Comm& comm, Tick& tick, const Training& training,
+                               const TrainingStart& start,
+                               const std::function<TickVote()>& vote);
+
+// Evaluates as train() does: `interrupted` runs between batches on every rank, equally often, and may
+// communicate; where it is true evaluation ends and the result is empty.
+// Collective. Throws AgreedError.
+Metrics run_evaluation(const Comm& comm, Task& task, const std::function<bool()>& interrupted);
+
+}  // namespace lockstep

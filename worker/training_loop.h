@@ -1,0 +1,95 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "common/comm.h"
+#include "common/config.h"
+#include "common/log.h"
+#include "worker/schedule.h"
+#include "worker/task.h"
+#include "worker/training_state.h"
+
+namespace lockstep {
+
+using Metrics = std::map<std::string, double>;  // of an evaluation: "loss", "accuracy"
+
+// How far training has come, for people and machines; made each iteration on rank 0.
+struct Progress {
+  std::int64_t iteration = 0;
+  std::int64_t final_iteration = 0;
+  std::int64_t position = 0;       // samples since the start of the run's lineage
+  double loss = 0;                 // mean over the global batch
+  std::optional<double> accuracy;  // on the batch
+  double gradient_norm = 0;        // before clipping
+  double learning_rate = 0;
+  double seconds = 0;        // that the iteration took
+  std::int64_t samples = 0;  // in it
+};
+
+struct SaveRequest {
+  std::int64_t iteration = 0;
+  std::int64_t position = 0;
+  Metrics metrics;  // of the evaluation at this iteration, finite ones; empty where there was none
+};
+
+// What the training loop asks of the one that runs it. All may be empty but `save`.
+struct TrainingCallbacks {
+  // Collective, every rank at the same iteration. AgreedError(kIo): not saved, training may go on;
+  // anything else it throws ends the training.
+  std::function<void(const SaveRequest&)> save;
+  std::function<int()> stop_signal;      // any rank: number of the signal received, 0 for none
+  std::function<bool()> save_requested;  // rank 0: true once for each request
+  std::function<bool()> stop_requested;  // rank 0
+  std::function<void(const Progress&)> on_iteration;  // rank 0, after each iteration; must be quick
+};
+
+enum class TrainingEnd : std::uint8_t {
+  kFinished,   // final iteration reached and saved: exit 0
+  kPreempted,  // a signal, on any rank: exit 75
+  kStopped,    // asked for: exit 77
+  kNonFinite,  // loss or gradients, on_nonfinite: stop; nothing saved at that iteration: exit 2
+};
+
+// Equal on all ranks.
+struct TrainingResult {
+  TrainingEnd end = TrainingEnd::kFinished;
+  std::int64_t iteration = 0;              // the last one completed
+  std::optional<std::int64_t> last_saved;  // by this call
+  Metrics metrics;                         // of the last evaluation
+  std::string message;                     // one line for people: what ended it, where
+};
+
+// What is trained, and with what.
+struct Training {
+  const Config& config;
+  Task& task;
+  TrainingState& state;
+  const Log& log;
+};
+
+// Trains from `start` (what `state` holds) until final_iteration, a stop, or a failure.
+//
+// Collective over `comm`, with equal config and start. Each iteration: forward and backward on the
+// own
+//   slice, reduce-scatter, tick, optimizer step on the own part, all-gather. Whatever the tick says
+//   takes effect at the same iteration on every rank; after a stop nothing is trained beyond the
+//   iteration that is saved. A stop that came before the first iteration saves nothing.
+// A save that fails with kIo is a warning; checkpoint.max_failures of them in a row are an error.
+// The
+//   last save and a stop's are repeated max_failures times, a stop's only until 5 s before the end
+//   of the grace time: then it is dropped, and the message says which iterations are lost.
+// Throws AgreedError, equal on all ranks: what `save` threw; kInvalidConfig where there are more
+// ranks
+//   than samples in a batch; the first local failure of any rank's task.
+TrainingResult train(const Comm& comm, const Training& training, const TrainingStart& start,
+                     const TrainingCallbacks& callbacks);
+
+// Evaluates what `training.state` holds over the whole evaluation set, split over the ranks.
+// Collective. Throws AgreedError.
+Metrics evaluate(const Comm& comm, const Training& training);
+
+}  // namespace lockstep

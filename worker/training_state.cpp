@@ -1,0 +1,174 @@
+#include "worker/training_state.h"
+
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <new>
+
+#include "common/error.h"
+
+namespace lockstep {
+namespace {
+
+std::int64_t elements_of(const TensorSpec& tensor) {
+  std::int64_t count = 1;
+  for (const auto extent : tensor.shape) count *= extent;
+  return count;
+}
+
+std::int64_t elements_of(const std::vector<TensorSpec>& tensors) {
+  std::int64_t count = 0;
+  for (const auto& tensor : tensors) count += elements_of(tensor);
+  return count;
+}
+
+bool matches(const std::string& glob, const std::string& name) {
+  return fnmatch(glob.c_str(), name.c_str(), 0) == 0 ||
+         fnmatch(glob.c_str(), ("model." + name).c_str(), 0) == 0;
+}
+
+bool is_decayed(const TensorSpec& tensor,
+                const std::optional<std::vector<std::string>>& no_decay) {
+  if (!no_decay) return tensor.shape.size() > 1;
+  return std::none_of(no_decay->begin(), no_decay->end(),
+                      [&](const auto& glob) { return matches(glob, tensor.name); });
+}
+
+void require_each_matches(const std::vector<std::string>& globs,
+                          const std::vector<TensorSpec>& tensors) {
+  for (const auto& glob : globs) {
+    const bool hit = std::any_of(tensors.begin(), tensors.end(),
+                                 [&](const auto& tensor) { return matches(glob, tensor.name); });
+    if (!hit) {
+      throw Error(ErrorCode::kInvalidConfig, "optimizer.no_decay: '" + glob +
+                                                 "' matches no tensor of the model; the first is '" +
+                                                 tensors.front().name + "'");
+    }
+  }
+}
+
+std::vector<std::string> slot_kinds(const OptimizerConfig& optimizer) {
+  if (optimizer.name != "sgd") return {"exp_avg", "exp_avg_sq"};
+  if (optimizer.momentum != 0) return {"momentum_buffer"};
+  return {};
+}
+
+std::span<float> slice(std::span<float> flat, std::int64_t first, const TensorSpec& tensor) {
+  return flat.subspan(static_cast<std::size_t>(first),
+                      static_cast<std::size_t>(elements_of(tensor)));
+}
+
+}  // namespace
+
+FlatLayout lay_out(const std::vector<TensorSpec>& parameters,
+                   const std::optional<std::vector<std::string>>& no_decay) {
+  if (no_decay) require_each_matches(*no_decay, parameters);
+  FlatLayout layout;
+  layout.offset.resize(parameters.size());
+  for (const bool decayed : {true, false}) {
+    const std::int64_t first = layout.elements;
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      if (is_decayed(parameters[i], no_decay) != decayed) continue;
+      layout.order.push_back(static_cast<std::int64_t>(i));
+      layout.offset[i] = layout.elements;
+      layout.elements += elements_of(parameters[i]);
+    }
+    layout.regions.push_back(
+        {.range = {.first = first, .count = layout.elements - first}, .decayed = decayed});
+  }
+  return layout;
+}
+
+namespace {
+constexpr std::align_val_t kAlignment{64};
+}
+
+FloatBuffer::FloatBuffer(std::int64_t count)
+    : count_(count),
+      data_(new (kAlignment) float[static_cast<std::size_t>(std::max<std::int64_t>(1, count))]()) {}
+
+void FloatBuffer::Free::operator()(float* data) const { ::operator delete[](data, kAlignment); }
+
+TrainingState::TrainingState(Task& task, const OptimizerConfig& optimizer, std::uint64_t seed,
+                             Share rank)
+    : rank_(rank),
+      parameter_specs_(task.parameters()),
+      buffer_specs_(task.buffers()),
+      layout_(lay_out(parameter_specs_, optimizer.no_decay)),
+      parameters_(layout_.elements),
+      gradients_(layout_.elements),
+      buffers_(elements_of(buffer_specs_)) {
+  for (const auto& region : layout_.regions) {
+    own_gradients_.emplace_back(part_of(region.range.count, rank_).count);
+  }
+  for (auto& kind : slot_kinds(optimizer)) {
+    OptimizerSlot slot{.kind = std::move(kind), .parts = {}};
+    for (const auto& region : layout_.regions) {
+      slot.parts.emplace_back(part_of(region.range.count, rank_).count);
+    }
+    slots_.push_back(std::move(slot));
+  }
+
+  TensorMemory memory;
+  for (std::size_t i = 0; i < parameter_specs_.size(); ++i) {
+    memory.parameters.push_back(slice(parameters(), layout_.offset[i], parameter_specs_[i]));
+    memory.gradients.push_back(slice(gradients(), layout_.offset[i], parameter_specs_[i]));
+  }
+  std::int64_t at = 0;
+  for (const auto& spec : buffer_specs_) {
+    memory.buffers.push_back(slice(buffers(), at, spec));
+    at += elements_of(spec);
+  }
+  task.bind(memory);
+  task.initialize(seed);
+}
+
+Range TrainingState::own_range(const Region& region) const {
+  const Range part = part_of(region.range.count, rank_);
+  return {.first = region.range.first + part.first, .count = part.count};
+}
+
+// The tensors of a region, named model.NAME or, with a kind, optimizer.NAME.KIND.
+StateSection TrainingState::section_of(const Region& region, const std::string& kind) const {
+  StateSection section;
+  for (const auto index : layout_.order) {
+    const auto i = static_cast<std::size_t>(index);
+    const auto& spec = parameter_specs_[i];
+    const std::int64_t begin = layout_.offset[i];
+    if (begin < region.range.first || begin + elements_of(spec) > region.range.end()) continue;
+    const std::string name =
+        kind.empty() ? "model." + spec.name : "optimizer." + spec.name + "." + kind;
+    section.tensors.push_back({.name = name, .dtype = Dtype::kF32, .shape = spec.shape});
+  }
+  section.elements = region.range.count;
+  return section;
+}
+
+StateView TrainingState::view() {
+  StateView view;
+  const auto add = [&view](StateSection section, std::span<float> data) {
+    if (section.tensors.empty()) return;
+    section.data = std::as_writable_bytes(data).data();
+    view.sections.push_back(std::move(section));
+  };
+  for (const auto& region : layout_.regions) {
+    StateSection section = section_of(region, "");
+    section.replicated = true;
+    add(std::move(section), parameters_.part(region.range));
+  }
+  for (auto& slot : slots_) {
+    for (std::size_t r = 0; r < layout_.regions.size(); ++r) {
+      add(section_of(layout_.regions[r], slot.kind), slot.parts[r].all());
+    }
+  }
+  StateSection section{.tensors = {}, .elements = elements_of(buffer_specs_), .replicated = true};
+  for (const auto& spec : buffer_specs_) {
+    section.tensors.push_back(
+        {.name = "buffer." + spec.name, .dtype = Dtype::kF32, .shape = spec.shape});
+  }
+  add(std::move(section), buffers_.all());
+  return view;
+}
+
+}  // namespace lockstep
