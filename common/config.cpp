@@ -159,7 +159,9 @@ void flatten(const std::string& path, const Json& value, std::map<std::string, s
     return;
   }
   for (const auto& [key, child] : value.items()) {
-    flatten(path.empty() ? key : path + "." + key, child, out);
+    std::string below = path;
+    if (!below.empty()) below += '.';
+    flatten(below.append(key), child, out);
   }
 }
 

@@ -1,7 +1,5 @@
 #include "common/log.h"
 
-#include <unistd.h>
-
 #include <cstdio>
 #include <mutex>
 
@@ -9,6 +7,7 @@
 #include <spdlog/logger.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
+#include <unistd.h>
 
 namespace lockstep {
 namespace {
@@ -53,7 +52,8 @@ std::string json_text(std::string_view text) {
 
 std::string as_object(std::string_view level, std::string_view message, const Log::Fields& fields) {
   std::string object = R"("level":)" + json_text(level) + R"(,"message":)" + json_text(message);
-  for (const auto& [name, value] : fields) object += "," + json_text(name) + ":" + value;
+  for (const auto& [name, value] : fields)
+    object += "," + json_text(name) + ":" + value;
   return object;
 }
 
@@ -86,6 +86,10 @@ std::string escape_controls(std::string_view text) {
     }
   }
   return safe;
+}
+
+std::string json_number(double value) {
+  return nlohmann::json(value).dump();
 }
 
 struct Log::Sink {

@@ -15,12 +15,15 @@ namespace lockstep {
 // that text from outside can't forge or hide output.
 std::string escape_controls(std::string_view text);
 
+// Pure: JSON text of a number, for Log::Fields; null where it is not finite.
+std::string json_number(double value);
+
 // Where a process says what it does: lines on stderr, for people or (log.format: json) one JSON
 // object a line for machines. One for each process, passed by reference; safe from any thread.
 class Log {
  public:
-  // A fact beside the message, for machines: {name, JSON text of its value}. Text format leaves them
-  // out, the message says what people need.
+  // A fact beside the message, for machines: {name, JSON text of its value}. Text format leaves
+  // them out, the message says what people need.
   using Fields = std::vector<std::pair<std::string, std::string>>;
 
   // Prints nothing at all where `prints` is false: all ranks but 0.

@@ -149,6 +149,10 @@ std::optional<ShardName> parse_shard_file(std::string_view name) {
   return ShardName{.index = *index, .count = *count};
 }
 
+std::string behind_links(const std::string& folder) {
+  return folder + "/.";
+}
+
 std::string store_file(const std::string& store) {
   return store + "/store.json";
 }

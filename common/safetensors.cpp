@@ -61,11 +61,11 @@ void append_shape(std::string& text, std::span<const std::int64_t> shape) {
 
 void append_entry(std::string& text, const TensorEntry& tensor) {
   text += dump_json(tensor.name);
-  text += ":{\"dtype\":\"";
+  text += R"(:{"dtype":")";
   text += row_of(tensor.dtype).text;
-  text += "\",\"shape\":";
+  text += R"(","shape":)";
   append_shape(text, tensor.shape);
-  text += ",\"data_offsets\":[" + std::to_string(tensor.begin) + ',' + std::to_string(tensor.end);
+  text += R"(,"data_offsets":[)" + std::to_string(tensor.begin) + ',' + std::to_string(tensor.end);
   text += "]}";
 }
 
@@ -132,7 +132,7 @@ std::string encode_safetensors_header(std::span<TensorEntry> tensors,
   lay_out(tensors);
   std::string text(kLengthBytes, '\0');
   text += '{';
-  if (!metadata.empty()) text += "\"__metadata__\":" + dump_json(metadata);
+  if (!metadata.empty()) text += R"("__metadata__":)" + dump_json(metadata);
   for (const TensorEntry& tensor : tensors) {
     if (text.back() != '{') text += ',';
     append_entry(text, tensor);

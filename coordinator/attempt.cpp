@@ -26,7 +26,7 @@ std::string make_store_record(FileSystem& files, const std::string& store) {
   file->finish();
   const bool won = files.link(temporary, store_file(store));
   files.unlink(temporary);
-  files.sync_folder(store);
+  files.sync_folder(behind_links(store));
   if (won) return record.id;
   return parse_store_record(read_small_file(files, store_file(store)), "store.json").id;
 }
@@ -36,11 +36,11 @@ std::string make_store_record(FileSystem& files, const std::string& store) {
 std::string make_store(FileSystem& files, const std::string& store) {
   const auto parent = parent_of_path(store);
   if (!files.info(store)) {
-    if (!files.info(parent))
+    if (!files.info(behind_links(parent)))
       throw Error(ErrorCode::kNotFound, "the store's parent folder " + parent +
                                             " is not there: make it, or correct store:");
     files.make_folder(store);
-    files.sync_folder(parent);
+    files.sync_folder(behind_links(parent));
   }
   std::string id;
   if (files.info(store_file(store))) {
@@ -50,7 +50,7 @@ std::string make_store(FileSystem& files, const std::string& store) {
   }
   for (const auto& folder : {attempts_path(store), checkpoints_path(store)})
     if (!files.info(folder)) files.make_folder(folder);
-  files.sync_folder(store);
+  files.sync_folder(behind_links(store));
   return id;
 }
 

@@ -1,7 +1,7 @@
 #include "coordinator/config_file.h"
 
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -15,11 +15,20 @@ namespace {
 
 constexpr std::size_t kMostBytes = std::size_t{1} << 20;
 
-struct Descriptor {
-  int fd;
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  Descriptor(Descriptor&&) = delete;
+  Descriptor& operator=(Descriptor&&) = delete;
   ~Descriptor() {
-    if (fd >= 0) ::close(fd);
+    if (fd_ >= 0) ::close(fd_);
   }
+  int fd() const { return fd_; }
+
+ private:
+  int fd_;
 };
 
 [[noreturn]] void fail_system(const std::string& name, int error) {
@@ -33,9 +42,10 @@ struct Descriptor {
     case ELOOP:
     case ENAMETOOLONG:
     case ENXIO:
-      throw Error(ErrorCode::kInvalidConfig, name + ": " + std::strerror(error));
+      throw Error(ErrorCode::kInvalidConfig, name + ": " + std::generic_category().message(error));
     default:
-      throw Error(ErrorCode::kIo, name + ": can't be read: " + std::strerror(error));
+      throw Error(ErrorCode::kIo,
+                  name + ": can't be read: " + std::generic_category().message(error));
   }
 }
 
@@ -54,13 +64,13 @@ void check_config_size(std::size_t bytes, const std::string& name) {
 }
 
 std::string read_config_file(const std::string& path) {
-  const std::string name = printable(path);
+  const std::string name = escaped(path);
   if (path.find('\0') != std::string::npos) fail_system(name, ENOENT);
   // O_NONBLOCK: opening a pipe must not wait for its writer.
-  const Descriptor file{::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)};
-  if (file.fd < 0) fail_system(name, errno);
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  if (file.fd() < 0) fail_system(name, errno);
   struct stat status = {};
-  if (::fstat(file.fd, &status) != 0) fail_system(name, errno);
+  if (::fstat(file.fd(), &status) != 0) fail_system(name, errno);
   if (!S_ISREG(status.st_mode)) {
     throw Error(ErrorCode::kInvalidConfig,
                 name + ": " + kind_of(status.st_mode) + ", not a regular file");
@@ -69,7 +79,7 @@ std::string read_config_file(const std::string& path) {
   std::string text(kMostBytes + 1, '\0');
   std::size_t filled = 0;
   while (filled < text.size()) {
-    const ssize_t count = ::read(file.fd, text.data() + filled, text.size() - filled);
+    const ssize_t count = ::read(file.fd(), text.data() + filled, text.size() - filled);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) fail_system(name, errno);
     if (count == 0) break;

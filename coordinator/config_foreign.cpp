@@ -173,7 +173,9 @@ bool has_name(std::string_view names, std::string_view wanted) {
 
 std::string foreign_name(const std::string& section, std::string_view key) {
   const std::string bare = bare_name(key);
-  for (const std::string& wanted : {section + "." + bare, bare}) {
+  std::string in_section = section;
+  in_section.append(".").append(bare);
+  for (const std::string& wanted : {in_section, bare}) {
     const auto row = std::find_if(std::begin(kForeign), std::end(kForeign),
                                   [&](const Foreign& f) { return has_name(f.names, wanted); });
     if (row != std::end(kForeign)) return row->here;

@@ -67,7 +67,7 @@ std::string bare_name(std::string_view name) {
 }
 
 std::string nearest(std::string_view text, const std::vector<std::string>& words) {
-  const std::string near = nearest_within(text, words, std::max<std::size_t>(1, text.size() / 3));
+  std::string near = nearest_within(text, words, std::max<std::size_t>(1, text.size() / 3));
   if (!near.empty() || text.size() < 3) return near;
   const std::string bare = bare_name(text);
   const auto longer = std::find_if(words.begin(), words.end(), [&](const std::string& word) {

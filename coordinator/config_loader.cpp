@@ -95,7 +95,7 @@ ResolvedPaths resolve(const GivenValues& given, const std::string& config_file,
 LoadedConfig parse_config(std::string_view text, const std::string& path,
                           const std::vector<std::string>& overrides,
                           const Environment& environment) {
-  const std::string name = printable(path);
+  const std::string name = escaped(path);
   check_config_size(text.size(), name);
   YamlNode root = parse_yaml(text, name, true);
   if (root.kind == YamlKind::kNull) root.kind = YamlKind::kMapping;

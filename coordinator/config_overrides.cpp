@@ -9,6 +9,8 @@
 namespace lockstep {
 namespace {
 
+constexpr const char* kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+
 struct Override {
   std::vector<std::string> names;  // "restore.iteration" -> "restore", "iteration"
   YamlNode value;
@@ -27,13 +29,13 @@ std::vector<std::string> split(std::string_view path) {
 Override parse_override(const std::string& option) {
   const std::size_t sign = option.find('=');
   const std::string path = option.substr(0, sign);
-  const Place place{"--set " + printable(path), 0};
+  const Place place{"--set " + escaped(path), 0};
   constexpr const char* kForm = "; write KEY=VALUE, as in --set restore.iteration=1200";
   if (sign == std::string::npos) fail(place, std::string("there is no '='") + kForm);
   Override result;
   result.names = split(path);
   for (const std::string& name : result.names) {
-    if (name.empty() || name.find_first_of(" \t\r\n") != std::string::npos) {
+    if (name.empty() || name.find_first_not_of(kLetters) != std::string::npos) {
       fail(place, std::string("this is no key") + kForm);
     }
   }

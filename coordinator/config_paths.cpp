@@ -66,13 +66,15 @@ std::string resolve_path(const std::string& key, const std::string& written, con
       path += expansion.variable("HOME");
       ++at;
     } else {
-      const std::string advice =
-          at != 0               ? "only a leading ~/ is expanded; choose a name without '~'"
-          : written.size() == 1 ? "write ~/ or a folder in it"
-                                : "write ~/ for your own home folder, or the whole path";
-      fail(place, key + ": '~' in '" + printable(written) + "'; " + advice);
+      std::string text = key + ": '~' in '" + printable(written) + "'; ";
+      text += at != 0               ? "only a leading ~/ is expanded; choose a name without '~'"
+              : written.size() == 1 ? "write ~/ or a folder in it"
+                                    : "write ~/ for your own home folder, or the whole path";
+      fail(place, text);
     }
   }
+  while (path.size() > 1 && path.ends_with('/'))
+    path.pop_back();
   if (path.starts_with('/')) return path;
   std::error_code gone;
   const auto folder = std::filesystem::absolute(config_file, gone).parent_path();

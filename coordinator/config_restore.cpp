@@ -12,15 +12,15 @@ namespace {
 
 // What stands in the way of a mode: {mode, keys}.
 const std::vector<std::string>& barred(const std::string& mode) {
-  static const std::map<std::string, std::vector<std::string>> kBarred = {
+  static const std::map<std::string, std::vector<std::string>> by_mode = {
       {"fresh", {"iteration", "attempt", "skip_samples", "if_missing", "from", "scope", "exclude"}},
       {"latest", {"iteration"}},
       {"best", {"iteration", "if_missing"}},
       {"iteration", {"if_missing"}},
   };
-  static const std::vector<std::string> kNothing;
-  const auto row = kBarred.find(mode);
-  return row == kBarred.end() ? kNothing : row->second;
+  static const std::vector<std::string> nothing;
+  const auto row = by_mode.find(mode);
+  return row == by_mode.end() ? nothing : row->second;
 }
 
 void put(YamlNode& mapping, const std::string& key, const std::string& text) {
@@ -136,9 +136,10 @@ void complete_restore(GivenValues& given, const Place& section) {
     fail(mode.place, "mode: iteration needs restore.iteration; write which one");
   }
   for (const std::string& key : barred(word)) {
-    if (!is_given(given, key)) continue;
-    fail(given.at("restore." + key).place,
-         "restore." + key + " contradicts mode: " + word + "; leave one of them out");
+    const auto other = given.find("restore." + key);
+    if (other == given.end()) continue;
+    fail(other->second.place,
+         other->first + " contradicts mode: " + word + "; leave one of them out");
   }
 }
 

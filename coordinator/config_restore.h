@@ -10,7 +10,7 @@
 namespace lockstep {
 
 // The keys that a user gave, checked one by one: "restore.iteration" -> 1200 and where it stands.
-struct GivenValue {
+struct GivenValue {  // NOLINT(bugprone-exception-escape): the JSON library's move is not noexcept
   nlohmann::json value;
   Place place;
 };

@@ -122,7 +122,7 @@ std::set<std::string> sections() {
 }  // namespace
 
 const std::vector<Gate>& gates() {
-  static const std::vector<Gate> kGates = {
+  static const std::vector<Gate> table = {
       {"task.name", {"fashion_mnist", "synthetic"}},
       {"precision", {"fp32"}},
       {"checkpoint.minutes", {}},
@@ -140,18 +140,18 @@ const std::vector<Gate>& gates() {
       {"device", {"auto", "cpu"}},
       {"collectives", {"auto", "mpi"}},
   };
-  return kGates;
+  return table;
 }
 
 const std::vector<KeySpec>& key_specs() {
-  static const std::vector<KeySpec> kKeys = [] {
+  static const std::vector<KeySpec> table = [] {
     std::vector<KeySpec> all = training_keys();
     for (auto& part : {checkpoint_keys(), service_keys()}) {
       all.insert(all.end(), part.begin(), part.end());
     }
     return all;
   }();
-  return kKeys;
+  return table;
 }
 
 const KeySpec* find_key(std::string_view path) {

@@ -49,18 +49,19 @@ void fail(const Place& place, const std::string& text) {
   throw Error(ErrorCode::kInvalidConfig, place.text + ": " + text);
 }
 
-std::string printable(std::string_view text) {
+std::string escaped(std::string_view text) {
   std::string shown;
-  const bool cut = text.size() > kShownBytes;
-  if (cut) {
-    std::size_t end = kShownBytes;
-    while (end > 0 && continues(text[end]))
-      --end;
-    text = text.substr(0, end);
-  }
   for (const char c : text)
     shown += is_control(c) ? "\\x" + hex_byte(c) : std::string(1, c);
-  return cut ? shown + "..." : shown;
+  return shown;
+}
+
+std::string printable(std::string_view text) {
+  if (text.size() <= kShownBytes) return escaped(text);
+  std::size_t end = kShownBytes;
+  while (end > 0 && continues(text[end]))
+    --end;
+  return escaped(text.substr(0, end)) + "...";
 }
 
 std::string alternatives(const std::vector<std::string>& words) {
@@ -82,9 +83,11 @@ std::size_t invalid_utf8(std::string_view text) {
 }
 
 SourceText::SourceText(std::string_view text, std::string_view name, bool has_lines)
-    : text_(text), name_(name), has_lines_(has_lines), starts_{0} {
+    : text_(text), name_(name), has_lines_(has_lines), starts_{0}, characters_{0} {
+  characters_.reserve(text.size() + 1);
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '\n') starts_.push_back(i + 1);
+    characters_.push_back(characters_.back() + (continues(text[i]) ? 0 : 1));
   }
 }
 
@@ -97,10 +100,7 @@ Place SourceText::place(std::size_t offset) const {
   if (!has_lines_) return {std::string(name_), 0};
   offset = std::min(offset, text_.size());
   const std::size_t line = line_index(offset);
-  std::size_t column = 1;
-  for (std::size_t i = starts_[line]; i < offset; ++i) {
-    if (!continues(text_[i])) ++column;
-  }
+  const std::size_t column = characters_[offset] - characters_[starts_[line]] + 1;
   return {std::string(name_) + ":" + std::to_string(line + 1) + ":" + std::to_string(column),
           line + 1};
 }

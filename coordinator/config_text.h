@@ -17,7 +17,8 @@ struct Place {
 // Throws Error(kInvalidConfig): "PLACE: TEXT".
 [[noreturn]] void fail(const Place& place, const std::string& text);
 
-// Pure: `text` for a message: control characters as \xNN, at most 60 characters.
+// Pure: `text` for a message: control characters as \xNN. printable shows about 60 bytes of it.
+std::string escaped(std::string_view text);
 std::string printable(std::string_view text);
 
 // Pure: {"a", "b", "c"} -> "a, b or c".
@@ -46,7 +47,8 @@ class SourceText {
   std::string_view text_;
   std::string_view name_;
   bool has_lines_;
-  std::vector<std::size_t> starts_;
+  std::vector<std::size_t> starts_;      // of lines
+  std::vector<std::size_t> characters_;  // before each byte
 };
 
 }  // namespace lockstep

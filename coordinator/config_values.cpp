@@ -199,7 +199,7 @@ std::string no_value(const std::string& path) {
 
 bool looks_numeric(const std::string& text) {
   const std::size_t at = text.find_first_not_of("+-.");
-  return at != std::string::npos && at <= 2 && text[at] >= '0' && text[at] <= '9';
+  return at <= 2 && at < text.size() && text[at] >= '0' && text[at] <= '9';
 }
 
 Json read_value(const KeySpec& key, const YamlNode& node) {

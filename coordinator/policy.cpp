@@ -241,7 +241,7 @@ bool reached_end(const StoreView& store, const LaunchFacts& launch, const Decisi
 }
 
 // The checks of a decision that was reached: rows "Slurm restart with no store folder", "finished"
-// and "crash loop".
+// and "crash loop"; and a store that can't be made.
 void check_ruling(Ruling& ruling, const StoreView& store, const LaunchFacts& launch) {
   auto& record = ruling.record;
   if (record.kind == DecisionKind::kFresh && !store.exists && launch.run.restart_count > 0)
@@ -250,6 +250,10 @@ void check_ruling(Ruling& ruling, const StoreView& store, const LaunchFacts& lau
                             " is not there: a file system is missing; where none was ever made: "
                             "mkdir " +
                             launch.store_path);
+  if (record.kind == DecisionKind::kFresh && !store.exists && !store.can_be_made)
+    return settle_error(ruling, ErrorCode::kNotFound,
+                        "the folder in which the store " + launch.store_path +
+                            " is to be made is not there: make it, or correct store:");
   if (reached_end(store, launch, record)) {
     const auto start = record.parent ? to_text(record.parent->checkpoint) : "iteration 0";
     record.kind = DecisionKind::kFinished;

@@ -96,9 +96,12 @@ void sweep_partials(FileSystem& files, const std::string& store, std::int64_t mi
     if (entry.kind != EntryKind::kFolder) continue;
     if (const auto partial = parse_partial_folder(entry.name); partial && partial->attempt < mine)
       trash_and_unlink(files, store, mine, folder + "/" + entry.name, *partial);
-    const auto trash = parse_trash_folder(entry.name);
-    if (trash && trash->deleter < mine && !files.info(folder + "/" + entry.name + "/manifest.json"))
-      unlink_files(files, folder + "/" + entry.name);
+    if (const auto trash = parse_trash_folder(entry.name); trash && trash->deleter < mine) {
+      // With a manifest and without its deleter's outcome it may be on its way back.
+      const bool over = files.info(attempt_path(store, trash->deleter) + "/outcome.json") ||
+                        !files.info(folder + "/" + entry.name + "/manifest.json");
+      if (over) unlink_files(files, folder + "/" + entry.name);
+    }
   }
 }
 

@@ -44,6 +44,7 @@ struct AttemptView {
 
 struct StoreView {
   bool exists = false;                      // the folder is there
+  bool can_be_made = true;                  // or its parent is
   std::optional<std::string> id;            // absent where nobody has written yet
   std::vector<AttemptView> attempts;        // ascending; one for every number seen anywhere
   std::vector<CheckpointView> checkpoints;  // ascending

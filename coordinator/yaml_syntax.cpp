@@ -20,7 +20,7 @@ struct Translation {
 };
 
 // By the beginning of the library's text.
-constexpr std::array kTranslations{
+const std::array translations{
     Translation{Lib::TAB_IN_INDENTATION, "a tab in the indentation; use spaces"},
     Translation{Lib::EOF_IN_SCALAR, "a quote is opened and never closed"},
     Translation{Lib::DOC_IN_SCALAR,
@@ -31,7 +31,7 @@ constexpr std::array kTranslations{
         "a ':' that is not expected here; a text with ': ' in it needs quotes, and a nested "
         "key its own, indented line"},
     Translation{Lib::INVALID_ESCAPE,
-                "an escape that is not known in \"...\"; write \\\\ for a backslash"},
+                R"(an escape that is not known in "..."; write \\ for a backslash)"},
     Translation{Lib::INVALID_HEX, "an escape with a bad number; write the character itself"},
     Translation{Lib::INVALID_UNICODE, "an escape that is no character; write the character itself"},
     Translation{Lib::BAD_FILE, "nested too deep; a configuration has at most 16 levels"},
@@ -45,7 +45,7 @@ constexpr std::array kTranslations{
     Translation{Lib::CHAR_IN_BLOCK, "a block of text; write it on one line, in quotes"},
 };
 
-constexpr std::array kIndicators{
+const std::array indicators{
     Lib::CHAR_IN_TAG_HANDLE, Lib::TAG_WITH_NO_SUFFIX, Lib::END_OF_VERBATIM_TAG,
     Lib::MULTIPLE_TAGS,      Lib::MULTIPLE_ANCHORS,   Lib::MULTIPLE_ALIASES,
     Lib::ALIAS_CONTENT,      Lib::ALIAS_NOT_FOUND,    Lib::ANCHOR_NOT_FOUND,
@@ -55,6 +55,27 @@ constexpr std::array kIndicators{
 
 bool is_one_of(const std::string& text, const char* a, const char* b) {
   return text == a || text == b;
+}
+
+// Whether the bracket at `opener` has its partner.
+bool is_closed(std::string_view text, std::size_t opener) {
+  int depth = 0;
+  for (std::size_t i = opener; i < text.size(); ++i) {
+    const char c = text[i];
+    const bool begins = i > 0 && std::string_view(" \t\n,:[{").find(text[i - 1]) != text.npos;
+    if (begins && (c == '"' || c == '\'')) {
+      do {
+        i += text[i] == '\\' && c == '"' ? 2 : 1;
+      } while (i < text.size() && text[i] != c);
+    } else if (begins && c == '#') {
+      i = std::min(text.find('\n', i), text.size());
+    } else if (c == '[' || c == '{') {
+      ++depth;
+    } else if (c == ']' || c == '}') {
+      if (--depth == 0) return true;
+    }
+  }
+  return false;
 }
 
 // "  seed:1" -> the offset of the colon within the line; npos where the line is not of that form.
@@ -111,14 +132,12 @@ void fail_indicator(const SourceText& source, std::size_t offset) {
 
 void fail_syntax(const SourceText& source, std::size_t offset, const std::string& library_text,
                  std::size_t opener) {
-  for (const char* indicator : kIndicators) {
+  for (const char* indicator : indicators) {
     if (library_text == indicator) fail_indicator(source, offset);
   }
   fail_on_tab(source, offset);
   if (is_one_of(library_text, Lib::END_OF_MAP_FLOW, Lib::END_OF_SEQ_FLOW)) {
-    const bool at_end =
-        source.text().find_first_not_of(" \t\r\n", offset) == std::string_view::npos;
-    if (at_end && opener != std::string_view::npos) {
+    if (opener != std::string_view::npos && !is_closed(source.text(), opener)) {
       fail(source.place(opener),
            std::string("this '") + source.text()[opener] + "' is never closed");
     }
@@ -144,7 +163,7 @@ void fail_syntax(const SourceText& source, std::size_t offset, const std::string
     const std::size_t backslash = source.text().rfind('\\', offset);
     if (backslash != std::string_view::npos) offset = backslash;
   }
-  for (const auto& [library, ours] : kTranslations) {
+  for (const auto& [library, ours] : translations) {
     if (library_text.starts_with(library)) fail(source.place(offset), ours);
   }
   fail(source.place(offset), kUnfit);

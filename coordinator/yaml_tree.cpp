@@ -27,10 +27,9 @@ class TreeBuilder : public YAML::EventHandler {
 
   // Offset of the innermost [ or { that is open.
   std::size_t opener() const {
-    for (auto open = open_.rbegin(); open != open_.rend(); ++open) {
-      if (open->bracket) return open->offset;
-    }
-    return kNowhere;
+    const auto open =
+        std::find_if(open_.rbegin(), open_.rend(), [](const Open& one) { return one.bracket; });
+    return open == open_.rend() ? kNowhere : open->offset;
   }
 
   void OnDocumentStart(const YAML::Mark& mark) override {

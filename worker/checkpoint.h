@@ -25,25 +25,39 @@ struct CommitSteps {
 //
 // Collective over `comm`: every rank calls it at the same iteration. `manifest` must be filled in
 // on rank 0 but for world_size, finite, tensors, shards and partition; other ranks give checkpoint
-// only. Protocol: 1. rank 0 begins; 2. every rank writes its shard into the .partial folder and
-// fsyncs it;
-// 3. at most 64 bytes a rank go to rank 0: size, header digest, finite; 4. rank 0 completes the
-// manifest and commits; 5. its result is every rank's result.
-// Throws AgreedError, equal on all ranks; nothing is committed then, and the .partial is dropped.
-// Cost: each rank writes its own bytes once; two allreduces, a gather and two broadcasts of a few
-// bytes.
+// only.
+// Protocol:
+//   1. rank 0 begins;
+//   2. every rank writes its shard into the .partial folder and fsyncs it;
+//   3. less than 64 bytes a rank go to rank 0: size, header digest, finite;
+//   4. rank 0 completes the manifest and commits;
+//   5. its result is every rank's result.
+// What all ranks must have alike is compared before a shard is written: the checkpoint's name, the
+// tensors, the contents of replicated integer tensors. A difference is kInternal, and named.
+//
+// Throws AgreedError, equal on all ranks, with the code of the step that failed; nothing is
+// committed then, and rank 0 has dropped the .partial when it throws. Nothing is tried again but
+// for a shard whose fsync failed: it is written anew, once.
+// Cost: each rank writes its own bytes once and reads them twice; one allreduce, a gather and four
+// broadcasts of a few bytes.
 void save_checkpoint(const Comm& comm, FileSystem& files, const std::string& store,
                      const Manifest& manifest, const StateView& state, const CommitSteps& steps);
 
 // Loads a checkpoint into `state`.
 //
 // Collective over `comm`, with the same manifest and folder on every rank. Any world size loads
-// what any other wrote; each rank reads what it owns, replicated sections are spread by MPI. The
-// checkpoint's tensors must be the state's: a name, dtype or shape that differs in either direction
-// is kMismatch, all listed, before anything is read. Every byte is verified against its checksum
-// before any of `state` changes: on AgreedError (equal on all ranks; kDamaged, kIo, kMismatch)
-// `state` is as it was, on every rank. Reads only the shards' files that hold what this rank owns;
-// lists nothing.
+// what any other wrote; each rank reads what it owns, replicated sections are spread by MPI.
+//
+// The checkpoint's tensors must be the state's: a name, dtype or shape that differs in either
+// direction is kMismatch, all listed, before anything is opened.
+//
+// Every byte is verified against its checksum before any of `state` changes: on AgreedError (equal
+// on all ranks; kDamaged, kIo, kMismatch) `state` is as it was, on every rank. What can't be read
+// now is tried three times, then kIo; a missing file is damage.
+//
+// Opens only the shards that hold what this rank owns; lists nothing.
+// Cost: each byte is read once per job, but for blocks of 4 MiB that two ranks share; memory for
+// the own bytes and one block; two allreduces, and an all-gather of each replicated section.
 void load_checkpoint(const Comm& comm, const FileSystem& files, const std::string& folder,
                      const Manifest& manifest, StateView& state);
 

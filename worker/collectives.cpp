@@ -1,12 +1,12 @@
 #include "worker/collectives.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <string_view>
 #include <vector>
+
+#include <sched.h>
 
 #include "common/partition.h"
 
@@ -25,8 +25,8 @@ std::vector<int> part_counts(std::int64_t elements, int ranks) {
 template <typename Send>
 void for_each_piece(const Comm& comm, std::size_t elements, std::int64_t limit, Send&& send) {
   for (int root = 0; root < comm.size(); ++root) {
-    const Range part = part_of(static_cast<std::int64_t>(elements),
-                               {.index = root, .count = comm.size()});
+    const Range part =
+        part_of(static_cast<std::int64_t>(elements), {.index = root, .count = comm.size()});
     for (std::int64_t done = 0; done < part.count; done += limit) {
       send(root, part.first + done, std::min(limit, part.count - done));
     }
@@ -34,9 +34,9 @@ void for_each_piece(const Comm& comm, std::size_t elements, std::int64_t limit, 
 }
 
 void reduce_sum_in_place(const Comm& comm, double* values, std::size_t count) {
-  check_mpi(MPI_Allreduce(MPI_IN_PLACE, values, static_cast<int>(count), MPI_DOUBLE, MPI_SUM,
-                          comm.raw()),
-            "MPI_Allreduce");
+  check_mpi(
+      MPI_Allreduce(MPI_IN_PLACE, values, static_cast<int>(count), MPI_DOUBLE, MPI_SUM, comm.raw()),
+      "MPI_Allreduce");
 }
 
 // OMP_NUM_THREADS: a positive number, or a list of which the first counts.
@@ -60,19 +60,18 @@ void reduce_scatter(const Comm& comm, std::span<const float> all, std::span<floa
   }
   if (std::ssize(all) <= limit) {
     const auto counts = part_counts(std::ssize(all), comm.size());
-    check_mpi(MPI_Reduce_scatter(all.data(), own.data(), counts.data(), MPI_FLOAT, MPI_SUM,
-                                 comm.raw()),
-              "MPI_Reduce_scatter");
+    check_mpi(
+        MPI_Reduce_scatter(all.data(), own.data(), counts.data(), MPI_FLOAT, MPI_SUM, comm.raw()),
+        "MPI_Reduce_scatter");
     return;
   }
   const Range mine = part_of(std::ssize(all), {.index = comm.rank(), .count = comm.size()});
-  for_each_piece(comm, all.size(), limit,
-                 [&](int root, std::int64_t first, std::int64_t count) {
-                   float* into = root == comm.rank() ? own.data() + (first - mine.first) : nullptr;
-                   check_mpi(MPI_Reduce(all.data() + first, into, static_cast<int>(count),
-                                        MPI_FLOAT, MPI_SUM, root, comm.raw()),
-                             "MPI_Reduce");
-                 });
+  for_each_piece(comm, all.size(), limit, [&](int root, std::int64_t first, std::int64_t count) {
+    float* into = root == comm.rank() ? own.data() + (first - mine.first) : nullptr;
+    check_mpi(MPI_Reduce(all.data() + first, into, static_cast<int>(count), MPI_FLOAT, MPI_SUM,
+                         root, comm.raw()),
+              "MPI_Reduce");
+  });
 }
 
 void all_gather(const Comm& comm, std::span<float> all, std::int64_t limit) {
@@ -80,18 +79,17 @@ void all_gather(const Comm& comm, std::span<float> all, std::int64_t limit) {
   if (std::ssize(all) <= limit) {
     const auto counts = part_counts(std::ssize(all), comm.size());
     std::vector<int> offsets(counts.size(), 0);
-    for (std::size_t i = 1; i < counts.size(); ++i) offsets[i] = offsets[i - 1] + counts[i - 1];
+    for (std::size_t i = 1; i < counts.size(); ++i)
+      offsets[i] = offsets[i - 1] + counts[i - 1];
     check_mpi(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, all.data(), counts.data(),
                              offsets.data(), MPI_FLOAT, comm.raw()),
               "MPI_Allgatherv");
     return;
   }
-  for_each_piece(comm, all.size(), limit,
-                 [&](int root, std::int64_t first, std::int64_t count) {
-                   check_mpi(MPI_Bcast(all.data() + first, static_cast<int>(count), MPI_FLOAT, root,
-                                       comm.raw()),
-                             "MPI_Bcast");
-                 });
+  for_each_piece(comm, all.size(), limit, [&](int root, std::int64_t first, std::int64_t count) {
+    check_mpi(MPI_Bcast(all.data() + first, static_cast<int>(count), MPI_FLOAT, root, comm.raw()),
+              "MPI_Bcast");
+  });
 }
 
 void sum_over_ranks(const Comm& comm, std::span<double> values) {
@@ -103,20 +101,22 @@ void average_over_ranks(const Comm& comm, std::span<float> values) {
   if (comm.size() == 1) return;
   const float share = 1.0F / static_cast<float>(comm.size());
   while (!values.empty()) {
-    const auto piece = values.first(
-        std::min(values.size(), static_cast<std::size_t>(kMessageLimit)));
+    const auto piece =
+        values.first(std::min(values.size(), static_cast<std::size_t>(kMessageLimit)));
     check_mpi(MPI_Allreduce(MPI_IN_PLACE, piece.data(), static_cast<int>(piece.size()), MPI_FLOAT,
                             MPI_SUM, comm.raw()),
               "MPI_Allreduce");
-    for (float& value : piece) value *= share;
+    for (float& value : piece)
+      value *= share;
     values = values.subspan(piece.size());
   }
 }
 
 HostShare host_share(const Comm& comm) {
   MPI_Comm host = MPI_COMM_NULL;
-  check_mpi(MPI_Comm_split_type(comm.raw(), MPI_COMM_TYPE_SHARED, comm.rank(), MPI_INFO_NULL, &host),
-            "MPI_Comm_split_type");
+  check_mpi(
+      MPI_Comm_split_type(comm.raw(), MPI_COMM_TYPE_SHARED, comm.rank(), MPI_INFO_NULL, &host),
+      "MPI_Comm_split_type");
   int ranks = 1;
   check_mpi(MPI_Comm_size(host, &ranks), "MPI_Comm_size");
   // Launchers bind ranks to cores of their own or let them share: the union of the masks is what

@@ -7,9 +7,9 @@
 namespace lockstep {
 namespace {
 
-// A Feistel network over 2 * half_bits bits is a permutation of them whatever its round function is;
-// walking along its cycles until a value falls below `length` makes one of [0, length). The network is
-// less than four times as large as `length`, so the walk is short.
+// A Feistel network over 2 * half_bits bits is a permutation of them whatever its round function
+// is; walking along its cycles until a value falls below `length` makes one of [0, length). The
+// network is less than four times as large as `length`, so the walk is short.
 std::uint64_t permute(std::uint64_t index, std::uint64_t length, std::uint64_t key) {
   constexpr std::uint64_t kRounds = 6;
   const auto bits = static_cast<unsigned>(std::bit_width(length - 1));
@@ -49,7 +49,8 @@ std::vector<std::int64_t> samples_of_slice(const DataOrder& order, std::int64_t 
                                            Range slice) {
   std::vector<std::int64_t> samples(static_cast<std::size_t>(slice.count));
   std::int64_t at = position + slice.first;
-  for (auto& sample : samples) sample = order.sample_at(at++);
+  for (auto& sample : samples)
+    sample = order.sample_at(at++);
   return samples;
 }
 

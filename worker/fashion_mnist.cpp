@@ -1,12 +1,10 @@
 #include "worker/fashion_mnist.h"
 
-#include <malloc.h>
-
 #include <algorithm>
+#include <array>
 #include <climits>
 #include <cmath>
 #include <cstddef>
-#include <cstdlib>
 #include <utility>
 #include <vector>
 
@@ -19,11 +17,14 @@
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/eq.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/scalar_tensor.h>
+#include <ATen/ops/sum.h>
+#include <malloc.h>
 
 #include "common/digest.h"
 #include "common/error.h"
@@ -33,133 +34,235 @@
 namespace lockstep {
 namespace {
 
-const int C1 = getenv("C1") ? atoi(getenv("C1")) : 16;
-const int C2 = getenv("C2") ? atoi(getenv("C2")) : 32;
-const int C3 = getenv("C3") ? atoi(getenv("C3")) : 64;
-const int K1 = getenv("K1") ? atoi(getenv("K1")) : 3;
-const int FLIP = getenv("FLIP") ? atoi(getenv("FLIP")) : 1;
-const int CL = getenv("CL") ? atoi(getenv("CL")) : 0;
-const int NT = getenv("NT") ? atoi(getenv("NT")) : 0;
-
+constexpr const char* kDebianFolder = "/usr/share/datasets/fashion-mnist";
 constexpr std::int64_t kSide = 28;
 constexpr std::int64_t kPixels = kSide * kSide;
 constexpr std::int64_t kClasses = 10;
+constexpr float kPixelMean = 0.2860F;  // of the training images, from 0 to 1
+constexpr float kPixelDeviation = 0.3530F;
+
+// Each layer: 3 x 3 convolution, 2 x 2 maximum (not in the last one), batch normalization, ReLU.
+// Taking the maximum first leaves a quarter of the elements to the rest. Then one linear layer.
+constexpr std::array<std::int64_t, 4> kChannels = {1, 16, 48, 64};
+constexpr std::size_t kLayers = kChannels.size() - 1;
+constexpr std::int64_t kLastSide = kSide >> (kLayers - 1);
+// The size of a convolution's weights does not matter to the normalization behind it, but the
+// smaller they are the further a step of the optimizer turns them: three epochs are few.
+constexpr float kSmallWeights = 0.2F;
+// The last layer has many inputs, so that a step of Adam moves its outputs far: they are scaled
+// down.
+constexpr double kOutputScale = 0.2;
+constexpr double kNormMomentum = 0.1;
+constexpr double kNormEpsilon = 1e-5;
 
 struct Images {
-  std::vector<std::uint8_t> pixels, labels;
+  std::vector<std::uint8_t> pixels;
+  std::vector<std::uint8_t> labels;
+
   std::int64_t size() const { return std::ssize(labels); }
 };
 
+Images read_images(const std::string& folder, const std::string& set) {
+  Images images{
+      .pixels = read_idx_file(folder, set + "-images-idx3-ubyte", {0, kSide, kSide}).values,
+      .labels = read_idx_file(folder, set + "-labels-idx1-ubyte", {0}).values};
+  if (std::ssize(images.pixels) != images.size() * kPixels) {
+    throw Error(ErrorCode::kDamaged, folder + ": " + std::to_string(images.size()) +
+                                         " labels for " +
+                                         std::to_string(std::ssize(images.pixels) / kPixels) +
+                                         " images of " + set + "; fetch the files anew");
+  }
+  const auto highest = std::max_element(images.labels.begin(), images.labels.end());
+  if (*highest >= kClasses) {
+    throw Error(ErrorCode::kDamaged, folder + ": label " + std::to_string(*highest) + " in " + set +
+                                         ", the highest is 9; fetch the files anew");
+  }
+  return images;
+}
+
+std::array<float, 256> normalized_pixels() {
+  std::array<float, 256> table{};
+  for (std::size_t value = 0; value < table.size(); ++value) {
+    table[value] = (static_cast<float>(value) / 255.0F - kPixelMean) / kPixelDeviation;
+  }
+  return table;
+}
+
+bool is_norm_weight(const std::string& name) {
+  return name.starts_with("norm") && name.ends_with(".weight");
+}
+
+// Process-wide settings of LibTorch and malloc: equal bits for equal batches, and memory of one
+// iteration is kept for the next instead of being fetched from the kernel anew.
+void prepare_process(int threads) {
+  at::set_num_threads(threads);
+  at::globalContext().setDeterministicAlgorithms(true, false);
+  at::globalContext().setDeterministicFillUninitializedMemory(false);
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, INT_MAX);
+  mallopt(M_TOP_PAD, 1 << 28);
+}
+
 class FashionMnist : public Task {
  public:
-  FashionMnist(const std::string& folder, int threads) {
-    mallopt(M_MMAP_THRESHOLD, 1 << 30);
-    mallopt(M_TRIM_THRESHOLD, INT_MAX);
-    mallopt(M_TOP_PAD, 1 << 28);
-    at::set_num_threads(NT ? NT : threads);
-    at::globalContext().setDeterministicAlgorithms(true, false);
-    at::globalContext().setDeterministicFillUninitializedMemory(false);
-    train_ = {read_idx_file(folder, "train-images-idx3-ubyte", {0, 28, 28}).values,
-              read_idx_file(folder, "train-labels-idx1-ubyte", {0}).values};
-    test_ = {read_idx_file(folder, "t10k-images-idx3-ubyte", {0, 28, 28}).values,
-             read_idx_file(folder, "t10k-labels-idx1-ubyte", {0}).values};
-    conv("conv1", 1, C1, K1);
-    conv("conv2", C1, C2, 3);
-    conv("conv3", C2, C3, 3);
-    specs_.push_back({"linear.weight", {kClasses, C3 * 9}});
-    specs_.push_back({"linear.bias", {kClasses}});
-  }
-  void conv(std::string name, std::int64_t in, std::int64_t out, std::int64_t k) {
-    specs_.push_back({name + ".weight", {out, in, k, k}});
-    specs_.push_back({name + ".norm.weight", {out}});
-    specs_.push_back({name + ".norm.bias", {out}});
-    buffers_.push_back({name + ".norm.running_mean", {out}});
-    buffers_.push_back({name + ".norm.running_var", {out}});
-  }
-  const std::vector<TensorSpec>& parameters() const override { return specs_; }
-  const std::vector<TensorSpec>& buffers() const override { return buffers_; }
-  void bind(const TensorMemory& memory) override {
-    memory_ = memory;
-    for (std::size_t i = 0; i < specs_.size(); ++i) {
-      p_.push_back(at::from_blob(memory.parameters[i].data(), specs_[i].shape));
-      p_.back().set_requires_grad(true);
-      p_.back().mutable_grad() = at::from_blob(memory.gradients[i].data(), specs_[i].shape);
-    }
-    for (std::size_t i = 0; i < buffers_.size(); ++i)
-      b_.push_back(at::from_blob(memory.buffers[i].data(), buffers_[i].shape));
-  }
-  void initialize(std::uint64_t seed) override {
-    for (std::size_t i = 0; i < specs_.size(); ++i) {
-      const auto& s = specs_[i].shape;
-      auto m = memory_.parameters[i];
-      if (s.size() == 1) {
-        const bool one = specs_[i].name.find("norm.weight") != std::string::npos;
-        std::fill(m.begin(), m.end(), one ? 1.f : 0.f);
-        continue;
-      }
-      const float bound = std::sqrt(6.f / (float)(m.size() / (size_t)s[0])) * (s.size() == 2 ? 0.4f : 1.f);
-      std::uint64_t k = mix64(seed ^ mix64(i));
-      for (auto& x : m) x = bound * (2 * unit_float(mix64(k++)) - 1);
-    }
-    for (std::size_t i = 0; i < buffers_.size(); ++i)
-      std::fill(memory_.buffers[i].begin(), memory_.buffers[i].end(), i % 2 ? 1.f : 0.f);
-  }
-  std::int64_t training_samples() const override { return train_.size(); }
+  FashionMnist(const std::string& folder, int threads);
+
+  const std::vector<TensorSpec>& parameters() const override { return parameter_specs_; }
+  const std::vector<TensorSpec>& buffers() const override { return buffer_specs_; }
+  void bind(const TensorMemory& memory) override;
+  void initialize(std::uint64_t seed) override;
+
+  std::int64_t training_samples() const override { return training_.size(); }
   std::int64_t evaluation_samples() const override { return test_.size(); }
-  std::string data_digest() const override { return ""; }
+  std::string data_digest() const override { return digest_; }
   bool counts_correct() const override { return true; }
 
-  at::Tensor forward(at::Tensor x, bool training) {
-    for (std::size_t l = 0; l < 3; ++l) {
-      x = at::conv2d(x, p_[3 * l], {}, 1, l == 0 ? K1 / 2 : 1);
-      x = at::batch_norm(x, p_[3 * l + 1], p_[3 * l + 2], b_[2 * l], b_[2 * l + 1], training, 0.1, 1e-5, false);
-      x = at::max_pool2d(at::relu(x), 2);
-    }
-    return at::linear(x.flatten(1), p_[9], p_[10]);
-  }
-  template <class F>
-  std::pair<at::Tensor, at::Tensor> load(const Images& im, std::int64_t n, F at, std::uint64_t rng) {
-    auto x = at::empty({n, 1, kSide, kSide}, at::kFloat);
-    auto y = at::empty({n}, at::kLong);
-    float* px = x.data_ptr<float>();
-    auto* py = y.data_ptr<std::int64_t>();
-    float table[256];
-    for (int v = 0; v < 256; ++v) table[v] = (float(v) / 255.f - 0.2860f) / 0.3530f;
-    for (std::int64_t i = 0; i < n; ++i) {
-      const auto s = at(i);
-      const std::uint8_t* src = im.pixels.data() + s * kPixels;
-      const bool flip = rng && FLIP && (mix64(rng + (std::uint64_t)i) & 1);
-      for (int r = 0; r < kSide; ++r)
-        for (int c = 0; c < kSide; ++c) *px++ = table[src[r * kSide + (flip ? kSide - 1 - c : c)]];
-      py[i] = im.labels[(size_t)s];
-    }
-    if (CL) x = x.contiguous(at::MemoryFormat::ChannelsLast);
-    return {x, y};
-  }
-  Sums train(const Batch& batch) override {
-    const auto n = std::ssize(batch.samples);
-    auto [x, y] = load(train_, n, [&](std::int64_t i) { return batch.samples[(size_t)i]; }, batch.rng_seed);
-    auto out = forward(x, true);
-    auto loss = at::cross_entropy_loss(out, y, {}, at::Reduction::Sum);
-    loss.backward(at::scalar_tensor(batch.weight, at::kFloat));
-    return {loss.item<double>(), out.argmax(1).eq(y).sum().item<double>(), n};
-  }
-  Sums evaluate(Range r) override {
-    at::NoGradGuard g;
-    auto [x, y] = load(test_, r.count, [&](std::int64_t i) { return r.first + i; }, 0);
-    auto out = forward(x, false);
-    return {at::cross_entropy_loss(out, y, {}, at::Reduction::Sum).item<double>(),
-            out.argmax(1).eq(y).sum().item<double>(), r.count};
-  }
-  Images train_, test_;
-  std::vector<TensorSpec> specs_, buffers_;
-  std::vector<at::Tensor> p_, b_;
-  TensorMemory memory_;
+  Sums train(const Batch& batch) override;
+  Sums evaluate(Range samples) override;
+
+ private:
+  struct Inputs {
+    at::Tensor images;
+    at::Tensor labels;
+  };
+  struct Judged {
+    at::Tensor loss;  // summed
+    at::Tensor correct;
+  };
+  template <typename SampleAt>
+  Inputs gather(const Images& from, std::int64_t count, SampleAt&& sample_at) const;
+  Judged forward(const Inputs& inputs, bool training) const;
+
+  Images training_;
+  Images test_;
+  std::string digest_;
+  std::array<float, 256> pixel_values_ = normalized_pixels();
+  std::vector<TensorSpec> parameter_specs_;
+  std::vector<TensorSpec> buffer_specs_;
+  std::vector<at::Tensor> parameters_;  // views of TrainingState's memory
+  std::vector<at::Tensor> buffers_;
 };
+
+FashionMnist::FashionMnist(const std::string& folder, int threads)
+    : training_(read_images(folder, "train")), test_(read_images(folder, "t10k")) {
+  prepare_process(threads);
+  std::string digests;
+  for (const auto* bytes : {&training_.pixels, &training_.labels, &test_.pixels, &test_.labels}) {
+    digests += digest128(std::as_bytes(std::span(*bytes)));
+  }
+  digest_ = digest128(digests);
+
+  for (std::size_t layer = 1; layer <= kLayers; ++layer) {
+    const std::int64_t out = kChannels.at(layer);
+    const std::string conv = "conv" + std::to_string(layer);
+    const std::string norm = "norm" + std::to_string(layer);
+    parameter_specs_.push_back(
+        {.name = conv + ".weight", .shape = {out, kChannels.at(layer - 1), 3, 3}});
+    parameter_specs_.push_back({.name = norm + ".weight", .shape = {out}});
+    parameter_specs_.push_back({.name = norm + ".bias", .shape = {out}});
+    buffer_specs_.push_back({.name = norm + ".running_mean", .shape = {out}});
+    buffer_specs_.push_back({.name = norm + ".running_var", .shape = {out}});
+  }
+  const std::int64_t features = kChannels.back() * kLastSide * kLastSide;
+  parameter_specs_.push_back({.name = "linear.weight", .shape = {kClasses, features}});
+  parameter_specs_.push_back({.name = "linear.bias", .shape = {kClasses}});
+}
+
+void FashionMnist::bind(const TensorMemory& memory) {
+  parameters_.clear();
+  buffers_.clear();
+  for (std::size_t i = 0; i < parameter_specs_.size(); ++i) {
+    const auto& shape = parameter_specs_[i].shape;
+    auto parameter = at::from_blob(memory.parameters[i].data(), shape);
+    parameter.set_requires_grad(true);
+    // Backward adds to a gradient that is there, in place: it stays this view.
+    parameter.mutable_grad() = at::from_blob(memory.gradients[i].data(), shape);
+    parameters_.push_back(std::move(parameter));
+  }
+  for (std::size_t i = 0; i < buffer_specs_.size(); ++i) {
+    buffers_.push_back(at::from_blob(memory.buffers[i].data(), buffer_specs_[i].shape));
+  }
+}
+
+void FashionMnist::initialize(std::uint64_t seed) {
+  const at::NoGradGuard no_grad;
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    auto& parameter = parameters_[i];
+    if (parameter.dim() == 1) {
+      parameter.fill_(is_norm_weight(parameter_specs_[i].name) ? 1 : 0);
+      continue;
+    }
+    // He et al., uniform: the variance of what a layer gives is that of what it gets.
+    const auto inputs = static_cast<float>(parameter.numel() / parameter.size(0));
+    const float bound = (parameter.dim() > 2 ? kSmallWeights : 1.0F) * std::sqrt(6.0F / inputs);
+    std::uint64_t key = mix64(seed ^ mix64(i));
+    auto* values = parameter.data_ptr<float>();
+    for (std::int64_t k = 0; k < parameter.numel(); ++k) {
+      values[k] = bound * (2 * unit_float(mix64(key++)) - 1);
+    }
+  }
+  for (std::size_t i = 0; i < buffers_.size(); ++i)
+    buffers_[i].fill_(i % 2 == 0 ? 0 : 1);
+}
+
+template <typename SampleAt>
+FashionMnist::Inputs FashionMnist::gather(const Images& from, std::int64_t count,
+                                          SampleAt&& sample_at) const {
+  Inputs inputs{.images = at::empty({count, 1, kSide, kSide}, at::kFloat),
+                .labels = at::empty({count}, at::kLong)};
+  auto* pixel = inputs.images.data_ptr<float>();
+  auto* label = inputs.labels.data_ptr<std::int64_t>();
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t sample = sample_at(i);
+    const std::uint8_t* source = from.pixels.data() + sample * kPixels;
+    for (std::int64_t k = 0; k < kPixels; ++k)
+      *pixel++ = pixel_values_[source[k]];
+    *label++ = from.labels[static_cast<std::size_t>(sample)];
+  }
+  return inputs;
+}
+
+FashionMnist::Judged FashionMnist::forward(const Inputs& inputs, bool training) const {
+  at::Tensor x = inputs.images;
+  for (std::size_t layer = 0; layer < kLayers; ++layer) {
+    x = at::conv2d(x, parameters_[3 * layer], {}, 1, 1);
+    if (layer + 1 < kLayers) x = at::max_pool2d(x, 2);
+    x = at::relu(at::batch_norm(x, parameters_[3 * layer + 1], parameters_[3 * layer + 2],
+                                buffers_[2 * layer], buffers_[2 * layer + 1], training,
+                                kNormMomentum, kNormEpsilon, false));
+  }
+  const at::Tensor scale = at::scalar_tensor(kOutputScale, at::kFloat);
+  const at::Tensor scores =
+      at::linear(x.flatten(1).mul(scale), parameters_[3 * kLayers], parameters_[3 * kLayers + 1]);
+  return {.loss = at::cross_entropy_loss(scores, inputs.labels, {}, at::Reduction::Sum),
+          .correct = scores.argmax(1).eq(inputs.labels).sum()};
+}
+
+Sums FashionMnist::train(const Batch& batch) {
+  const std::int64_t count = std::ssize(batch.samples);
+  const Inputs inputs = gather(
+      training_, count, [&](std::int64_t i) { return batch.samples[static_cast<std::size_t>(i)]; });
+  const Judged judged = forward(inputs, true);
+  judged.loss.backward(at::scalar_tensor(batch.weight, at::kFloat));
+  return {.loss = judged.loss.item<double>(),
+          .correct = judged.correct.item<double>(),
+          .samples = count};
+}
+
+Sums FashionMnist::evaluate(Range samples) {
+  const at::NoGradGuard no_grad;
+  const Inputs inputs =
+      gather(test_, samples.count, [&](std::int64_t i) { return samples.first + i; });
+  const Judged judged = forward(inputs, false);
+  return {.loss = judged.loss.item<double>(),
+          .correct = judged.correct.item<double>(),
+          .samples = samples.count};
+}
+
 }  // namespace
 
 std::unique_ptr<Task> make_fashion_mnist(const std::optional<std::string>& path, int threads) {
-  return std::make_unique<FashionMnist>(path.value_or("/usr/share/datasets/fashion-mnist"), threads);
+  return std::make_unique<FashionMnist>(path.value_or(kDebianFolder), threads);
 }
 
 }  // namespace lockstep

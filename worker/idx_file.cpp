@@ -1,7 +1,6 @@
 #include "worker/idx_file.h"
 
-#include <zlib.h>
-
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>
@@ -9,6 +8,8 @@
 #include <memory>
 #include <optional>
 #include <span>
+
+#include <zlib.h>
 
 #include "common/error.h"
 
@@ -87,7 +88,8 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
   return text;
 }
 
-// Header: two zero bytes, 8 (unsigned bytes), number of dimensions, each extent as 4 bytes big-endian.
+// Header: two zero bytes, 8 (unsigned bytes), number of dimensions, each extent as 4 bytes
+// big-endian.
 IdxFile parse(Bytes bytes, const std::vector<std::int64_t>& expected, const std::string& path) {
   const std::size_t header = 4 + 4 * expected.size();
   const Bytes magic = {0, 0, 8, static_cast<std::uint8_t>(expected.size())};
@@ -99,7 +101,8 @@ IdxFile parse(Bytes bytes, const std::vector<std::int64_t>& expected, const std:
   bool fits = true;
   for (std::size_t i = 0; i < expected.size(); ++i) {
     std::uint32_t extent = 0;
-    for (std::size_t b = 0; b < 4; ++b) extent = extent << 8U | bytes[4 + 4 * i + b];
+    for (std::size_t b = 0; b < 4; ++b)
+      extent = extent << 8U | bytes[4 + 4 * i + b];
     fits = fits && extent > 0 && (expected[i] == 0 || expected[i] == extent);
     file.shape.push_back(extent);
     count *= extent;  // at most 2^32 times known small extents

@@ -12,10 +12,10 @@ struct IdxFile {
   std::vector<std::uint8_t> values;
 };
 
-// Local: reads FOLDER/NAME.gz or else FOLDER/NAME, gzip or plain, strictly: magic number, dimensions,
-// length, checksum and the end of the file. `shape` is what must be in it; a first extent of 0 means
-// any number of items.
-// Error(kNotFound): neither file is there; (kDamaged); (kIo). Texts name the path and give advice.
+// Local: reads FOLDER/NAME.gz or else FOLDER/NAME, gzip or plain, strictly: magic number,
+// dimensions, length, checksum and the end of the file. `shape` is what must be in it; a first
+// extent of 0 means any number of items. Error(kNotFound): neither file is there; (kDamaged);
+// (kIo). Texts name the path and give advice.
 IdxFile read_idx_file(const std::string& folder, const std::string& name,
                       const std::vector<std::int64_t>& shape);
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstdio>
 
 namespace lockstep {
@@ -20,10 +19,6 @@ std::string print_to_string(const char* format, Args... args) {
 
 double since(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-std::string json_number(double value) {
-  return std::isfinite(value) ? print_to_string("%.9g", value) : "null";
 }
 
 }  // namespace
@@ -56,9 +51,13 @@ void ProgressPrinter::add(const Progress& progress) {
   }
 }
 
-void ProgressPrinter::finish() {
+void ProgressPrinter::pause() {
   if (window_.iterations > 0) print();
   log_.bar("");
+}
+
+void ProgressPrinter::resume() {
+  window_.begin = Clock::now();
 }
 
 void ProgressPrinter::print() {
@@ -67,9 +66,9 @@ void ProgressPrinter::print() {
   const double left = static_cast<double>(last_.final_iteration - last_.iteration);
   const double rate = static_cast<double>(window_.samples) / std::max(seconds, 1e-9);
   const double loss = window_.loss / iterations;
-  std::string text = print_to_string(
-      "iteration %lld/%lld  loss %.4f", static_cast<long long>(last_.iteration),
-      static_cast<long long>(last_.final_iteration), loss);
+  std::string text =
+      print_to_string("iteration %lld/%lld  loss %.4f", static_cast<long long>(last_.iteration),
+                      static_cast<long long>(last_.final_iteration), loss);
   Log::Fields fields = {{"iteration", std::to_string(last_.iteration)},
                         {"final_iteration", std::to_string(last_.final_iteration)},
                         {"loss", json_number(loss)}};

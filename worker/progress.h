@@ -16,7 +16,8 @@ class ProgressPrinter {
   explicit ProgressPrinter(const Log& log);
 
   void add(const Progress& progress);
-  void finish();  // prints what is not yet printed and removes the bar
+  void pause();   // prints what is not yet printed and removes the bar
+  void resume();  // what happened since pause() counts for no rate
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -131,7 +131,8 @@ double sum_of_squares(std::span<const float> values) {
     sums[lane] += value * value;
   }
   double total = 0;
-  for (const double sum : sums) total += sum;
+  for (const double sum : sums)
+    total += sum;
   return total;
 }
 

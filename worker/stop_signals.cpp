@@ -15,10 +15,9 @@ struct Named {
   std::string_view name;
   int number;
 };
-constexpr std::array kSignals = {Named{"USR1", SIGUSR1}, Named{"USR2", SIGUSR2},
-                                 Named{"TERM", SIGTERM}, Named{"XCPU", SIGXCPU},
-                                 Named{"HUP", SIGHUP},   Named{"INT", SIGINT},
-                                 Named{"CONT", SIGCONT}, Named{"ALRM", SIGALRM}};
+constexpr std::array kSignals = {
+    Named{"USR1", SIGUSR1}, Named{"USR2", SIGUSR2}, Named{"TERM", SIGTERM}, Named{"XCPU", SIGXCPU},
+    Named{"HUP", SIGHUP},   Named{"INT", SIGINT},   Named{"CONT", SIGCONT}, Named{"ALRM", SIGALRM}};
 constexpr std::size_t kWatchedAtStart = 4;
 
 // NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables): see the header.
@@ -41,7 +40,8 @@ void set_handler(int signal, void (*handler)(int)) {
 }  // namespace
 
 void watch_stop_signals() {
-  for (std::size_t i = 0; i < kWatchedAtStart; ++i) set_handler(kSignals[i].number, remember);
+  for (std::size_t i = 0; i < kWatchedAtStart; ++i)
+    set_handler(kSignals[i].number, remember);
 }
 
 void narrow_stop_signals(std::span<const std::string> names) {
@@ -66,7 +66,9 @@ void narrow_stop_signals(std::span<const std::string> names) {
   }
 }
 
-int stop_signal_received() { return received.load(); }
+int stop_signal_received() {
+  return received.load();
+}
 
 std::string signal_name(int signal) {
   for (const auto& named : kSignals) {

@@ -10,12 +10,12 @@
 
 namespace lockstep {
 
-// The task `synthetic`: a regression on generated data, with exactly as many parameters as asked for,
-// that costs about as much as touching each parameter three times in an iteration. For trying out
-// machines, launchers and checkpoints; every parameter changes in every iteration.
+// The task `synthetic`: a regression on generated data, with exactly as many parameters as asked
+// for, that costs about as much as touching each parameter three times in an iteration. For trying
+// out machines, launchers and checkpoints; every parameter changes in every iteration.
 //
-// Model: features a_i of sample i, M = 64 of them (fewer where there are fewer parameters); parameter k
-// belongs to feature k mod M with a fixed factor c_k, so that
+// Model: features a_i of sample i, M = 64 of them (fewer where there are fewer parameters);
+// parameter k belongs to feature k mod M with a fixed factor c_k, so that
 //   prediction_i = sum_m a_im s_m,   s_m = sum over k = m mod M of c_k w_k.
 // Targets are made the same way from hidden s_m, plus noise; loss is half the squared error.
 class Synthetic : public Task {

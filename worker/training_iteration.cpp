@@ -28,8 +28,8 @@ Sums compute_gradients(const Comm& comm, const Training& training, const Trainin
   const auto& config = training.config;
   const auto seed = static_cast<std::uint64_t>(config.run.seed);
   const DataOrder order{.seed = seed, .length = training.task.training_samples()};
-  const Range slice = batch_slice(config.data.global_batch,
-                                  {.index = comm.rank(), .count = comm.size()});
+  const Range slice =
+      batch_slice(config.data.global_batch, {.index = comm.rank(), .count = comm.size()});
   const auto samples = samples_of_slice(order, start.position, slice);
   std::uint64_t randomness =
       rng_seed({.seed = seed, .iteration = start.iteration + 1, .rank = comm.rank()});
@@ -39,10 +39,9 @@ Sums compute_gradients(const Comm& comm, const Training& training, const Trainin
   const auto micro = static_cast<std::size_t>(config.data.micro_batch.value_or(slice.count));
   while (!left.empty()) {
     const auto now = left.first(std::min(micro, left.size()));
-    sums += training.task.train(
-        {.samples = now,
-         .weight = 1 / static_cast<double>(config.data.global_batch),
-         .rng_seed = randomness++});
+    sums += training.task.train({.samples = now,
+                                 .weight = 1 / static_cast<double>(config.data.global_batch),
+                                 .rng_seed = randomness++});
     left = left.subspan(now.size());
   }
   return sums;
@@ -59,9 +58,8 @@ bool add_up(const Comm& comm, const TrainingState& state, const Sums& mine,
                                  static_cast<double>(mine.samples)};
   sum_over_ranks(comm, words);
   outcome.gradient_norm = std::sqrt(words[0]);
-  outcome.sums = {.loss = words[1],
-                  .correct = words[2],
-                  .samples = static_cast<std::int64_t>(words[3])};
+  outcome.sums = {
+      .loss = words[1], .correct = words[2], .samples = static_cast<std::int64_t>(words[3])};
   outcome.nonfinite = !std::isfinite(words[0]) || !std::isfinite(words[1]);
   // Only then is it worth a pass over the whole gradient to learn where it came from.
   return outcome.nonfinite &&
@@ -79,8 +77,7 @@ void reduce_gradients(const Comm& comm, const TrainingState& state) {
 }  // namespace
 
 IterationOutcome run_iteration(const Comm& comm, Tick& tick, const Training& training,
-                               const TrainingStart& start,
-                               const std::function<TickVote()>& vote) {
+                               const TrainingStart& start, const std::function<TickVote()>& vote) {
   const auto began = std::chrono::steady_clock::now();
   TrainingState& state = training.state;
   IterationOutcome outcome;

@@ -17,8 +17,10 @@ struct IterationOutcome {
   Sums sums;  // over the global batch
   double gradient_norm = 0;
   double learning_rate = 0;
-  bool nonfinite = false;  // loss or gradients; verdict.nonfinite_rank: whose, where it is one rank's
-  std::exception_ptr failure;  // of this rank; where verdict.failed_rank is set the state is worthless
+  bool nonfinite =
+      false;  // loss or gradients; verdict.nonfinite_rank: whose, where it is one rank's
+  std::exception_ptr
+      failure;  // of this rank; where verdict.failed_rank is set the state is worthless
 };
 
 // Makes iteration `start.iteration + 1` from the batch at `start.position`.
@@ -28,12 +30,11 @@ struct IterationOutcome {
 // 5. optimizer step on the own part; 6. all-gather of parameters; 7. tick finishes.
 // A local failure in 1 is kept, and the rest still happens, so that no rank waits for another.
 IterationOutcome run_iteration(const Comm& comm, Tick& tick, const Training& training,
-                               const TrainingStart& start,
-                               const std::function<TickVote()>& vote);
+                               const TrainingStart& start, const std::function<TickVote()>& vote);
 
-// Evaluates as train() does: `interrupted` runs between batches on every rank, equally often, and may
-// communicate; where it is true evaluation ends and the result is empty.
-// Collective. Throws AgreedError.
+// Evaluates as train() does: `interrupted` runs between batches on every rank, equally often, and
+// may communicate; where it is true evaluation ends and the result is empty. Collective. Throws
+// AgreedError.
 Metrics run_evaluation(const Comm& comm, Task& task, const std::function<bool()>& interrupted);
 
 }  // namespace lockstep

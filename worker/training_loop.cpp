@@ -58,7 +58,7 @@ class Loop {
   bool may_try_again(std::int64_t failures);
   TrainingResult result(TrainingEnd end, std::string message) const;
   TrainingResult stop();
-  TrainingResult nonfinite(const IterationOutcome& outcome) const;
+  TrainingResult nonfinite(const IterationOutcome& outcome);
 
   const Comm& comm_;
   const Training& training_;
@@ -72,8 +72,8 @@ class Loop {
   std::string stop_reason_;
   bool save_asked_ = false;
   std::optional<std::int64_t> last_saved_;
-  std::int64_t failed_saves_ = 0;  // in a row
-  Metrics metrics_;                // of the last evaluation
+  std::int64_t failed_saves_ = 0;          // in a row
+  Metrics metrics_;                        // of the last evaluation
   std::optional<std::int64_t> evaluated_;  // the iteration that it was of
   Clock::time_point last_save_ = Clock::now();
   Clock::time_point stop_began_;
@@ -91,13 +91,11 @@ TrainingResult Loop::run() {
     if (evaluation_due()) evaluate_now();
     if (stop_) return stop();
     if (at_.iteration == final_) {
-      progress_.finish();
       save_surely();
     } else if (save_due()) {
       save_or_warn();
     }
   }
-  progress_.finish();
   return result(TrainingEnd::kFinished, "finished at iteration " + std::to_string(at_.iteration));
 }
 
@@ -178,12 +176,18 @@ bool Loop::evaluation_due() const {
 
 // A stop that comes while it goes on ends it without metrics.
 void Loop::evaluate_now() {
+  progress_.pause();
   const Metrics metrics = run_evaluation(comm_, training_.task, [this] { return interrupted(); });
+  progress_.resume();
   if (stop_) return;
   metrics_ = metrics;
   evaluated_ = at_.iteration;
-  training_.log.info("evaluation at iteration " + std::to_string(at_.iteration) + ": " +
-                     metrics_text(metrics));
+  Log::Fields fields = {{"iteration", std::to_string(at_.iteration)}};
+  for (const auto& [name, value] : metrics)
+    fields.emplace_back(name, json_number(value));
+  training_.log.info(
+      "evaluation at iteration " + std::to_string(at_.iteration) + ": " + metrics_text(metrics),
+      fields);
 }
 
 void Loop::save() {
@@ -231,7 +235,8 @@ bool Loop::save_surely() {
   }
 }
 
-// Waits a little. False where the grace time of a preemption, as rank 0 measures it, is nearly over.
+// Waits a little. False where the grace time of a preemption, as rank 0 measures it, is nearly
+// over.
 bool Loop::may_try_again(std::int64_t failures) {
   const auto answer = root_decides(comm_, "save again", [&] {
     const bool limited = stop_ == TrainingEnd::kPreempted;
@@ -253,7 +258,7 @@ TrainingResult Loop::result(TrainingEnd end, std::string message) const {
 }
 
 TrainingResult Loop::stop() {
-  progress_.finish();
+  progress_.pause();
   const std::string iteration = std::to_string(at_.iteration);
   training_.log.info(stop_reason_ + ": saving iteration " + iteration);
   if (save_surely()) return result(*stop_, stop_reason_ + ": iteration " + iteration + " is saved");
@@ -262,7 +267,8 @@ TrainingResult Loop::stop() {
                             iteration + " are lost");
 }
 
-TrainingResult Loop::nonfinite(const IterationOutcome& outcome) const {
+TrainingResult Loop::nonfinite(const IterationOutcome& outcome) {
+  progress_.pause();
   const auto& rank = outcome.verdict.nonfinite_rank;
   const char* what = std::isfinite(outcome.sums.loss) ? "gradients" : "loss";
   return result(TrainingEnd::kNonFinite,

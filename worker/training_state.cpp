@@ -1,10 +1,10 @@
 #include "worker/training_state.h"
 
-#include <fnmatch.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <new>
+
+#include <fnmatch.h>
 
 #include "common/error.h"
 
@@ -13,13 +13,15 @@ namespace {
 
 std::int64_t elements_of(const TensorSpec& tensor) {
   std::int64_t count = 1;
-  for (const auto extent : tensor.shape) count *= extent;
+  for (const auto extent : tensor.shape)
+    count *= extent;
   return count;
 }
 
 std::int64_t elements_of(const std::vector<TensorSpec>& tensors) {
   std::int64_t count = 0;
-  for (const auto& tensor : tensors) count += elements_of(tensor);
+  for (const auto& tensor : tensors)
+    count += elements_of(tensor);
   return count;
 }
 
@@ -28,8 +30,7 @@ bool matches(const std::string& glob, const std::string& name) {
          fnmatch(glob.c_str(), ("model." + name).c_str(), 0) == 0;
 }
 
-bool is_decayed(const TensorSpec& tensor,
-                const std::optional<std::vector<std::string>>& no_decay) {
+bool is_decayed(const TensorSpec& tensor, const std::optional<std::vector<std::string>>& no_decay) {
   if (!no_decay) return tensor.shape.size() > 1;
   return std::none_of(no_decay->begin(), no_decay->end(),
                       [&](const auto& glob) { return matches(glob, tensor.name); });
@@ -41,9 +42,10 @@ void require_each_matches(const std::vector<std::string>& globs,
     const bool hit = std::any_of(tensors.begin(), tensors.end(),
                                  [&](const auto& tensor) { return matches(glob, tensor.name); });
     if (!hit) {
-      throw Error(ErrorCode::kInvalidConfig, "optimizer.no_decay: '" + glob +
-                                                 "' matches no tensor of the model; the first is '" +
-                                                 tensors.front().name + "'");
+      throw Error(ErrorCode::kInvalidConfig,
+                  "optimizer.no_decay: '" + glob +
+                      "' matches no tensor of the model; the first is '" + tensors.front().name +
+                      "'");
     }
   }
 }
@@ -88,7 +90,9 @@ FloatBuffer::FloatBuffer(std::int64_t count)
     : count_(count),
       data_(new (kAlignment) float[static_cast<std::size_t>(std::max<std::int64_t>(1, count))]()) {}
 
-void FloatBuffer::Free::operator()(float* data) const { ::operator delete[](data, kAlignment); }
+void FloatBuffer::Free::operator()(float* data) const {
+  ::operator delete[](data, kAlignment);
+}
 
 TrainingState::TrainingState(Task& task, const OptimizerConfig& optimizer, std::uint64_t seed,
                              Share rank)

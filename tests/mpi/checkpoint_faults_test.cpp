@@ -128,13 +128,18 @@ TEST_F(CheckpointFaults, WhenDroppingThePartialFailsTooTheFirstErrorIsTold) {
   const Site site(world, "abandon-fault");
   TestState state(saved_layout(), share_of(world), 1);
   auto steps = site.steps(files);
-  steps.abandon = [](const CheckpointId&) { throw Error(ErrorCode::kInternal, "second"); };
+  int abandoned = 0;
+  steps.abandon = [&abandoned](const CheckpointId&) {
+    ++abandoned;
+    throw Error(ErrorCode::kInternal, "second");
+  };
   files.fail_when(Op::kCreate, "shard-");
   const auto failure = agreed_failure(world, [&] {
     save_checkpoint(world, files, site.store, Site::draft(kId), state.view(), steps);
   });
   EXPECT_EQ(failure.code, ErrorCode::kIo);
   EXPECT_THAT(failure.text, HasSubstr("planted fault"));
+  EXPECT_EQ(abandoned, world.is_root() ? 1 : 0);
 }
 
 // Reads that one header takes: what comes after is data.

@@ -61,7 +61,7 @@ class FaultFileSystem : public FileSystem {
 
   // Once, at the nth matching call from now.
   void fail_next(Op op, ErrorCode code = ErrorCode::kIo, int nth = 1) {
-    plant({.op = op, .code = code, .nth = nth});
+    plant({.op = op, .path_part = "", .code = code, .nth = nth});
   }
   void fault_next(Op op, Fault fault, int nth = 1, std::string path_part = "") {
     plant({.op = op, .path_part = std::move(path_part), .fault = fault, .nth = nth});

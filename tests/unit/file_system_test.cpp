@@ -120,6 +120,7 @@ TEST_F(PosixFileSystem, OnlyRegularFilesAreOpened) {
   }
   EXPECT_THROW(files.overwrite(folder / "link", "y"), Error);
   EXPECT_THROW(files.overwrite(folder / "pipe", "y"), Error);
+  EXPECT_THROW(files.overwrite("/dev/full", "y"), Error);
   EXPECT_THROW(files.overwrite(folder.path(), "y"), Error);
   EXPECT_EQ(read_plain(folder / "f"), "x");
 }
@@ -241,10 +242,6 @@ TEST_F(PosixFileSystem, AShortWriteIsCarriedOnAndAFullDiskIsToldNotHidden) {
   EXPECT_EQ(fs::file_size(folder / "f"), 1000U);
 }
 
-TEST_F(PosixFileSystem, FilesOfDevFullFailAsAFullDiskDoes) {
-  EXPECT_THROW(files.overwrite("/dev/full", "x"), Error);  // no regular file
-}
-
 TEST_F(PosixFileSystem, SmallFilesHaveALimit) {
   write_plain(folder / "f", std::string(11, 'x'));
   EXPECT_EQ(read_small_file(files, folder / "f", 11).size(), 11U);
@@ -297,65 +294,6 @@ TEST(RandomHex, GivesAsManyHexDigitsAsAskedForNeverTheSame) {
   }
   EXPECT_EQ(random_hex(0), "");
   EXPECT_EQ(random_hex(7).size(), 7U);
-}
-
-class FaultyFiles : public PosixFileSystem {
- protected:
-  FaultFileSystem faulty{files};
-};
-
-TEST_F(FaultyFiles, FailAtTheNthCallAndOnlyThere) {
-  faulty.fail_next(Op::kInfo, ErrorCode::kIo, 3);
-  EXPECT_NO_THROW(faulty.info("/"));
-  EXPECT_NO_THROW(faulty.info("/"));
-  error_of(ErrorCode::kIo, [&] { faulty.info("/"); });
-  EXPECT_NO_THROW(faulty.info("/"));
-  EXPECT_EQ(faulty.calls(Op::kInfo), 4);
-  EXPECT_EQ(faulty.fired(Op::kInfo), 1);
-}
-
-TEST_F(FaultyFiles, FailByPathUntilCleared) {
-  write_plain(folder / "shard-1", "x");
-  write_plain(folder / "shard-2", "x");
-  faulty.fail_when(Op::kOpen, "shard-1", ErrorCode::kNotFound);
-  EXPECT_NO_THROW(faulty.open(folder / "shard-2"));
-  error_of(ErrorCode::kNotFound, [&] { faulty.open(folder / "shard-1"); });
-  error_of(ErrorCode::kNotFound, [&] { faulty.open(folder / "shard-1"); });
-  faulty.clear();
-  EXPECT_NO_THROW(faulty.open(folder / "shard-1"));
-  EXPECT_EQ(faulty.fired(), 2);
-}
-
-TEST_F(FaultyFiles, AlterWhatIsReadAndWritten) {
-  write_plain(folder / "f", "abcd");
-  faulty.fault_next(Op::kReadAt, Fault::kFlipBit);
-  EXPECT_EQ(read_small_file(faulty, folder / "f"), "abbd");
-  EXPECT_EQ(read_small_file(faulty, folder / "f"), "abcd");
-  faulty.fault_next(Op::kReadAt, Fault::kShortRead);
-  error_of(ErrorCode::kDamaged, [&] { read_small_file(faulty, folder / "f"); });
-
-  faulty.fault_next(Op::kAppend, Fault::kSilentTruncate);
-  const auto cut = faulty.create(folder / "cut");
-  cut->append(bytes_of_text("abcd"));
-  cut->finish();
-  EXPECT_EQ(read_plain(folder / "cut"), "ab");
-
-  faulty.fault_next(Op::kAppend, Fault::kHalfThenThrow, 1, "full");
-  faulty.create(folder / "other")->append(bytes_of_text("abcd"));
-  const auto full = faulty.create(folder / "full");
-  error_of(ErrorCode::kIo, [&] { full->append(bytes_of_text("abcd")); });
-  EXPECT_EQ(read_plain(folder / "full"), "ab");
-  EXPECT_EQ(read_plain(folder / "other"), "abcd");
-}
-
-TEST_F(FaultyFiles, MayHaveDoneWhatTheySayFailed) {
-  write_plain(folder / "a", "x");
-  faulty.fault_next(Op::kRename, Fault::kDoneThenThrow);
-  error_of(ErrorCode::kIo, [&] { faulty.rename(folder / "a", folder / "b"); });
-  EXPECT_TRUE(fs::exists(folder / "b"));
-  faulty.fail_next(Op::kRename);
-  error_of(ErrorCode::kIo, [&] { faulty.rename(folder / "b", folder / "c"); });
-  EXPECT_TRUE(fs::exists(folder / "b"));
 }
 
 }  // namespace

@@ -481,6 +481,17 @@ TEST(Rule, FreshInASlurmRestartWithoutAStoreIsAMissingFileSystem) {
   EXPECT_EQ(rule(StoreBuilder(), launch).record.exit_code, 0) << "an empty folder is a first start";
 }
 
+TEST(Rule, FreshWhereTheStoreCannotBeMadeIsAnError) {
+  StoreView nowhere;
+  nowhere.can_be_made = false;
+  auto launch = launch_of(automatic(), "slurm-7");
+  const auto ruling = rule(nowhere, launch);
+  EXPECT_EQ(ruling.record.exit_code, 2);
+  EXPECT_THAT(*ruling.record.error, HasSubstr("/store is to be made is not there"));
+  launch.run.restart_count = 1;
+  EXPECT_EQ(rule(nowhere, launch).record.exit_code, 3);
+}
+
 TEST(Rule, SlurmsRestartCountTellsRunsApart) {
   const auto store = StoreBuilder().attempt("slurm-7", {}).restarts(0).checkpoint(5);
   auto launch = launch_of({}, "slurm-7");

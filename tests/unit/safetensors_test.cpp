@@ -94,6 +94,8 @@ TEST(SafetensorsHeader, JsonThatBreaksARuleIsRefused) {
       a + R"({"dtype":"F32","shape":[2],"data_offsets":[0,8],"more":1}})",
       a + R"({"dtype":"F32","shape":[2]}})", a + R"({"dtype":"F32","data_offsets":[0,8]}})",
       a + R"({"shape":[2],"data_offsets":[0,8]}})", a + "{}}",
+      a + entry(R"("F32")", "[1]", "[0,4]") + R"(,"a":)" + entry(R"("F32")", "[1]", "[4,8]") + "}",
+      a + entry() + std::string("}\0{}", 4), a + entry() + "}{}", a + entry() + "},{}",
       // kinds
       a + "null}", a + "[]}", a + "7}", a + R"("F32"})", R"({"__metadata__":null})",
       R"({"__metadata__":[]})", R"({"__metadata__":{"x":1}})", R"({"__metadata__":{"x":null}})",
@@ -149,6 +151,19 @@ TEST(SafetensorsHeader, NamesThatCouldMisleadAreRefused) {
   for (const std::string& name :
        {std::string("model.\u00e4"), std::string(1024, 'n'), std::string("a b:c\u00a0")}) {
     EXPECT_NO_THROW(parse(file_of("{\"" + name + "\":" + entry() + "}", 8))) << name;
+  }
+}
+
+TEST(SafetensorsHeader, TheProductOfAShapeIsChecked) {
+  constexpr std::int64_t kHuge = std::int64_t{1} << 62;
+  using Shape = std::vector<std::int64_t>;
+  EXPECT_EQ(elements_of(Shape{}), 1);
+  EXPECT_EQ(elements_of(Shape{2, 3, 1}), 6);
+  EXPECT_EQ(elements_of(Shape{0, kHuge, kHuge}), 0);
+  EXPECT_EQ(elements_of(Shape(64, 1)), 1);
+  for (const Shape& shape : {Shape{-1}, Shape{-1, -1}, Shape{0, -1}, Shape{kHuge, 2},
+                             Shape{kHuge, kHuge, 0}, Shape(65, 1)}) {
+    EXPECT_EQ(elements_of(shape), std::nullopt);
   }
 }
 

@@ -52,8 +52,8 @@ TEST(ShardHeader, ComesBack) {
 }
 
 TEST(ShardHeader, AShardMayHoldNothing) {
-  const std::string head =
-      encode_shard_header({.attempt = 1, .iteration = 0, .index = 8, .count = 9});
+  const std::string head = encode_shard_header(
+      {.attempt = 1, .iteration = 0, .index = 8, .count = 9, .pieces = {}, .checksums = {}});
   const ShardDescription back = describe_shard(header_of(head, 0), "f");
   EXPECT_TRUE(back.pieces.empty());
   EXPECT_TRUE(back.checksums.empty());

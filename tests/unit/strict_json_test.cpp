@@ -140,8 +140,9 @@ TEST(StrictJson, MembersAreCheckedForTheirType) {
   for (const char* key :
        {"over", "minus", "minus0", "float", "text", "yes", "null", "ints", "object", "absent"}) {
     EXPECT_THROW(integer_member(object, key, "t"), Error) << key;
-    if (std::string_view(key) != "null")
+    if (std::string_view(key) != "null") {
       EXPECT_THROW(optional_integer_member(object, key, "t"), Error) << key;
+    }
   }
   for (const char* key : {"int", "yes", "null", "texts", "object", "absent"}) {
     EXPECT_THROW(text_member(object, key, "t"), Error) << key;

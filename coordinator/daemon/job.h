@@ -1,0 +1,53 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "common/comm.h"
+#include "common/config.h"
+#include "common/file_system.h"
+#include "common/log.h"
+#include "common/manifest.h"
+#include "coordinator/daemon/root.h"
+#include "coordinator/daemon/shared_decision.h"
+#include "worker/collectives.h"
+#include "worker/task.h"
+#include "worker/training_state.h"
+
+namespace lockstep {
+
+// What lives as long as a job, in the order in which it comes to be. One on every rank.
+struct Job {
+  Job(const Comm& comm_in, FileSystem& files_in, LoadedConfig loaded_in)
+      : comm(comm_in),
+        files(files_in),
+        loaded(std::move(loaded_in)),
+        log(loaded.config.log, comm.is_root()) {}
+
+  const Comm& comm;
+  FileSystem& files;
+  LoadedConfig loaded;
+  Log log;
+  std::string build;           // of this rank's program
+  std::unique_ptr<Root> root;  // rank 0 only
+  HostShare host;
+  std::unique_ptr<Task> task;
+  std::unique_ptr<TrainingState> state;
+  SharedDecision decision;
+  std::optional<Manifest> manifest;  // of the decided checkpoint
+  bool training = false;             // iterations may have been made
+};
+
+// The stages of a job, in their order. Collective over job.comm, all of them; AgreedError.
+
+// Builds the task and its state; nothing is claimed yet.
+void prepare_task(Job& job);
+
+// DESIGN's steps 3 to 6: claim and decide, prove that all ranks have the same, load.
+void restore(Job& job);
+
+// Trains to the end, says how it ended, writes outcome.json; gives the exit code.
+int train_to_end(Job& job);
+
+}  // namespace lockstep

@@ -1,0 +1,101 @@
+#include "common/agree.h"
+#include "common/digest.h"
+#include "common/error.h"
+#include "common/names.h"
+#include "coordinator/daemon/job.h"
+#include "coordinator/liveness.h"
+#include "worker/checkpoint.h"
+#include "worker/make_task.h"
+
+namespace lockstep {
+
+void prepare_task(Job& job) {
+  job.host = host_share(job.comm);
+  agree(job.comm, "prepare task", [&] {
+    const auto& config = job.loaded.config;
+    if (config.data.global_batch < job.comm.size())
+      throw Error(ErrorCode::kInvalidConfig, std::to_string(job.comm.size()) +
+                                                 " ranks for a global_batch of " +
+                                                 std::to_string(config.data.global_batch) +
+                                                 ": start fewer ranks, or raise data.global_batch");
+    job.task = make_task(job.loaded, job.host.threads);
+    job.state = std::make_unique<TrainingState>(*job.task, config.optimizer,
+                                                static_cast<std::uint64_t>(config.run.seed),
+                                                Share{job.comm.rank(), job.comm.size()});
+  });
+}
+
+namespace {
+
+// Step 5: every rank answers for what it has.
+void prove_equal(Job& job, const std::string& bytes) {
+  require_same(job.comm, "decision", digest128(bytes));
+  require_same(job.comm, "configuration", digest128(canonical_json(job.loaded.config)));
+  require_same(job.comm, "build", job.build);
+  require_same(job.comm, "model", tensors_digest(job.state->view()));
+  require_same(job.comm, "data", job.task->data_digest());
+}
+
+// One rank of each host reads the nonce: a store that only looks the same by its path (a node-local
+// disk) would lose every shard of the other nodes.
+void prove_one_store(Job& job) {
+  const bool first = is_first_on_host(job.comm);
+  agree(job.comm, "see the store", [&] {
+    if (!first) return;
+    const auto path = attempt_path(job.loaded.paths.store, job.decision.attempt) + "/claim.json";
+    std::string why;
+    try {
+      if (parse_claim(read_small_file(job.files, path), "claim.json").nonce == job.decision.nonce)
+        return;
+      why = "holds another claim";
+    } catch (const Error& e) {
+      why = e.what();
+    }
+    throw Error(ErrorCode::kMismatch, "host " + this_process().host +
+                                          " does not see rank 0's store " + job.loaded.paths.store +
+                                          " (" + why +
+                                          "): store: must be on a file system that all share");
+  });
+}
+
+void take_decision(Job& job, const std::string& bytes) {
+  job.decision =
+      agree(job.comm, "read the decision", [&] { return decode_shared_decision(bytes); });
+  job.manifest.reset();
+  if (job.decision.record.kind != DecisionKind::kRestore) return;
+  job.manifest = agree(job.comm, "read the manifest", [&] {
+    return parse_manifest(job.decision.manifest, job.decision.record.parent->checkpoint,
+                          "manifest.json");
+  });
+}
+
+// Step 6. Only damage leads to another candidate, by a new decision of rank 0.
+void load_decided(Job& job) {
+  while (job.manifest) {
+    try {
+      auto view = job.state->view();
+      load_checkpoint(job.comm, job.files,
+                      checkpoint_path(job.loaded.paths.store, job.manifest->checkpoint),
+                      *job.manifest, view);
+      return;
+    } catch (const AgreedError& e) {
+      if (e.code() != ErrorCode::kDamaged) throw;
+      const auto bytes = root_decides(job.comm, "choose restore again",
+                                      [&] { return job.root->decide_again(e.cause()); });
+      require_same(job.comm, "decision", digest128(bytes));
+      take_decision(job, bytes);
+    }
+  }
+}
+
+}  // namespace
+
+void restore(Job& job) {
+  const auto bytes = root_decides(job.comm, "choose restore", [&] { return job.root->claim(); });
+  prove_equal(job, bytes);
+  take_decision(job, bytes);
+  prove_one_store(job);
+  load_decided(job);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,107 @@
+#include <array>
+#include <cstdio>
+
+#include "common/error.h"
+#include "common/names.h"
+#include "coordinator/attempt.h"
+#include "coordinator/daemon/build_id.h"
+#include "coordinator/daemon/job.h"
+#include "worker/checkpoint.h"
+#include "worker/stop_signals.h"
+#include "worker/training_loop.h"
+
+namespace lockstep {
+
+namespace {
+
+std::string own_metric_text(const Metrics& metrics) {
+  std::string text;
+  for (const auto& [name, value] : metrics) {
+    std::array<char, 32> number{};
+    std::snprintf(number.data(), number.size(), "%.4f", value);
+    text += ", " + name + " " + number.data();
+  }
+  return text;
+}
+
+Manifest manifest_of(const Job& job, const SaveRequest& save) {
+  Manifest manifest;
+  manifest.checkpoint = {job.decision.attempt, save.iteration};
+  if (!job.root) return manifest;  // the rest is rank 0's to say
+  manifest.seed = job.loaded.config.run.seed;
+  manifest.parent = job.decision.record.parent;
+  manifest.data = {save.position, job.task->training_samples(), job.task->data_digest()};
+  manifest.metrics = save.metrics;
+  manifest.config = canonical_json(job.loaded.config);
+  manifest.run = job.decision.record.run;
+  manifest.created = wall_clock_text();
+  manifest.environment = {{"build", job.build},
+                          {"collectives", "mpi"},
+                          {"processor", processor_model()},
+                          {"ranks_per_node", std::to_string(job.host.ranks)},
+                          {"threads", std::to_string(job.host.threads)}};
+  return manifest;
+}
+
+void save(Job& job, const SaveRequest& request) {
+  const auto steps = job.root ? job.root->commit_steps() : CommitSteps{};
+  save_checkpoint(job.comm, job.files, job.loaded.paths.store, manifest_of(job, request),
+                  job.state->view(), steps);
+  if (!job.root) return;
+  job.log.info("committed " + to_text(CheckpointId{job.decision.attempt, request.iteration}) +
+                   own_metric_text(request.metrics),
+               {{"committed",
+                 "\"" + to_text(CheckpointId{job.decision.attempt, request.iteration}) + "\""}});
+  job.root->tidy();
+}
+
+TrainingResult train_decided(Job& job) {
+  TrainingStart start;
+  if (job.manifest) start = {job.manifest->checkpoint.iteration, job.manifest->data.position};
+  TrainingCallbacks callbacks;
+  callbacks.save = [&](const SaveRequest& request) { save(job, request); };
+  callbacks.stop_signal = stop_signal_received;
+  if (job.root)
+    callbacks.on_iteration = [&](const Progress& p) { job.root->note_iteration(p.iteration); };
+  job.training = true;
+  return train(job.comm, {job.loaded.config, *job.task, *job.state, job.log}, start, callbacks);
+}
+
+// Says how it ended, writes outcome.json, and gives the exit code.
+int conclude(Job& job, const TrainingResult& result) {
+  switch (result.end) {
+    case TrainingEnd::kFinished:
+      job.log.info("finished at iteration " + std::to_string(result.iteration) +
+                   own_metric_text(result.metrics));
+      if (job.root) job.root->close(OutcomeKind::kFinished, 0, std::nullopt);
+      return 0;
+    case TrainingEnd::kPreempted:
+      job.log.info(result.message + "; exit 75: requeue to carry on");
+      if (job.root) job.root->close(OutcomeKind::kPreempted, 75, std::nullopt);
+      return 75;
+    case TrainingEnd::kStopped:
+      job.log.info(result.message + "; exit 77");
+      if (job.root) job.root->close(OutcomeKind::kStopped, 77, std::nullopt);
+      return 77;
+    case TrainingEnd::kNonFinite:
+      break;
+  }
+  if (!job.root) return 2;
+  const auto back = job.root->last_finite();
+  const auto advice = back ? "the last finite checkpoint is " + to_text(*back) +
+                                 ": go back with restore: " + to_text(*back)
+                           : std::string(
+                                 "no finite checkpoint was committed: start anew with "
+                                 "restore: fresh and a lower learning rate");
+  job.log.error(result.message + "; nothing is saved; " + advice);
+  job.root->close(OutcomeKind::kFailed, 2, result.message);
+  return 2;
+}
+
+}  // namespace
+
+int train_to_end(Job& job) {
+  return conclude(job, train_decided(job));
+}
+
+}  // namespace lockstep

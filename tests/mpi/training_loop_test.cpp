@@ -1,0 +1,349 @@
+#include "worker/training_loop.h"
+
+#include <csignal>
+#include <limits>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/agree.h"
+#include "tests/support/toy_task.h"
+#include "worker/collectives.h"
+
+namespace lockstep {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::ToyTask;
+
+// A training of the toy task, its saves noted; `run` may be called again to carry on.
+class TrainingLoop : public ::testing::Test {
+ protected:
+  TrainingLoop() {
+    config.run.max_iterations = 12;
+    config.data.global_batch = 10;
+    config.checkpoint.interval = 5;
+    config.checkpoint.max_failures = 3;
+    callbacks.save = [this](const SaveRequest& request) {
+      saved.push_back(request.iteration);
+      last_request = request;
+      if (fail_save) fail_save();
+    };
+    callbacks.on_iteration = [this](const Progress& progress) { progresses.push_back(progress); };
+  }
+
+  Share share() const { return {.index = comm.rank(), .count = comm.size()}; }
+  int last_rank() const { return comm.size() - 1; }
+  bool is_last() const { return comm.rank() == last_rank(); }
+
+  TrainingResult run(const TrainingStart& start = {}) {
+    if (!state) state.emplace(task, config.optimizer, 1, share());
+    return train(comm, {config, task, *state, log}, start, callbacks);
+  }
+  // Raises a flag on the last rank while it makes `iteration`.
+  void signal_at(std::int64_t iteration) {
+    callbacks.stop_signal = [this] { return signalled ? SIGUSR1 : 0; };
+    task.before_train = [this, iteration] {
+      signalled = signalled || (is_last() && ++calls == iteration);
+    };
+  }
+  std::vector<float> parameters() const {
+    return {state->parameters().begin(), state->parameters().end()};
+  }
+  void io_failure() {
+    agree(comm, "save", [] { throw Error(ErrorCode::kIo, "no space"); });
+  }
+
+  Comm comm = Comm::duplicate(MPI_COMM_WORLD);
+  Config config;
+  Log log{{.json = false, .level = "error"}, false};
+  ToyTask task;
+  std::optional<TrainingState> state;
+  TrainingCallbacks callbacks;
+  std::vector<std::int64_t> saved;
+  SaveRequest last_request;
+  std::vector<Progress> progresses;
+  std::function<void()> fail_save;
+  bool signalled = false;
+  std::int64_t calls = 0;
+};
+
+TEST_F(TrainingLoop, SavesWhenDueAndAtTheEndThenFinishes) {
+  const auto result = run();
+  EXPECT_EQ(result.end, TrainingEnd::kFinished);
+  EXPECT_EQ(result.iteration, 12);
+  EXPECT_EQ(result.last_saved, 12);
+  EXPECT_THAT(saved, ElementsAre(5, 10, 12));
+  EXPECT_EQ(last_request.position, 120);
+  EXPECT_EQ(last_request.metrics.count("loss"), 1U);
+  EXPECT_EQ(result.metrics, last_request.metrics);
+  if (comm.is_root()) {
+    ASSERT_EQ(progresses.size(), 12U);
+    EXPECT_EQ(progresses.front().iteration, 1);
+    EXPECT_EQ(progresses.front().samples, 10);
+    EXPECT_LT(progresses.back().loss, progresses.front().loss);
+  } else {
+    EXPECT_THAT(progresses, IsEmpty());
+  }
+}
+
+TEST_F(TrainingLoop, RanksMeetEachSampleOfTheBatchOnce) {
+  config.run.max_iterations = 10;  // exactly an epoch
+  run();
+  std::vector<double> met(100, 0);
+  for (const auto sample : task.met)
+    met[static_cast<std::size_t>(sample)] += 1;
+  sum_over_ranks(comm, met);
+  EXPECT_EQ(met, std::vector<double>(100, 1));
+}
+
+TEST_F(TrainingLoop, AnyWorldSizeAndMicroBatchGivesTheSameModelUpToRounding) {
+  for (const char* name : {"adamw", "sgd"}) {
+    for (const double clip : {0.0, 0.05}) {
+      config.optimizer.name = name;
+      config.optimizer.momentum = 0.9;
+      config.optimizer.clip_norm = clip > 0 ? std::optional(clip) : std::nullopt;
+      config.data.micro_batch = clip > 0 ? std::optional<std::int64_t>(2) : std::nullopt;
+      state.reset();
+      run();
+
+      MPI_Comm self = MPI_COMM_SELF;
+      const Comm alone = Comm::duplicate(self);
+      ToyTask same;
+      TrainingState one(same, config.optimizer, 1, {.index = 0, .count = 1});
+      TrainingCallbacks quiet;
+      quiet.save = [](const SaveRequest&) {};
+      config.data.micro_batch.reset();
+      train(alone, {config, same, one, log}, {}, quiet);
+      for (std::size_t i = 0; i < one.parameters().size(); ++i) {
+        EXPECT_NEAR(state->parameters()[i], one.parameters()[i], 1e-5) << name << " " << i;
+      }
+    }
+  }
+}
+
+TEST_F(TrainingLoop, ParametersAndBuffersAreEqualOnEveryRank) {
+  task.buffer_change = static_cast<float>(comm.rank());  // the mean over ranks is added
+  run();
+  for (const auto values : {state->parameters(), state->buffers()}) {
+    std::vector<float> of_root(values.begin(), values.end());
+    broadcast_bytes(comm, std::as_writable_bytes(std::span(of_root)));
+    EXPECT_TRUE(std::equal(values.begin(), values.end(), of_root.begin()));
+  }
+  EXPECT_NEAR(state->buffers()[0], 12 * 0.5 * (comm.size() - 1), 1e-3);
+}
+
+TEST_F(TrainingLoop, ACutRunEqualsAStraightOneBitByBit) {
+  run();
+  const auto straight = parameters();
+  state.reset();
+  config.run.max_iterations = 7;
+  EXPECT_EQ(run().iteration, 7);
+  config.run.max_iterations = 12;
+  EXPECT_EQ(run({.iteration = 7, .position = 70}).iteration, 12);
+  EXPECT_EQ(parameters(), straight);
+}
+
+TEST_F(TrainingLoop, ASignalOnOneRankStopsAllAtTheSameIteration) {
+  signal_at(7);
+  const auto result = run();
+  EXPECT_EQ(result.end, TrainingEnd::kPreempted);
+  EXPECT_EQ(result.iteration, 7);
+  EXPECT_EQ(result.last_saved, 7);
+  EXPECT_THAT(saved, ElementsAre(5, 7));
+  EXPECT_THAT(last_request.metrics, IsEmpty());
+  EXPECT_THAT(result.message, HasSubstr("USR1 on rank " + std::to_string(last_rank())));
+}
+
+TEST_F(TrainingLoop, ASignalBeforeTheFirstIterationSavesNothing) {
+  callbacks.stop_signal = [this] { return is_last() ? SIGTERM : 0; };
+  const auto result = run({.iteration = 3, .position = 30});
+  EXPECT_EQ(result.end, TrainingEnd::kPreempted);
+  EXPECT_EQ(result.iteration, 3);
+  EXPECT_FALSE(result.last_saved);
+  EXPECT_THAT(saved, IsEmpty());
+  EXPECT_THAT(task.met, IsEmpty());
+}
+
+TEST_F(TrainingLoop, ASignalDuringTheEvaluationEndsIt) {
+  config.evaluate.interval = 3;
+  callbacks.stop_signal = [this] { return signalled ? SIGUSR2 : 0; };
+  task.before_train = [this] { calls += 1; };
+  // One rank's evaluation of iteration 3 is long enough for several ticks.
+  config.run.max_iterations = 100;
+  ToyTask large({{"w", {2, 2}}}, 4000);
+  large.before_evaluate = [this] { signalled = is_last(); };
+  state.emplace(large, config.optimizer, 1, share());
+  const auto result = train(comm, {config, large, *state, log}, {}, callbacks);
+  EXPECT_EQ(result.end, TrainingEnd::kPreempted);
+  EXPECT_EQ(result.iteration, 3);
+  EXPECT_THAT(saved, ElementsAre(3));
+  EXPECT_THAT(last_request.metrics, IsEmpty());
+}
+
+TEST_F(TrainingLoop, AskedToStopItIsStoppedNotPreempted) {
+  callbacks.stop_requested = [this] {
+    EXPECT_TRUE(comm.is_root());
+    return ++calls == 5;  // the first call comes before the first iteration
+  };
+  callbacks.stop_signal = [this] { return calls >= 5 ? SIGTERM : 0; };
+  const auto result = run();
+  EXPECT_EQ(result.end, TrainingEnd::kStopped);
+  EXPECT_EQ(result.iteration, 4);
+  EXPECT_THAT(saved, ElementsAre(4));
+}
+
+TEST_F(TrainingLoop, ASaveThatIsAskedForIsMadeOnce) {
+  callbacks.save_requested = [this] { return ++calls == 4; };
+  run();
+  EXPECT_THAT(saved, ElementsAre(3, 5, 10, 12));
+}
+
+TEST_F(TrainingLoop, MinutesMakeSavesToo) {
+  config.checkpoint.minutes = 1e-9;
+  run();
+  EXPECT_EQ(saved.size(), 12U);
+}
+
+TEST_F(TrainingLoop, AFailedSaveIsAWarningAndTrainingGoesOn) {
+  fail_save = [this] {
+    if (saved.size() == 1) io_failure();
+  };
+  const auto result = run();
+  EXPECT_EQ(result.end, TrainingEnd::kFinished);
+  EXPECT_THAT(saved, ElementsAre(5, 10, 12));
+}
+
+TEST_F(TrainingLoop, TooManyFailedSavesInARowEndTheRun) {
+  config.run.max_iterations = 100;
+  fail_save = [this] { io_failure(); };
+  try {
+    run();
+    ADD_FAILURE();
+  } catch (const AgreedError& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kIo);
+  }
+  EXPECT_THAT(saved, ElementsAre(5, 10, 15));
+}
+
+TEST_F(TrainingLoop, OtherFailuresOfASaveEndTheRunAtOnce) {
+  fail_save = [this] {
+    agree(comm, "commit", [] { throw Error(ErrorCode::kSuperseded, "by attempt 9"); });
+  };
+  try {
+    run();
+    ADD_FAILURE();
+  } catch (const AgreedError& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kSuperseded);
+  }
+  EXPECT_THAT(saved, ElementsAre(5));
+}
+
+TEST_F(TrainingLoop, TheLastSaveIsRepeated) {
+  fail_save = [this] {
+    if (saved.size() >= 3 && saved.size() < 6) io_failure();
+  };
+  EXPECT_EQ(run().last_saved, 12);
+  EXPECT_THAT(saved, ElementsAre(5, 10, 12, 12, 12, 12));
+}
+
+TEST_F(TrainingLoop, ALastSaveThatNeverSucceedsIsAnError) {
+  fail_save = [this] {
+    if (saved.size() >= 3) io_failure();
+  };
+  EXPECT_THROW(run(), AgreedError);
+  EXPECT_THAT(saved, ElementsAre(5, 10, 12, 12, 12, 12));
+}
+
+TEST_F(TrainingLoop, AStopsSaveIsDroppedWhenTheGraceTimeEnds) {
+  config.preempt.grace_seconds = 5;  // none left for a second attempt
+  signal_at(7);
+  fail_save = [this] {
+    if (saved.size() >= 2) io_failure();
+  };
+  const auto result = run();
+  EXPECT_EQ(result.end, TrainingEnd::kPreempted);
+  EXPECT_EQ(result.last_saved, 5);
+  EXPECT_THAT(saved, ElementsAre(5, 7));
+  EXPECT_THAT(result.message, HasSubstr("iterations after 5 up to 7 are lost"));
+}
+
+TEST_F(TrainingLoop, ANonFiniteLossStopsAllAndNamesTheRank) {
+  task.before_train = [this] {
+    if (is_last() && ++calls == 5) task.spoil = std::numeric_limits<double>::quiet_NaN();
+  };
+  const auto result = run();
+  EXPECT_EQ(result.end, TrainingEnd::kNonFinite);
+  EXPECT_EQ(result.iteration, 5);
+  EXPECT_FALSE(result.last_saved);
+  EXPECT_THAT(saved, IsEmpty());
+  EXPECT_EQ(result.message, "iteration 5: loss not finite on rank " + std::to_string(last_rank()));
+}
+
+TEST_F(TrainingLoop, ANonFiniteGradientStopsAllAndNamesTheRank) {
+  task.before_train = [this] {
+    if (is_last() && ++calls == 2) task.spoil_gradient = std::numeric_limits<float>::infinity();
+  };
+  const auto result = run();
+  EXPECT_EQ(result.end, TrainingEnd::kNonFinite);
+  EXPECT_EQ(result.message,
+            "iteration 2: gradients not finite on rank " + std::to_string(last_rank()));
+}
+
+TEST_F(TrainingLoop, NonFiniteGoesOnWhereAskedTo) {
+  config.run.stop_on_nonfinite = false;
+  task.before_train = [this] {
+    task.spoil = is_last() && ++calls == 2 ? std::numeric_limits<double>::infinity() : 0;
+  };
+  EXPECT_EQ(run().end, TrainingEnd::kFinished);
+  EXPECT_THAT(saved, ElementsAre(5, 10, 12));
+}
+
+TEST_F(TrainingLoop, AFailureOfOneRankIsEveryRanksError) {
+  task.before_train = [this] {
+    if (is_last() && ++calls == 3) throw Error(ErrorCode::kDamaged, "bad sample");
+  };
+  try {
+    run();
+    ADD_FAILURE();
+  } catch (const AgreedError& error) {
+    EXPECT_EQ(error.rank(), last_rank());
+    EXPECT_STREQ(error.what(),
+                 ("iteration 3: rank " + std::to_string(last_rank()) + ": bad sample").c_str());
+  }
+  task.before_train = nullptr;
+  EXPECT_EQ(run().end, TrainingEnd::kFinished);  // the communicator still works
+}
+
+TEST_F(TrainingLoop, AFailedEvaluationIsEveryRanksError) {
+  task.before_evaluate = [this] {
+    if (is_last()) throw Error(ErrorCode::kDamaged, "bad sample");
+  };
+  EXPECT_THROW(run(), AgreedError);
+  EXPECT_THAT(saved, ElementsAre(5, 10));
+}
+
+TEST_F(TrainingLoop, MoreRanksThanSamplesIsAnError) {
+  config.data.global_batch = comm.size() - 1;
+  EXPECT_THROW(run(), AgreedError);
+}
+
+TEST_F(TrainingLoop, AnIterationTakesAtLeastTheTasksTime) {
+  task.iteration_ms = 20;
+  config.run.max_iterations = 3;
+  run();
+  for (const auto& progress : progresses)
+    EXPECT_GE(progress.seconds, 0.02);
+}
+
+TEST_F(TrainingLoop, NothingLeftToTrainFinishesAtOnce) {
+  const auto result = run({.iteration = 12, .position = 120});
+  EXPECT_EQ(result.end, TrainingEnd::kFinished);
+  EXPECT_THAT(saved, IsEmpty());
+}
+
+}  // namespace
+}  // namespace lockstep

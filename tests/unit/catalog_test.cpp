@@ -1,0 +1,232 @@
+#include "coordinator/catalog.h"
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/error.h"
+#include "coordinator/lineage.h"
+#include "tests/support/fault_file_system.h"
+#include "tests/support/store_on_disk.h"
+
+namespace lockstep {
+namespace {
+
+using lockstep::testing::Fault;
+using lockstep::testing::FaultFileSystem;
+using lockstep::testing::Op;
+using lockstep::testing::StoreOnDisk;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
+
+std::vector<std::string> names(const StoreView& view) {
+  std::vector<std::string> found;
+  for (const auto& checkpoint : view.checkpoints)
+    found.push_back(to_text(checkpoint.id));
+  return found;
+}
+
+Examined examine_one(StoreOnDisk& disk, const CheckpointId& id, Depth depth = Depth::kBytes) {
+  const auto view = scan_store(disk.files(), disk.path());
+  return examine(disk.files(), disk.path(), *view.checkpoint(id), depth);
+}
+
+void overwrite_byte(const std::string& path, std::int64_t at) {
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  if (at < 0) at += static_cast<std::int64_t>(fs::file_size(path));
+  file.seekg(at);
+  const auto byte = static_cast<char>(file.get() ^ 4);
+  file.seekp(at);
+  file.put(byte);
+}
+
+TEST(ScanStore, AFolderThatIsNotThereIsAStoreThatDoesNotExist) {
+  StoreOnDisk disk("scan");
+  EXPECT_FALSE(scan_store(disk.files(), disk.path()).exists);
+}
+
+TEST(ScanStore, AnEmptyFolderIsAFirstStart) {
+  StoreOnDisk disk("scan");
+  fs::create_directory(disk.path());
+  const auto view = scan_store(disk.files(), disk.path());
+  EXPECT_TRUE(view.exists);
+  EXPECT_FALSE(view.id);
+}
+
+TEST(ScanStore, FindsAttemptsAndCheckpointsInOrder) {
+  StoreOnDisk disk("scan");
+  disk.attempt("a");
+  disk.checkpoint({1, 10});
+  disk.checkpoint({1, 9});
+  disk.attempt("b", CheckpointId{1, 9});
+  disk.checkpoint({2, 12});
+  const auto view = scan_store(disk.files(), disk.path());
+  EXPECT_THAT(names(view), ElementsAre("1@9", "1@10", "2@12"));
+  EXPECT_EQ(view.attempts.size(), 2U);
+  EXPECT_EQ(lineage(view, 2), (std::vector<CheckpointId>{{2, 12}, {1, 9}}));
+}
+
+TEST(ScanStore, ForeignNamesAreIgnored) {
+  StoreOnDisk disk("scan");
+  disk.attempt("a");
+  disk.checkpoint({1, 10});
+  for (const char* name :
+       {"old-0001-0000000020", "0001-20", "0001-0000000020.tmp", "latest", "1@30"})
+    fs::create_directory(fs::path(disk.path()) / "checkpoints" / name);
+  for (const char* name : {"3", "00003", "x", "+003"})
+    fs::create_directory(fs::path(disk.path()) / "attempts" / name);
+  std::ofstream(fs::path(disk.path()) / "checkpoints" / "0001-0000000050") << "a file, no folder";
+  const auto view = scan_store(disk.files(), disk.path());
+  EXPECT_THAT(names(view), ElementsAre("1@10"));
+  EXPECT_EQ(view.highest_attempt(), 1);
+}
+
+TEST(ScanStore, APartialIsNoCheckpointButItsNumberIsTaken) {
+  StoreOnDisk disk("scan");
+  disk.attempt("a");
+  begin_commit(disk.files(), disk.path(), {7, 10});
+  const auto view = scan_store(disk.files(), disk.path());
+  EXPECT_TRUE(view.checkpoints.empty());
+  EXPECT_EQ(view.highest_attempt(), 7);
+}
+
+TEST(ScanStore, WithoutStoreJsonBesideAttemptsItIsNoStoreAndStaysSo) {
+  StoreOnDisk disk("scan");
+  disk.attempt("a");
+  fs::remove(store_file(disk.path()));
+  try {
+    scan_store(disk.files(), disk.path());
+    FAIL() << "expected kMismatch";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kMismatch);
+    EXPECT_THAT(e.what(), HasSubstr("store.json"));
+  }
+  EXPECT_FALSE(fs::exists(store_file(disk.path())));
+}
+
+TEST(ScanStore, ADamagedStoreJsonIsAnErrorAtEveryLength) {
+  StoreOnDisk disk("scan");
+  disk.attempt("a");
+  const auto text = read_small_file(disk.files(), store_file(disk.path()));
+  for (std::size_t length = 0; length + 1 < text.size(); ++length) {
+    std::ofstream(store_file(disk.path()), std::ios::trunc) << text.substr(0, length);
+    EXPECT_THROW(scan_store(disk.files(), disk.path()), Error) << length;
+  }
+}
+
+TEST(ScanStore, DamagedRecordsAreNamedAndTheParentComesFromTheManifests) {
+  StoreOnDisk disk("scan");
+  disk.attempt("a");
+  disk.checkpoint({1, 10});
+  disk.attempt("b", CheckpointId{1, 10});
+  disk.checkpoint({2, 20});
+  overwrite_byte(attempt_path(disk.path(), 2) + "/decision.json", 20);
+  overwrite_byte(attempt_path(disk.path(), 2) + "/claim.json", 20);
+  const auto view = scan_store(disk.files(), disk.path());
+  const auto& attempt = *view.attempt(2);
+  EXPECT_FALSE(attempt.claim);
+  EXPECT_FALSE(attempt.decision);
+  ASSERT_EQ(attempt.damage.size(), 2U);
+  EXPECT_THAT(attempt.damage[0], HasSubstr("claim.json"));
+  EXPECT_EQ(parent_of(view, attempt), (CheckpointId{1, 10}));
+  EXPECT_FALSE(parent_unknown(view, attempt));
+}
+
+TEST(ScanStore, WhatCannotBeReadNowIsTriedAgainThenAnIoError) {
+  StoreOnDisk disk("scan");
+  disk.attempt("a");
+  FaultFileSystem files(disk.files());
+  files.fail_next(Op::kOpen);
+  files.fail_next(Op::kList);
+  EXPECT_EQ(scan_store(files, disk.path()).attempts.size(), 1U);
+  files.fail_when(Op::kOpen, "claim.json");
+  try {
+    scan_store(files, disk.path());
+    FAIL() << "expected kIo";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kIo) << "unreadable is not damaged";
+  }
+}
+
+struct Hurt {
+  const char* name;
+  std::function<void(StoreOnDisk&)> damage;
+  const char* why;
+  bool headers_show_it;
+};
+
+TEST(Examine, NamesTheShardAndTheCause) {
+  const CheckpointId id{1, 10};
+  const std::vector<Hurt> all = {
+      {"truncated", [&](auto& d) { fs::resize_file(d.shard_path(id, 1), 4100); }, "shard 1", true},
+      {"empty", [&](auto& d) { fs::resize_file(d.shard_path(id, 1), 0); }, "shard 1", true},
+      {"longer", [&](auto& d) { std::ofstream(d.shard_path(id, 0), std::ios::app) << "x"; },
+       "shard 0", true},
+      {"gone", [&](auto& d) { fs::remove(d.shard_path(id, 1)); }, "is missing", true},
+      {"bit in the length", [&](auto& d) { overwrite_byte(d.shard_path(id, 0), 0); }, "shard 0",
+       true},
+      {"bit in the header", [&](auto& d) { overwrite_byte(d.shard_path(id, 0), 60); }, "shard 0",
+       true},
+      {"bit in the padding", [&](auto& d) { overwrite_byte(d.shard_path(id, 0), 4000); }, "shard 0",
+       true},
+      {"bit in the data", [&](auto& d) { overwrite_byte(d.shard_path(id, 1), -3); },
+       "shard 1: checksum of block 0", false},
+      {"foreign",
+       [&](auto& d) {
+         std::ofstream(d.shard_path(id, 1), std::ios::trunc) << std::string(4116, 'x');
+       },
+       "shard 1", true},
+      {"the other shard in its place",
+       [&](auto& d) {
+         fs::copy_file(d.shard_path(id, 0), d.shard_path(id, 1),
+                       fs::copy_options::overwrite_existing);
+       },
+       "shard 1", true},
+      {"another checkpoint's shard",
+       [&](auto& d) {
+         d.checkpoint({1, 20});
+         fs::copy_file(d.shard_path({1, 20}, 1), d.shard_path(id, 1),
+                       fs::copy_options::overwrite_existing);
+       },
+       "shard 1", true},
+      {"a link in its place, which is never followed",
+       [&](auto& d) {
+         fs::rename(d.shard_path(id, 1), d.path() + "/elsewhere");
+         fs::create_symlink(d.path() + "/elsewhere", d.shard_path(id, 1));
+       },
+       "is missing", true},
+      {"no manifest",
+       [&](auto& d) { fs::remove(checkpoint_path(d.path(), id) + "/manifest.json"); },
+       "manifest.json is missing", true},
+      {"bit in the manifest",
+       [&](auto& d) { overwrite_byte(checkpoint_path(d.path(), id) + "/manifest.json", 100); },
+       "manifest.json", true},
+  };
+  for (const auto& hurt : all) {
+    SCOPED_TRACE(hurt.name);
+    StoreOnDisk disk("examine");
+    disk.attempt("a");
+    disk.checkpoint(id);
+    EXPECT_EQ(examine_one(disk, id).state, CheckpointState::kGood);
+    hurt.damage(disk);
+    const auto found = examine_one(disk, id);
+    EXPECT_EQ(found.state, CheckpointState::kDamaged);
+    EXPECT_THAT(found.why, HasSubstr(hurt.why));
+    EXPECT_EQ(examine_one(disk, id, Depth::kHeaders).state == CheckpointState::kDamaged,
+              hurt.headers_show_it);
+  }
+}
+
+TEST(Examine, SaysWhatIsNotFinite) {
+  StoreOnDisk disk("examine");
+  disk.attempt("a");
+  disk.checkpoint({1, 10}, 2, false);
+  EXPECT_EQ(examine_one(disk, {1, 10}).state, CheckpointState::kNotFinite);
+}
+
+}  // namespace
+}  // namespace lockstep
