@@ -1,6 +1,7 @@
 #include "common/file_system.h"
 
 #include <cerrno>
+#include <filesystem>
 #include <system_error>
 
 #include <sys/random.h>
@@ -60,6 +61,13 @@ void write_durably(FileSystem& files, const std::string& path, const std::string
     throw;
   }
   files.sync_folder(folder);
+}
+
+std::string follow_links(const std::string& path) {
+  std::error_code error;
+  const auto real = std::filesystem::weakly_canonical(path, error);
+  if (error) throw Error(ErrorCode::kIo, path + ": " + error.message());
+  return real.string();
 }
 
 std::string random_hex(std::size_t digits) {

@@ -84,6 +84,10 @@ std::string read_small_file(const FileSystem& files, const std::string& path,
 // `path`, fsync of the folder. After any crash `path` holds its old content or the new one.
 void write_durably(FileSystem& files, const std::string& path, const std::string& text);
 
+// Local: `path` with its links followed as far as it is there: a store may be a link to scratch,
+// while inside a store no link is followed. Error(kIo).
+std::string follow_links(const std::string& path);
+
 // Random lower-case hex digits from the kernel.
 std::string random_hex(std::size_t digits);
 

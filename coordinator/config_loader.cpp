@@ -4,6 +4,7 @@
 
 #include "common/config_json.h"
 #include "common/error.h"
+#include "common/file_system.h"
 #include "coordinator/config_checks.h"
 #include "coordinator/config_file.h"
 #include "coordinator/config_hints.h"
@@ -120,7 +121,10 @@ LoadedConfig parse_config(std::string_view text, const std::string& path,
 
 LoadedConfig load_config(const std::string& path, const std::vector<std::string>& overrides,
                          const Environment& environment) {
-  return parse_config(read_config_file(path), path, overrides, environment);
+  auto loaded = parse_config(read_config_file(path), path, overrides, environment);
+  loaded.paths.store = follow_links(loaded.paths.store);
+  if (loaded.paths.from) loaded.paths.from = follow_links(*loaded.paths.from);
+  return loaded;
 }
 
 }  // namespace lockstep

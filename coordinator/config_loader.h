@@ -14,9 +14,9 @@ namespace lockstep {
 using Environment = std::function<std::optional<std::string>(const std::string& name)>;
 
 // Local: reads and checks the YAML file at `path` (at most 1 MiB, a regular file), with `overrides`
-// ("restore.iteration=1200", values in YAML) applied on top, in order.
-// Throws Error(kInvalidConfig): "train.yaml:LINE:COL: what is wrong; did you mean ...". One line,
-// or two: cause and advice. Error(kIo) where the file can't be read now.
+// ("restore.iteration=1200", values in YAML) applied on top, in order. Links on the way to a store
+// are followed. Throws Error(kInvalidConfig): "train.yaml:LINE:COL: what is wrong; did you mean
+// ...". One line, or two: cause and advice. Error(kIo) where the file can't be read now.
 LoadedConfig load_config(const std::string& path, const std::vector<std::string>& overrides,
                          const Environment& environment);
 

@@ -133,7 +133,7 @@ void rule_latest(Ruling& ruling, const StoreView& store, const Request& request)
   if (store.checkpoints.empty()) {
     if (request.fresh_if_missing)
       return settle_fresh(ruling, store,
-                          "latest, and there is no checkpoint yet: a fresh start (if_missing)");
+                          "no checkpoint yet, and if_missing is fresh: a fresh start");
     return settle_error(ruling, ErrorCode::kNotFound,
                         "latest: the store has no checkpoint; write restore: auto (or if_missing: "
                         "fresh) where a first start is meant to be fresh");
@@ -281,8 +281,8 @@ Ruling rule(const StoreView& store, const LaunchFacts& launch) {
   if (record.kind != DecisionKind::kError) check_ruling(ruling, store, launch);
   if (record.kind == DecisionKind::kFresh || record.kind == DecisionKind::kRestore) {
     record.attempt = store.highest_attempt() + 1;
-    const bool again =
-        record.kind == DecisionKind::kFresh || launch.request.mode == RestoreMode::kIteration;
+    const bool again = launch.request.mode == RestoreMode::kFresh ||
+                       launch.request.mode == RestoreMode::kIteration;
     if (again && (!launch.run.stable || !launch.request.once) && launch.request.present)
       record.reasons.push_back(
           "the next launch will do this again; " +

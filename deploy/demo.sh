@@ -18,20 +18,11 @@ job='' # process id of mpirun while it runs
 trap 'if [ -n "$job" ]; then kill "$job" 2>/dev/null || true; fi' EXIT
 
 die() { printf 'demo: %s\n' "$*" >&2 && exit 1; }
-heading() { printf '\n== %s\n' "$@"; }
+heading() { printf '\n== %s\n' "$1" && shift && { [ $# -eq 0 ] || printf '   %s\n' "$@"; }; }
 show() { printf '\n$ %s\n' "$*"; }
 
-meaning_of() {
-  case $1 in
-  0) echo finished ;;
-  2) echo 'permanent: do not requeue' ;;
-  75) echo 'preempted, state saved: requeue' ;;
-  *) echo unexpected ;;
-  esac
-}
-
 expect() { # WANTED GOT
-  printf '[exit code %d: %s]\n' "$2" "$(meaning_of "$2")"
+  printf '[exit code %d]\n' "$2"
   [ "$1" -eq "$2" ] || die "exit code $2 where $1 was expected"
 }
 
@@ -94,7 +85,8 @@ export "${environment[@]}"
 train=(mpirun --quiet -n 2 build/release/bin/lockstepd "$config")
 
 heading '1. Train on 2 ranks. After iteration 700 the batch system wants the machine back and sends USR1' \
-  '   Nothing is in the store yet, so restore: auto starts fresh. At USR1 all ranks save the same iteration and end.'
+  'Nothing is in the store yet, so restore: auto starts fresh. At USR1 all ranks save the same iteration and end' \
+  'with exit code 75: preempted, state saved, to be started again.'
 start "${train[@]}"
 until iteration=$(last_iteration) && [ "${iteration:-0}" -ge 700 ]; do
   kill -0 "$job" 2>/dev/null || break
@@ -106,7 +98,8 @@ finish 75
 decided fresh
 stopped_at=$(sed -n 's/.* committed 1@\([0-9]*\).*/\1/p' "$log" | tail -n 1)
 
-heading '2. The same command again, as a requeue does: it carries on from what was saved, and reaches the end'
+heading '2. The same command again, as a requeue does: it carries on from what was saved, and reaches the end' \
+  'Exit code 0 is: finished.'
 start "${train[@]}"
 finish 0
 decided "restore 1@$stopped_at"
@@ -119,12 +112,13 @@ awk -v a="${accuracy:-0}" 'BEGIN {exit !(a >= 0.89)}' || die "accuracy ${accurac
 heading '3. What is in the store now'
 run 0 build/release/bin/lockstep ls "$store"
 
-heading '4. Go back to iteration 1500. First ask what a job would do; a name that is not there is an error, never a guess'
+heading '4. Go back to iteration 1500. First ask what a job would do' \
+  'What is not there is an error, exit code 2, and never replaced by something near.'
 run 2 build/release/bin/lockstep plan "$config" --set restore.iteration=1234
 run 0 build/release/bin/lockstep plan "$config" --set restore.iteration=1500
 
 heading '5. Do it: the 300 iterations after 1500 are trained once more' \
-  '   The job writes under its own number, so the checkpoint that was the newest stays as it is.'
+  'The job writes under its own number, so the checkpoint that was the newest stays as it is.'
 start "${train[@]}" --set restore.iteration=1500
 finish 0
 decided 'restore 2@1500'

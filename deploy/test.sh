@@ -4,6 +4,6 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 deploy/bootstrap.sh
-cmake --preset release -DLOCKSTEP_WERROR=ON
+cmake --preset release -DLOCKSTEP_WERROR="${CI:+ON}" # a newer compiler's warnings must not stop a user
 cmake --build --preset release
 ctest --preset release "$@"

@@ -32,10 +32,11 @@ std::string state_of(const Listing& listing, const CheckpointView& checkpoint) {
   return reached ? "good" : "abandoned";
 }
 
-Listing list_store(const FileSystem& files, const std::string& path, bool all) {
+Listing list_store(const FileSystem& files, const std::string& given, bool all) {
   Listing listing;
   listing.all = all;
-  listing.store = open_store(files, path);
+  auto opened = open_store(files, given);
+  listing.store = std::move(opened.view);
   listing.newest = newest_lineage(listing.store).checkpoints;
   if (all) {
     for (auto it = listing.store.checkpoints.rbegin(); it != listing.store.checkpoints.rend(); ++it)
@@ -46,7 +47,7 @@ Listing list_store(const FileSystem& files, const std::string& path, bool all) {
   for (const auto& id : listing.shown) {
     auto* checkpoint = listing.store.checkpoint(id);
     if (!checkpoint->examined)
-      checkpoint->examined = examine(files, path, *checkpoint, Depth::kHeaders);
+      checkpoint->examined = examine(files, opened.path, *checkpoint, Depth::kHeaders);
   }
   return listing;
 }

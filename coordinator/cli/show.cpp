@@ -67,17 +67,17 @@ Command add_show(CLI::App& parent) {
   app->add_flag("--json", options->json, "the manifest");
   return {app, [options](FileSystem& files) {
             const auto store = open_store(files, options->store);
-            const auto id = resolve(store, options->checkpoint);
-            const auto& view = *store.checkpoint(id);
+            const auto id = resolve(store.view, options->checkpoint);
+            const auto& view = *store.view.checkpoint(id);
             if (options->json) {
-              const auto folder = view.trash ? checkpoints_path(options->store) + "/" + *view.trash
-                                             : checkpoint_path(options->store, id);
+              const auto folder = view.trash ? checkpoints_path(store.path) + "/" + *view.trash
+                                             : checkpoint_path(store.path, id);
               std::fputs(
                   read_small_file(files, folder + "/manifest.json", kMaxManifestBytes).c_str(),
                   stdout);
               return 0;
             }
-            const auto found = examine(files, options->store, view, Depth::kHeaders);
+            const auto found = examine(files, store.path, view, Depth::kHeaders);
             if (!found.manifest)
               throw Error(ErrorCode::kDamaged, to_text(id) + " is damaged: " + found.why);
             print_for_people(id, found, options->tensors);

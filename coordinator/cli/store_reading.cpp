@@ -13,12 +13,14 @@
 
 namespace lockstep::cli {
 
-StoreView open_store(const FileSystem& files, const std::string& store) {
-  auto view = scan_store(files, store);
-  if (!view.exists) throw Error(ErrorCode::kInvalidConfig, "no store at " + store);
-  if (!view.id)
-    throw Error(ErrorCode::kInvalidConfig, store + " is no store: it holds no store.json");
-  return view;
+OpenStore open_store(const FileSystem& files, const std::string& given) {
+  OpenStore store;
+  store.path = follow_links(given);
+  store.view = scan_store(files, store.path);
+  if (!store.view.exists) throw Error(ErrorCode::kInvalidConfig, "no store at " + given);
+  if (!store.view.id)
+    throw Error(ErrorCode::kInvalidConfig, given + " is no store: it holds no store.json");
+  return store;
 }
 
 namespace {

@@ -9,8 +9,14 @@
 
 namespace lockstep::cli {
 
-// Local: scan of a store that must be there: Error(kNotFound) where it is not.
-StoreView open_store(const FileSystem& files, const std::string& store);
+// A store that is there, at its real path: a store may be a link.
+struct OpenStore {
+  std::string path;
+  StoreView view;
+};
+
+// Local: Error(kInvalidConfig) where `given` is no store.
+OpenStore open_store(const FileSystem& files, const std::string& given);
 
 // Pure: what a user means by `latest`, `1200` (newest lineage) or `3@1200`.
 // Error(kNotFound) that lists what there is; kInvalidConfig where it is none of these.

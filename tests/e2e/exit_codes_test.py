@@ -9,20 +9,27 @@ import signal
 import subprocess
 import unittest
 
-from lockstep_jobs import JobTest, main, pair
 from lockstep_store import Store, difference, snapshot
+from lockstep_test import JobTest, main, pair
 
 SGD = {"name": "sgd", "learning_rate": 0.001}
 SGD_THAT_EXPLODES = {"name": "sgd", "learning_rate": 1e30}
 
 
-class Ending(JobTest):
+class EndingTest(JobTest):
+    def expect_outcome(self, site, attempt, outcome, code, last_committed):
+        record = site.store.record(attempt, "outcome")
+        self.assertEqual({key: record[key] for key in (
+            "outcome", "exit_code", "last_committed_iteration")}, {
+                "outcome": outcome, "exit_code": code, "last_committed_iteration": last_committed})
+
+
+class Ending(EndingTest):
     def test_finished_is_0_on_every_rank(self):
         site = self.site()
         site.trained(10, ranks=3)
-        outcome = site.store.record(1, "outcome")
-        self.assertEqual((outcome["outcome"], outcome["exit_code"], outcome["last_committed_iteration"],
-                          outcome["error"]), ("finished", 0, 10, None))
+        self.expect_outcome(site, 1, "finished", 0, 10)
+        self.assertIsNone(site.store.record(1, "outcome")["error"])
 
     def test_preempted_is_75_on_every_rank(self):
         site = self.site()
@@ -38,11 +45,9 @@ class Ending(JobTest):
         before = snapshot(site.store.path)
         result = site.run(ranks=3, optimizer=SGD_THAT_EXPLODES, restore="latest",
                           run={"max_iterations": 40}, checkpoint={"interval": 1000})
-        self.expect_exit(result, 2, "not finite", "nothing is saved", "last finite checkpoint is 1@20",
-                         "restore: 1@20")
-        outcome = site.store.record(2, "outcome")
-        self.assertEqual((outcome["outcome"], outcome["exit_code"], outcome["last_committed_iteration"]),
-                         ("failed", 2, None))
+        self.expect_exit(result, 2, "not finite", "nothing is saved",
+                         "last finite checkpoint is 1@20", "restore: 1@20")
+        self.expect_outcome(site, 2, "failed", 2, None)
         self.assertEqual([name for name in difference(before, snapshot(site.store.path))
                           if not name.startswith("attempts/0002")], [])
         # The advice holds.
@@ -55,7 +60,7 @@ class Ending(JobTest):
 
     def expect_launchers_word_where_a_rank_is_killed(self, rank):
         site = self.site()
-        # A period that would make the next launch wait for minutes, were the death not seen at once.
+        # A period that would make the next launch wait for minutes, were the death not seen.
         slow = {"run": {"max_iterations": 40}, "task": {"iteration_ms": 20}, "restore": "auto",
                 "checkpoint": {"interval": 15}, "watchdog": {"heartbeat_seconds": 60}}
         job = site.start(direct=True, **slow)
@@ -76,9 +81,9 @@ class Ending(JobTest):
         self.expect_launchers_word_where_a_rank_is_killed(1)
 
 
-class StoreThatFails(JobTest):
-    """On a small file system of its own, mounted where no other process sees it. One checkpoint takes
-    about 250 KiB."""
+class StoreThatFails(EndingTest):
+    """On a small file system of its own, mounted where no other process sees it. One checkpoint
+    takes about 250 KiB."""
 
     @classmethod
     def setUpClass(cls):
@@ -93,7 +98,8 @@ class StoreThatFails(JobTest):
         site = self.site()
         self.disk = site.folder / "disk"
         self.disk.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kib}k", "none", self.disk], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kib}k", "none", self.disk],
+                       check=True)
         self.addCleanup(subprocess.run, ["umount", "--lazy", self.disk], check=True)
         site.store = Store(self.disk / "store")
         return site
@@ -110,11 +116,6 @@ class StoreThatFails(JobTest):
             self.expect_same_tensors(self.roomy.store.tensors(1, iteration),
                                      site.store.tensors(attempt, iteration))
 
-    def expect_outcome(self, site, outcome, code, last_committed):
-        record = site.store.record(1, "outcome")
-        self.assertEqual((record["outcome"], record["exit_code"], record["last_committed_iteration"]),
-                         (outcome, code, last_committed))
-
     def test_a_store_that_is_full_for_good_is_3_after_max_failures_in_a_row(self):
         site = self.small(1200)
         often = self.sections(checkpoint={"interval": 2, "max_failures": 3})
@@ -125,7 +126,7 @@ class StoreThatFails(JobTest):
         self.assertEqual(saved, list(range(2, saved[-1] + 1, 2)))
         self.assertIn(f"iteration {saved[-1] + 2} is not saved", result.err)
         self.assertEqual(site.store.iteration(1), saved[-1] + 6, "another number of failures")
-        self.expect_outcome(site, "failed", 3, saved[-1])
+        self.expect_outcome(site, 1, "failed", 3, saved[-1])
         self.expect_intact(site, saved)
 
         self.remount("size=4000k")
@@ -152,7 +153,7 @@ class StoreThatFails(JobTest):
         site = self.small(200)
         result = site.run(**self.sections(5, checkpoint={"max_failures": 2}))
         self.expect_exit(result, 3, "No space left", "iteration 5 is not saved")
-        self.expect_outcome(site, "failed", 3, None)
+        self.expect_outcome(site, 1, "failed", 3, None)
         self.assertEqual(site.store.committed(), {})
 
     def test_a_stop_that_cannot_save_says_what_is_lost_before_the_grace_time_is_over(self):
@@ -163,7 +164,7 @@ class StoreThatFails(JobTest):
         job.signal_rank(1, signal.SIGUSR1)
         result = job.wait()
         self.expect_exit(result, 75, re.compile(r"iterations after the start up to \d+ are lost"))
-        self.expect_outcome(site, "preempted", 75, None)
+        self.expect_outcome(site, 1, "preempted", 75, None)
         self.assertEqual(site.store.committed(), {})
 
     def test_a_store_that_becomes_read_only_is_3_and_what_was_saved_stays(self):
@@ -172,8 +173,9 @@ class StoreThatFails(JobTest):
                                          checkpoint={"interval": 10, "max_failures": 2}))
         job.until(lambda: site.store.of_attempt(1), "the first checkpoint")
         # Not while a file is open for writing: the kernel says EBUSY.
-        job.until(lambda: subprocess.run(["mount", "-o", "remount,ro", self.disk],
-                                         stderr=subprocess.DEVNULL).returncode == 0, "a read-only store")
+        remount = ["mount", "-o", "remount,ro", self.disk]
+        job.until(lambda: subprocess.run(remount, stderr=subprocess.DEVNULL).returncode == 0,
+                  "a read-only store")
         saved = site.store.of_attempt(1)
         self.expect_exit(job.wait(), 3, "Read-only file system", "failure 1 in a row")
         self.assertEqual(site.store.of_attempt(1), saved)

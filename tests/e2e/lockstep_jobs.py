@@ -1,36 +1,29 @@
-"""Runs the built programs from outside: writes a configuration, starts lockstepd under mpirun, sends
-signals to a rank or to the launcher, waits for a state, and keeps what each rank ended with.
+"""Runs the built programs from outside: starts lockstepd under mpirun, sends signals to a rank or
+to the launcher, waits for a state, and keeps what each rank ended with.
 
-Nothing here sleeps for luck: a test waits until the store or a process shows what it needs, and each
-wait has a deadline. Each job has two clocks: mpirun --timeout, which reaps the ranks even where the
-test is gone, and the test's own deadline behind it.
+Nothing here sleeps for luck: a test waits until the store or a process shows what it needs, and
+each wait has a deadline. Each job has two clocks: mpirun --timeout, which reaps the ranks even
+where the test is gone, and the test's own deadline behind it.
 """
 
 import ctypes
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 import time
-import unittest
 from pathlib import Path
-
-from lockstep_store import Store, difference, snapshot
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("LOCKSTEP_BIN_DIR", ROOT / "build" / "release" / "bin"))
 MPIEXEC = os.environ.get("LOCKSTEP_MPIEXEC", "mpirun")
-SKIPPED = 99  # tells CTest, as SKIP_RETURN_CODE, that a script could not test; no code of ours
 JOB_SECONDS = 60  # the launcher's clock
 OWN_SECONDS = JOB_SECONDS + 15  # ours
 WAIT_SECONDS = 45  # for a state
 
-# Each rank's process: notes its number, and what it ended with. Signals for the rank also reach this
-# shell where the launcher sends them to the process group; it outlives them.
+# Each rank's process: notes its number, and what it ended with. Signals for the rank also reach
+# this shell where the launcher sends them to the process group; it outlives them.
 NOTE_CODE = """trap : USR1 USR2 TERM XCPU
 "$@" &
 child=$!
@@ -235,163 +228,3 @@ def command(*argv, cwd=None, seconds=30, **env):
                           env=environment(**env), stdin=subprocess.DEVNULL, capture_output=True)
     return Result(done.returncode, done.stdout.decode(errors="replace"),
                   done.stderr.decode(errors="replace"), time.monotonic() - began)
-
-
-class Site:
-    """A folder with train.yaml and a store; what is said of sections is DEFAULTS' else."""
-
-    def __init__(self, test, folder):
-        self.test, self.folder, self.jobs = test, folder, 0
-        folder.mkdir(parents=True)
-        self.store = Store(folder / "store")
-
-    def write(self, text):
-        path = self.folder / "train.yaml"
-        path.write_text(text)
-        return path
-
-    def start(self, ranks=2, sets=(), wrapper=(), direct=False, env=None, text=None, **sections):
-        config = self.write(text or yaml_text(configuration(**sections)))
-        argv = [config.name, *(word for item in sets for word in ("--set", item))]
-        self.jobs += 1
-        job = Job(self.folder / f"job{self.jobs}", argv, ranks, wrapper, direct, **(env or {}))
-        self.test.addCleanup(job.end)
-        return job
-
-    def run(self, **how):
-        return self.start(**how).wait()
-
-    def trained(self, to, **how):
-        """Trains to iteration `to`, which must succeed."""
-        how["run"] = {"max_iterations": to, **how.get("run", {})}
-        result = self.run(**how)
-        self.test.expect_exit(result, 0)
-        return result
-
-    def plan(self, sets=(), flags=(), env=None, busy=False, **sections):
-        """What `lockstep plan` says. It must leave the store as it is (but where another job is at
-        work there) and exit as its record says."""
-        config = self.write(yaml_text(configuration(**sections)))
-        before = snapshot(self.store.path)
-        words = [word for item in sets for word in ("--set", item)]
-        result = command("plan", config.name, *words, *flags, "--json", cwd=self.folder, **(env or {}))
-        if not busy:
-            self.test.assertEqual(difference(before, snapshot(self.store.path)), [],
-                                  "plan wrote into the store")
-        record = json.loads(result.out)
-        self.test.assertEqual(record["exit_code"], result.code, f"plan: {result}")
-        return record
-
-    def listed(self, *flags):
-        """{(attempt, iteration): entry} of `lockstep ls --json`."""
-        result = command("ls", self.store.path, *flags, "--json")
-        self.test.assertEqual(result.code, 0, f"ls: {result}")
-        return {(x["attempt"], x["iteration"]): x for x in json.loads(result.out)["checkpoints"]}
-
-    def copy(self, name):
-        """Another site with a copy of the store."""
-        other = self.test.site(name)
-        shutil.copytree(self.store.path, other.store.path)
-        return other
-
-
-# ---- tests ---------------------------------------------------------------------------------------
-def pair(parent):
-    """A record's {"attempt", "iteration"} as (attempt, iteration)."""
-    return (parent["attempt"], parent["iteration"]) if parent else None
-
-
-class JobTest(unittest.TestCase):
-    """A test with a scratch folder. Names of tests are sentences."""
-
-    maxDiff = None
-    scratch = None  # of the whole script
-
-    @classmethod
-    def of_class(cls):
-        """An instance for setUpClass, where nothing is to be tested yet but all must succeed."""
-        made = cls("run")
-        cls.addClassCleanup(made.doCleanups)
-        return made
-
-    def site(self, name=None):
-        return Site(self, self.scratch / type(self).__name__ / (name or self._testMethodName))
-
-    def expect_exit(self, result, code, *facts):
-        """The launcher and every rank ended with this code, nobody by MPI_Abort, and the output
-        holds the facts: texts, or patterns."""
-        self.assertEqual(result.code, code, result)
-        for rank, ended in result.codes.items():
-            self.assertEqual(ended, code, f"rank {rank}: {result}")
-        self.assertNotIn("MPI_ABORT was invoked", result.out + result.err, result)
-        self.expect_said(result, *facts)
-
-    def expect_said(self, result, *facts):
-        for fact in facts:
-            said = result.out + result.err
-            found = fact.search(said) if isinstance(fact, re.Pattern) else fact in said
-            self.assertTrue(found, f"it does not say {fact!r}: {result}")
-
-    def expect_same_tensors(self, a, b, names=None):
-        """Two dictionaries of tensors, byte by byte; `names` selects."""
-        a, b = ({k: v for k, v in x.items() if not names or names(k)} for x in (a, b))
-        self.assertEqual(sorted(a), sorted(b), "not the same tensors")
-        self.assertTrue(a, "no tensor to compare")
-        other = [name for name in a if a[name] != b[name]]
-        self.assertEqual(other, [], f"{len(other)} of {len(a)} tensors differ")
-
-
-class TimedResult(unittest.TextTestResult):
-    """Prints each test's sentence, how it ended and its seconds."""
-
-    def startTest(self, test):
-        self.began = time.monotonic()
-        unittest.TestResult.startTest(self, test)
-
-    def tell(self, test, how):
-        seconds = time.monotonic() - getattr(self, "began", time.monotonic())
-        name = getattr(test, "_testMethodName", str(test)).removeprefix("test_").replace("_", " ")
-        self.stream.writeln(f"{how:6} {seconds:6.1f} s  {name}")
-        self.stream.flush()
-
-    def addSuccess(self, test):
-        self.tell(test, "ok")
-
-    def addFailure(self, test, error):
-        unittest.TestResult.addFailure(self, test, error)
-        self.tell(test, "FAILED")
-
-    def addError(self, test, error):
-        unittest.TestResult.addError(self, test, error)
-        self.tell(test, "ERROR")
-
-    def addSubTest(self, test, subtest, error):
-        unittest.TestResult.addSubTest(self, test, subtest, error)
-        if error:
-            self.tell(test, f"FAILED {subtest._subDescription()}")
-
-    def addSkip(self, test, reason):
-        unittest.TestResult.addSkip(self, test, reason)
-        self.tell(test, f"SKIPPED ({reason})")
-
-
-def main():
-    """Runs the tests of the script. The scratch folder stays where something failed."""
-    for program in ("lockstepd", "lockstep"):
-        if not (BIN / program).exists():
-            sys.exit(f"{BIN / program} is not there: build first, or set LOCKSTEP_BIN_DIR")
-    adopt_orphans()
-    # Below CTest's own folder of this test, or anywhere where it is run by hand.
-    below = Path.cwd() if "LOCKSTEP_BIN_DIR" in os.environ else Path(tempfile.mkdtemp())
-    JobTest.scratch = below / "sites"
-    shutil.rmtree(JobTest.scratch, ignore_errors=True)
-    runner = unittest.TextTestRunner(stream=sys.stdout, resultclass=TimedResult)
-    result = unittest.main(module="__main__", testRunner=runner, exit=False).result
-    if result.wasSuccessful():
-        shutil.rmtree(JobTest.scratch, ignore_errors=True)
-    else:
-        print(f"what the jobs wrote is in {JobTest.scratch}")
-    if result.wasSuccessful() and result.testsRun == len(result.skipped) > 0:
-        print("NOTHING WAS TESTED: " + result.skipped[0][1])
-        sys.exit(SKIPPED)
-    sys.exit(0 if result.wasSuccessful() else 1)

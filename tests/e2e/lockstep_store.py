@@ -12,8 +12,8 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
-ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1,
-              "BOOL": 1}
+ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1,
+              "U8": 1, "BOOL": 1}
 
 
 class Unreadable(Exception):
@@ -83,14 +83,15 @@ def read_checkpoint(folder):
             require(first * ITEM_BYTES[dtype] == len(data) and piece_dtype == dtype,
                     f"{folder.name}: {name} has a hole, an overlap or two dtypes")
             data += piece
-        require(len(data) == math.prod(shape) * ITEM_BYTES[dtype], f"{folder.name}: {name} is short")
+        require(len(data) == math.prod(shape) * ITEM_BYTES[dtype],
+                f"{folder.name}: {name} is short")
         tensors[name] = Tensor(dtype, shape, bytes(data))
     require(tensors, f"{folder.name}: no tensor")
     return tensors
 
 
 def snapshot(folder):
-    """What lies below a folder: the digest of each file, None for each folder; {} where it is not."""
+    """What lies below a folder: each file's digest, None for each folder; {} where it is not."""
     return {str(path.relative_to(folder)):
             hashlib.blake2b(path.read_bytes()).hexdigest() if path.is_file() else None
             for path in sorted(Path(folder).rglob("*"))}
@@ -124,7 +125,8 @@ class Store:
         path = self.attempt(attempt) / "heartbeat"
         if not path.exists():
             return None
-        found = re.fullmatch(r"counter +\d+ iteration +(\d+) committed +(\d+|-) *\n", path.read_text())
+        found = re.fullmatch(r"counter +\d+ iteration +(\d+) committed +(\d+|-) *\n",
+                             path.read_text())
         if not found:
             return None  # it is being made
         return Heartbeat(int(found[1]), None if found[2] == "-" else int(found[2]))
@@ -159,7 +161,8 @@ class Store:
         return json.loads((self.checkpoint(attempt, iteration) / "manifest.json").read_text())
 
     def shard(self, attempt, iteration, index):
-        return self.checkpoint(attempt, iteration) / self.manifest(attempt, iteration)["shards"][index]["file"]
+        shards = self.manifest(attempt, iteration)["shards"]
+        return self.checkpoint(attempt, iteration) / shards[index]["file"]
 
     def tensors(self, attempt, iteration):
         return read_checkpoint(self.checkpoint(attempt, iteration))

@@ -1,15 +1,15 @@
 #!/usr/bin/env -S python3 -B
-"""What 3 ranks saved loads on 1, 2 and 4: the same tensors, the same samples next, the same training
-but for rounding."""
+"""What 3 ranks saved loads on 1, 2 and 4: the same tensors, the same samples next, the same
+training but for rounding."""
 
 import json
 
-from lockstep_jobs import JobTest, main, pair
+from lockstep_test import JobTest, main, pair
 
 SAVED = 20  # the iteration that all of them start from
 END = 30
 BATCH = 13  # not divisible by 2, 3 or 4
-# Nothing of the model changes in an iteration, so what was loaded can be read back from what it saves.
+# Nothing of the model changes in an iteration: what was loaded can be read back from what is saved.
 STILL = {"learning_rate": 0, "weight_decay": 0}
 
 
@@ -27,7 +27,8 @@ class SavedOnThreeRanks(JobTest):
         cls.origin.trained(END, ranks=3, **cls.sections())
         test.assertEqual(cls.origin.store.manifest(1, SAVED)["world_size"], 3)
         still = cls.origin.copy("still")
-        cls.still_loss = {to: test.loss_without_learning(still, 3, to) for to in (SAVED + 1, SAVED + 2)}
+        cls.still_loss = {to: test.loss_without_learning(still, 3, to)
+                          for to in (SAVED + 1, SAVED + 2)}
 
     @classmethod
     def sections(cls, **more):

@@ -1,10 +1,10 @@
 #!/usr/bin/env -S python3 -B
-"""A run that was cut, by a signal or by kill -9, and started again with the same command ends as the
-straight run does: bit for bit."""
+"""A run that was cut, by a signal or by kill -9, and started again with the same command ends as
+the straight run does: bit for bit."""
 
 import signal
 
-from lockstep_jobs import JobTest, main, pair
+from lockstep_test import JobTest, main, pair
 
 ITERATIONS = 40
 INTERVAL = 15  # divides neither ITERATIONS nor, but by chance, where a run is cut

@@ -1,13 +1,13 @@
 #!/usr/bin/env -S python3 -B
-"""The proof that no rank finds a checkpoint on its own. Each rank runs under strace, and its calls on
-files are judged:
+"""The proof that no rank finds a checkpoint on its own. Each rank runs under strace, and its calls
+on files are judged:
 
 1. No rank but 0 ever opens, lists or stats the configuration.
 2. Before decision.json is durable no rank but 0 touches anything in the store.
-3. Afterwards it touches only the decided checkpoint (reading), its attempt's claim.json (reading) and
-   its own shard in its attempt's .partial; it lists nothing.
+3. Afterwards it touches only the decided checkpoint (reading), its attempt's claim.json (reading)
+   and its own shard in its attempt's .partial; it lists nothing.
 
-The judge itself is tried on traces with planted breaches, so that its "nothing found" means something.
+The judge itself is tried on traces with planted breaches, so that its "nothing found" says something.
 """
 
 import os
@@ -16,8 +16,8 @@ import shutil
 import unittest
 from typing import NamedTuple
 
-from lockstep_jobs import JobTest, main, pair
 from lockstep_store import snapshot
+from lockstep_test import JobTest, main, pair
 
 RANKS = 3
 STRACE = ["strace", "-f", "--seccomp-bpf", "-qq", "-y", "-ttt", "-s", "4096", "-e",
@@ -126,8 +126,10 @@ class EachRankUnderStrace(JobTest):
                           f' -o "{traces}/$OMPI_COMM_WORLD_RANK" "$@"\n')
         script.chmod(0o755)
         self.expect_exit(site.run(ranks=RANKS, wrapper=[script], **how), code)
-        calls = [call for rank in range(RANKS) for call in
-                 parse_trace((traces / str(rank)).read_text(errors="replace"), rank, str(site.folder))]
+        calls = []
+        for rank in range(RANKS):
+            text = (traces / str(rank)).read_text(errors="replace")
+            calls += parse_trace(text, rank, str(site.folder))
         scene = Scene(str(site.store.path), str(site.folder / "train.yaml"), None)
         # The tracing works: rank 0 reads the configuration, all load the same libraries.
         self.assertTrue(any(call.rank == 0 and scene.config in call.paths for call in calls))
@@ -170,8 +172,9 @@ class EachRankUnderStrace(JobTest):
         scene = scene._replace(attempt=2, decided=(str(site.store.checkpoint(1, 20)),))
         self.assertEqual(judge(calls, scene), [])
         for rank in range(1, RANKS):
-            self.assertTrue(any(call.rank == rank and is_below(path, scene.decided[0])
-                                for call in calls for path in call.paths), f"rank {rank} reads nothing")
+            reads = any(call.rank == rank and is_below(path, scene.decided[0])
+                        for call in calls for path in call.paths)
+            self.assertTrue(reads, f"rank {rank} reads nothing")
         self.expect_the_judge_to_find_planted_breaches(site, calls, scene)
 
     def test_a_second_candidate_is_read_only_after_the_decision_was_replaced(self):
@@ -201,6 +204,7 @@ class EachRankUnderStrace(JobTest):
         at_cwd = f"AT_FDCWD<{cwd}>"
         read, folder = "O_RDONLY|O_CLOEXEC) = 17", "O_RDONLY|O_CLOEXEC|O_DIRECTORY) = 17"
         shard = f"{scene.decided[0]}/shard-00001-of-00003.safetensors"
+        other = f"{store}/checkpoints/0001-0000000010"
         planted = {
             "touches the configuration": [
                 (after, f'openat({at_cwd}, "train.yaml", {read}'),
@@ -215,7 +219,7 @@ class EachRankUnderStrace(JobTest):
                 (after, f"getdents64(17<{scene.decided[0]}>, 0x55 /* 5 entries */, 32768) = 168"),
                 (after, f"getdents64(17<{store}/checkpoints>, 0x55 /* 5 entries */, 32768) = 168")],
             "was not decided": [
-                (after, f'openat({at_cwd}, "{store}/checkpoints/0001-0000000010/manifest.json", {read}'),
+                (after, f'openat({at_cwd}, "{other}/manifest.json", {read}'),
                 (after, f'openat({at_cwd}, "{store}/checkpoints", {folder}'),
                 (after, f'stat("{store}/attempts/0002/decision.json", {{st_mode=S_IFREG}}) = 0'),
                 (after, f'stat("{store}/attempts/0001/claim.json", {{st_mode=S_IFREG}}) = 0'),
