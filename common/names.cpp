@@ -149,10 +149,6 @@ std::optional<ShardName> parse_shard_file(std::string_view name) {
   return ShardName{.index = *index, .count = *count};
 }
 
-std::string behind_links(const std::string& folder) {
-  return folder + "/.";
-}
-
 std::string store_file(const std::string& store) {
   return store + "/store.json";
 }

@@ -51,10 +51,6 @@ struct ShardName {
 std::string shard_file(const ShardName& shard);  // "shard-00003-of-00008.safetensors"
 std::optional<ShardName> parse_shard_file(std::string_view name);
 
-// The folder to which a path of the user's leads, who may name a link to it; nothing below a store
-// is one.
-std::string behind_links(const std::string& folder);
-
 // Paths below a store.
 std::string store_file(const std::string& store);     // STORE/store.json
 std::string attempts_path(const std::string& store);  // STORE/attempts

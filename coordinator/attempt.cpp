@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <ctime>
+#include <filesystem>
 
 #include "common/error.h"
 #include "common/names.h"
@@ -9,11 +10,6 @@
 namespace lockstep {
 
 namespace {
-
-std::string parent_of_path(const std::string& path) {
-  const auto slash = path.find_last_of('/');
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
 
 // store.json is made by link of a temporary file: of two first launches one wins, and the other
 // reads the winner's id.
@@ -26,7 +22,7 @@ std::string make_store_record(FileSystem& files, const std::string& store) {
   file->finish();
   const bool won = files.link(temporary, store_file(store));
   files.unlink(temporary);
-  files.sync_folder(behind_links(store));
+  files.sync_folder(store);
   if (won) return record.id;
   return parse_store_record(read_small_file(files, store_file(store)), "store.json").id;
 }
@@ -34,13 +30,13 @@ std::string make_store_record(FileSystem& files, const std::string& store) {
 }  // namespace
 
 std::string make_store(FileSystem& files, const std::string& store) {
-  const auto parent = parent_of_path(store);
+  const auto parent = std::filesystem::path(store).parent_path().string();
   if (!files.info(store)) {
-    if (!files.info(behind_links(parent)))
+    if (!files.info(parent))
       throw Error(ErrorCode::kNotFound, "the store's parent folder " + parent +
                                             " is not there: make it, or correct store:");
     files.make_folder(store);
-    files.sync_folder(behind_links(parent));
+    files.sync_folder(parent);
   }
   std::string id;
   if (files.info(store_file(store))) {
@@ -50,7 +46,7 @@ std::string make_store(FileSystem& files, const std::string& store) {
   }
   for (const auto& folder : {attempts_path(store), checkpoints_path(store)})
     if (!files.info(folder)) files.make_folder(folder);
-  files.sync_folder(behind_links(store));
+  files.sync_folder(store);
   return id;
 }
 

@@ -154,11 +154,11 @@ StoreView scan_store(const FileSystem& files, const std::string& store) {
   StoreView view;
   const auto info = with_retries([&] { return files.info(store); });
   if (!info) {
-    const auto parent = behind_links(std::filesystem::path(store).parent_path().string());
+    const auto parent = std::filesystem::path(store).parent_path().string();
     view.can_be_made = with_retries([&] { return files.info(parent); }).has_value();
     return view;
   }
-  if (info->kind != EntryKind::kFolder && !files.info(behind_links(store)))
+  if (info->kind != EntryKind::kFolder)
     throw Error(ErrorCode::kMismatch, store + " is no folder; store: names a folder");
   view.exists = true;
   view.id = read_store_id(files, store);

@@ -18,14 +18,15 @@ PROMISED = ("kind", "attempt", "parent", "source", "request", "rejected", "manif
 class DecisionTest(JobTest):
     def expect_decision(self, site, kind, parent=None, code=0, says=(), rejected=(), ranks=2,
                         wrapper=(), **sections):
-        """Plans, launches, and expects both to be this decision. Gives the record."""
+        """Plans, launches, and expects both to be this decision. Gives the record; how the job
+        ended is in self.result."""
         planned = site.plan(**sections)
         self.assertEqual((planned["kind"], pair(planned["parent"]), planned["exit_code"]),
                          (kind, parent, code), planned)
         self.assertEqual([pair(x) for x in planned["rejected"]], list(rejected), planned)
         store, before, had = site.store, snapshot(site.store.path), site.store.attempts()
 
-        result = site.run(ranks=ranks, wrapper=wrapper, **sections)
+        result = self.result = site.run(ranks=ranks, wrapper=wrapper, **sections)
         self.expect_exit(result, code, *says)
         if kind in ("error", "finished"):
             self.assertEqual(difference(before, snapshot(store.path)), [], "it wrote something")
@@ -93,7 +94,7 @@ class FirstStart(DecisionTest):
             site.store = Store(site.folder / real)
             self.expect_decision(site, "fresh", **sections)
             self.assertEqual(sorted(site.store.committed()), [(1, 10)])
-            self.expect_decision(site, "finished", (1, 10), **sections)
+            self.assertEqual(site.plan(**sections)["kind"], "finished")
             self.assertEqual(sorted(site.listed()), [(1, 10)])
 
     def test_a_Slurm_restart_without_the_store_is_no_fresh_start(self):
@@ -120,24 +121,22 @@ class StoreWithCheckpoints(DecisionTest):
         cls.origin.trained(30)
 
     def copied(self):
-        return self.origin.copy(self._testMethodName)
+        return self.origin.copy(self)
 
     def test_without_a_section_the_user_must_choose(self):
         self.expect_decision(self.copied(), "error", code=2, says=(
             "restore: fresh", "restore: latest", re.compile(r"\b30\b.*\b20\b.*\b10\b")))
 
     def test_a_missing_iteration_ends_all_ranks_within_10_s_listing_the_nearest_first(self):
-        site = self.copied()
-        self.expect_decision(site, "error", code=2, ranks=3, run={"max_iterations": 60},
+        self.expect_decision(self.copied(), "error", code=2, ranks=3, run={"max_iterations": 60},
                              says=(re.compile(r"\b12\b.*\b10\b.*\b20\b.*\b30\b"),),
                              restore={"iteration": 12})
-        result = site.run(ranks=3, restore={"iteration": 12})
-        self.expect_exit(result, 2)
-        self.assertLess(result.seconds, 10, result)
+        self.assertLess(self.result.seconds, 10, self.result)
 
     def test_iteration_0_is_a_number_like_any_other(self):
-        self.expect_decision(self.copied(), "error", code=2, says=(re.compile(r"\b0\b.*\b10\b"),),
-                             restore=0)
+        planned = self.copied().plan(restore=0)
+        self.assertEqual((planned["kind"], planned["exit_code"]), ("error", 2), planned)
+        self.assertRegex(planned["error"], r"\b0\b.*\b10\b")
 
     def test_finished_claims_nothing(self):
         self.expect_decision(self.copied(), "finished", (1, 30), says=("1@30",), restore="latest")
@@ -239,7 +238,8 @@ class Requeue(DecisionTest):
                "task": {"iteration_ms": 60_000}}
         for attempt in (2, 3, 4):
             self.killed_before_a_commit(
-                site, attempt, lambda: site.store.record(attempt, "decision"), "the decision", **job)
+                site, attempt, lambda: site.store.record(attempt, "decision"), "the decision",
+                **job)
         job["checkpoint"] = {"interval": 10**6}  # as the killed ones had it
         self.expect_decision(site, "error", code=2, says=(
             "crash loop: attempts 2, 3, 4", socket.gethostname(), "restore: 1@20"), **job)

@@ -26,7 +26,7 @@ class SavedOnThreeRanks(JobTest):
         cls.origin = test.site("origin")
         cls.origin.trained(END, ranks=3, **cls.sections())
         test.assertEqual(cls.origin.store.manifest(1, SAVED)["world_size"], 3)
-        still = cls.origin.copy("still")
+        still = cls.origin.copy(test, "still")
         cls.still_loss = {to: test.loss_without_learning(still, 3, to)
                           for to in (SAVED + 1, SAVED + 2)}
 
@@ -52,7 +52,7 @@ class SavedOnThreeRanks(JobTest):
             self.assertLessEqual(worst, relative * max(map(abs, left)), name)
 
     def expect_loads_on(self, ranks):
-        site = self.origin.copy(f"on_{ranks}")
+        site = self.origin.copy(self)
         store = site.store
 
         loss = self.loss_without_learning(site, ranks, SAVED + 1)

@@ -118,7 +118,7 @@ class SyntheticRun(JobTest):
     def test_fashion_mnist_cut_by_USR1_equals_never_cut(self):
         images = {"task": {"name": "fashion_mnist"}, "data": {"global_batch": 64},
                   "run": {"max_iterations": 16}, "checkpoint": {"interval": 5}}
-        straight = self.site("fashion_mnist_straight")
+        straight = self.site("straight")
         self.expect_exit(straight.run(**images), 0)
         store = self.cut_by_signal(lambda job: job.signal_launcher(signal.SIGUSR1), "USR1",
                                    self.site(), {**images, "restore": "auto"})

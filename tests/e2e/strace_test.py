@@ -7,7 +7,7 @@ on files are judged:
 3. Afterwards it touches only the decided checkpoint (reading), its attempt's claim.json (reading)
    and its own shard in its attempt's .partial; it lists nothing.
 
-The judge itself is tried on traces with planted breaches, so that its "nothing found" says something.
+The judge itself is tried on traces with planted breaches: its "nothing found" means something.
 """
 
 import os
@@ -145,29 +145,29 @@ class EachRankUnderStrace(JobTest):
         self.assertEqual(others, [], "a rank other than 0 touches the store")
 
     def test_a_missing_iteration_is_rank_0s_to_find(self):
-        site = self.origin.copy(self._testMethodName)
+        site = self.origin.copy(self)
         calls, scene = self.traced(site, 2, restore=999)
         self.assertTrue(any(is_below(path, scene.store) for call in calls for path in call.paths))
         self.expect_untouched_by_others(calls, scene)
 
     def test_a_missing_section_is_rank_0s_to_find(self):
-        site = self.origin.copy(self._testMethodName)
+        site = self.origin.copy(self)
         self.expect_untouched_by_others(*self.traced(site, 2, run={"max_iterations": 40}))
 
     def test_finished_is_rank_0s_to_see(self):
-        site = self.origin.copy(self._testMethodName)
+        site = self.origin.copy(self)
         before = snapshot(site.store.path)
         self.expect_untouched_by_others(
             *self.traced(site, 0, restore="latest", run={"max_iterations": 20}))
         self.assertEqual(snapshot(site.store.path), before)
 
     def test_a_fresh_start_writes_its_own_shards_and_nothing_else(self):
-        site = self.origin.copy(self._testMethodName)
+        site = self.origin.copy(self)
         calls, scene = self.traced(site, 0, restore="fresh", run={"max_iterations": 10})
         self.assertEqual(judge(calls, scene._replace(attempt=2)), [])
 
     def test_latest_reads_what_was_decided_after_it_was_written_down(self):
-        site = self.origin.copy(self._testMethodName)
+        site = self.origin.copy(self)
         calls, scene = self.traced(site, 0, restore="latest", run={"max_iterations": 30})
         scene = scene._replace(attempt=2, decided=(str(site.store.checkpoint(1, 20)),))
         self.assertEqual(judge(calls, scene), [])
@@ -178,7 +178,7 @@ class EachRankUnderStrace(JobTest):
         self.expect_the_judge_to_find_planted_breaches(site, calls, scene)
 
     def test_a_second_candidate_is_read_only_after_the_decision_was_replaced(self):
-        site = self.origin.copy(self._testMethodName)
+        site = self.origin.copy(self)
         shard = site.store.shard(1, 20, 2)
         shard.write_bytes(shard.read_bytes()[:-1] + b"\xff")
         calls, scene = self.traced(site, 0, restore="latest", run={"max_iterations": 30})
