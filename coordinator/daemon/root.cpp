@@ -51,8 +51,11 @@ std::string Root::claim() {
   return share();
 }
 
-std::string Root::decide_again(const std::string& why) {
+std::string Root::decide_again(const std::string& cause) {
   const auto damaged = decided_.ruling.record.parent->checkpoint;
+  // The reader names the checkpoint; so does every text that this goes into.
+  const auto prefix = to_text(damaged) + ": ";
+  const auto why = cause.rfind(prefix, 0) == 0 ? cause.substr(prefix.size()) : cause;
   log_.warning("load: " + to_text(damaged) + " is damaged: " + why);
   decided_ =
       lockstep::decide_again(files_, launch_, claimed_->attempt, std::move(decided_), damaged, why);

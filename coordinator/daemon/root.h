@@ -26,7 +26,7 @@ class Root {
   // Steps 3 and 4: claims, and decides what counts. The encoded SharedDecision.
   std::string claim();
   // After a load that found the decided checkpoint damaged: the next SharedDecision, or an error.
-  std::string decide_again(const std::string& why);
+  std::string decide_again(const std::string& cause);
 
   // The steps of a save (worker/checkpoint.h), for this attempt.
   CommitSteps commit_steps();
