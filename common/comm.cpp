@@ -72,17 +72,6 @@ std::vector<std::string> gather_names(const Comm& comm, const std::string& mine)
   return names;
 }
 
-bool is_first_on_host(const Comm& comm) {
-  MPI_Comm host = MPI_COMM_NULL;
-  check_mpi(
-      MPI_Comm_split_type(comm.raw(), MPI_COMM_TYPE_SHARED, comm.rank(), MPI_INFO_NULL, &host),
-      "MPI_Comm_split_type");
-  int rank = 0;
-  check_mpi(MPI_Comm_rank(host, &rank), "MPI_Comm_rank");
-  check_mpi(MPI_Comm_free(&host), "MPI_Comm_free");
-  return rank == 0;
-}
-
 void barrier(const Comm& comm) {
   check_mpi(MPI_Barrier(comm.raw()), "MPI_Barrier");
 }

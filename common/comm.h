@@ -43,9 +43,6 @@ void broadcast_bytes(const Comm& comm, std::span<std::byte> bytes);
 // host names: 64 bytes a rank.
 std::vector<std::string> gather_names(const Comm& comm, const std::string& mine);
 
-// Collective. Whether this is the lowest rank of its host.
-bool is_first_on_host(const Comm& comm);
-
 void barrier(const Comm& comm);  // collective
 
 }  // namespace lockstep

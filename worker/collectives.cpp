@@ -118,7 +118,9 @@ HostShare host_share(const Comm& comm) {
       MPI_Comm_split_type(comm.raw(), MPI_COMM_TYPE_SHARED, comm.rank(), MPI_INFO_NULL, &host),
       "MPI_Comm_split_type");
   int ranks = 1;
+  int rank = 0;
   check_mpi(MPI_Comm_size(host, &ranks), "MPI_Comm_size");
+  check_mpi(MPI_Comm_rank(host, &rank), "MPI_Comm_rank");
   // Launchers bind ranks to cores of their own or let them share: the union of the masks is what
   // these ranks have together, and no rank computes with more threads than its own mask holds.
   cpu_set_t mine;
@@ -129,7 +131,7 @@ HostShare host_share(const Comm& comm) {
             "MPI_Allreduce");
   check_mpi(MPI_Comm_free(&host), "MPI_Comm_free");
 
-  HostShare share{.ranks = ranks, .threads = threads_from_environment()};
+  HostShare share{.ranks = ranks, .first = rank == 0, .threads = threads_from_environment()};
   if (share.threads < 1) {
     share.threads = std::max(1, std::min(CPU_COUNT(&together) / ranks, CPU_COUNT(&mine)));
   }

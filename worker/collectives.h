@@ -25,7 +25,8 @@ void average_over_ranks(const Comm& comm, std::span<float> values);
 
 // The computer that this rank runs on.
 struct HostShare {
-  int ranks = 1;  // of `comm`, on this host
+  int ranks = 1;      // of `comm`, on this host
+  bool first = true;  // this is the lowest of them
   int threads =
       1;  // OMP_NUM_THREADS where set, else the cores that these ranks may use, shared out
 };

@@ -39,9 +39,8 @@ void prove_equal(Job& job, const std::string& bytes) {
 // One rank of each host reads the nonce: a store that only looks the same by its path (a node-local
 // disk) would lose every shard of the other nodes.
 void prove_one_store(Job& job) {
-  const bool first = is_first_on_host(job.comm);
   agree(job.comm, "see the store", [&] {
-    if (!first) return;
+    if (!job.host.first) return;
     const auto path = attempt_path(job.loaded.paths.store, job.decision.attempt) + "/claim.json";
     std::string why;
     try {
