@@ -35,6 +35,14 @@ std::string too_much_lost(const Pick& pick, const CheckpointId& chosen, std::int
          "; raise it to allow that";
 }
 
+std::string none_there(const StoreView& store, const std::string& whose, bool nothing_at_all) {
+  auto text = "no " + std::string(nothing_at_all ? "" : "finite ") + "checkpoint in " + whose;
+  if (nothing_at_all && !store.checkpoints.empty())
+    text += "; the newest in another lineage is " + to_text(store.checkpoints.back().id) +
+            " (restore: " + to_text(store.checkpoints.back().id) + ")";
+  return text + "; write restore: fresh to start anew";
+}
+
 }  // namespace
 
 Pick pick_newest(const StoreView& store, std::span<const CheckpointId> candidates,
@@ -71,8 +79,7 @@ Pick pick_newest(const StoreView& store, std::span<const CheckpointId> candidate
   if (!pick.rejected.empty()) {
     pick.error = all_damaged(pick, whose);
   } else {
-    pick.error = "no " + std::string(pick.reasons.empty() ? "" : "finite ") + "checkpoint in " +
-                 whose + "; write restore: fresh to start anew";
+    pick.error = none_there(store, whose, pick.reasons.empty());
   }
   return pick;
 }

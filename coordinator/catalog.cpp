@@ -148,6 +148,31 @@ void open_for_lost_parents(const FileSystem& files, const std::string& store, St
   }
 }
 
+// Whether a folder of the store is there. What stands in its place and is none must not look like
+// "nothing there yet": a link is not followed, so its checkpoints would be silently out of sight.
+bool require_folder(const FileSystem& files, const std::string& folder) {
+  const auto info = with_retries([&] { return files.info(folder); });
+  if (info && info->kind != EntryKind::kFolder)
+    throw Error(ErrorCode::kMismatch,
+                folder +
+                    " is no folder; inside a store nothing may be a link: move the whole store, "
+                    "and let store: name its new place");
+  return info.has_value();
+}
+
+void require_one_store(const StoreView& view, const std::string& store) {
+  if (view.highest_attempt() == INT64_MAX)
+    throw Error(ErrorCode::kMismatch,
+                store + ": a name in attempts/ or checkpoints/ takes the last " +
+                    "number there is, " + std::to_string(INT64_MAX) + "; it is foreign: remove it");
+  for (const auto& attempt : view.attempts)
+    if (attempt.claim && view.id && attempt.claim->store_id != *view.id)
+      throw Error(ErrorCode::kMismatch, store + ": store.json and attempt " +
+                                            std::to_string(attempt.number) +
+                                            " are of different stores; bring the store's own "
+                                            "store.json back from a copy");
+}
+
 }  // namespace
 
 StoreView scan_store(const FileSystem& files, const std::string& store) {
@@ -162,6 +187,8 @@ StoreView scan_store(const FileSystem& files, const std::string& store) {
     throw Error(ErrorCode::kMismatch, store + " is no folder; store: names a folder");
   view.exists = true;
   view.id = read_store_id(files, store);
+  const bool has_checkpoints = require_folder(files, checkpoints_path(store));
+  const bool has_attempts = require_folder(files, attempts_path(store));
   const auto attempts = list_if_there(files, attempts_path(store));
   const auto checkpoints = list_if_there(files, checkpoints_path(store));
   if (!view.id && !(attempts.empty() && checkpoints.empty()))
@@ -169,12 +196,17 @@ StoreView scan_store(const FileSystem& files, const std::string& store) {
                 store +
                     " has attempts or checkpoints but no store.json: it is not whole, or no "
                     "store; bring store.json back from a copy, or name another folder");
+  // An attempt is claimed only where both folders are: one that is gone took checkpoints with it.
+  if (has_attempts && !attempts.empty() && !has_checkpoints)
+    throw Error(ErrorCode::kMismatch, store +
+                                          " has attempts but no checkpoints/: it is not whole; " +
+                                          "bring checkpoints/ back, or name another folder");
+  // Whatever bears the name of an attempt has taken its number, be it a folder or not.
   std::set<std::int64_t> numbers;
   for (const auto& entry : attempts)
-    if (const auto number = parse_attempt_folder(entry.name);
-        number && entry.kind == EntryKind::kFolder)
-      numbers.insert(*number);
+    if (const auto number = parse_attempt_folder(entry.name)) numbers.insert(*number);
   add_checkpoints(files, store, view, checkpoints, numbers);
+  require_one_store(view, store);
   open_for_lost_parents(files, store, view);
   return view;
 }

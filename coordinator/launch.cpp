@@ -45,7 +45,8 @@ bool look(const FileSystem& files, const LaunchFacts& launch, const StoreView& s
   if (!newest || *newest == taken_over) return false;
   const auto& attempt = *store.attempt(*newest);
   // A number that only checkpoints carry has no folder, and nobody at work in it.
-  if (attempt.outcome || !files.info(attempt_path(launch.store_path, *newest))) return false;
+  const auto folder = files.info(attempt_path(launch.store_path, *newest));
+  if (attempt.outcome || !folder || folder->kind != EntryKind::kFolder) return false;
   if (watch(files, launch.store_path, attempt, clock) == Life::kDead) {
     taken_over = *newest;  // judged once; a second look would wait the same time again
     return true;
@@ -80,10 +81,9 @@ Decided look_and_try(const FileSystem& files, const LaunchFacts& launch, const C
   }
 }
 
-std::optional<Claimed> claim_next(FileSystem& files, const LaunchFacts& launch,
-                                  const StoreView& seen, Claim claim) {
+std::optional<Claimed> claim_next(FileSystem& files, const LaunchFacts& launch, std::int64_t number,
+                                  Claim claim) {
   claim.store_id = make_store(files, launch.store_path);
-  const auto number = seen.highest_attempt() + 1;
   if (!claim_attempt(files, launch.store_path, number, claim)) return std::nullopt;
   return Claimed{number, std::move(claim)};
 }

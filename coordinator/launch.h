@@ -47,8 +47,8 @@ struct Claimed {
   std::int64_t attempt = 0;
   Claim claim;  // as written
 };
-std::optional<Claimed> claim_next(FileSystem& files, const LaunchFacts& launch,
-                                  const StoreView& seen, Claim claim);
+std::optional<Claimed> claim_next(FileSystem& files, const LaunchFacts& launch, std::int64_t number,
+                                  Claim claim);
 
 // 4. Brings back what a dead deleter had in trash, scans and decides; a decision to train is
 // durable on return. Error(kSuperseded).

@@ -35,9 +35,13 @@ std::string name_of(const Request& request) {
   return "iteration " + std::to_string(*request.iteration);
 }
 
-bool has_own_checkpoint(const StoreView& store, std::int64_t attempt) {
+// Whether an attempt has committed: what it said counts as what is there, since a checkpoint that
+// is gone is no reason to begin again as if nothing had been.
+bool has_committed(const StoreView& store, const AttemptView& attempt) {
+  if (attempt.outcome && attempt.outcome->last_committed_iteration) return true;
+  if (attempt.heartbeat && attempt.heartbeat->last_committed) return true;
   return std::any_of(store.checkpoints.begin(), store.checkpoints.end(),
-                     [&](const CheckpointView& c) { return c.id.attempt == attempt; });
+                     [&](const CheckpointView& c) { return c.id.attempt == attempt.number; });
 }
 
 }  // namespace
@@ -58,7 +62,7 @@ std::optional<AppliedBefore> applied_before(const StoreView& store, const Reques
     before->first = attempt.number;
     before->named =
         request.present && request.mode == RestoreMode::kIteration ? start : std::nullopt;
-    before->committed_since = before->committed_since || has_own_checkpoint(store, attempt.number);
+    before->committed_since = before->committed_since || has_committed(store, attempt);
   }
   return before;
 }

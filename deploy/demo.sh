@@ -14,8 +14,17 @@ elif [ -n "$(ls -A "$work" 2>/dev/null)" ]; then
   exit 2
 fi
 
-job='' # process id of mpirun while it runs
-trap 'if [ -n "$job" ]; then kill "$job" 2>/dev/null || true; fi' EXIT
+job='' reader='' # process ids of mpirun, while it runs, and of what shows its words
+leave() {
+  if [ -n "$job" ]; then
+    kill "$job" 2>/dev/null || true
+    wait "$job" || true
+    kill "$reader" 2>/dev/null || true
+  fi
+}
+trap leave EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 die() { printf 'demo: %s\n' "$*" >&2 && exit 1; }
 heading() { printf '\n== %s\n' "$1" && shift && { [ $# -eq 0 ] || printf '   %s\n' "$@"; }; }

@@ -40,7 +40,10 @@ int run(const std::vector<Command>& commands) {
   const auto files = lockstep::make_posix_file_system();
   try {
     const int code = chosen->run(*files);
-    if (std::fflush(stdout) != 0) return complain("can't write the output", "");
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+      complain("can't write the output", "");
+      return 3;
+    }
     return code;
   } catch (const lockstep::Error& e) {
     complain(e.what(), "");

@@ -1,5 +1,7 @@
 #include "coordinator/daemon/root.h"
 
+#include <algorithm>
+
 #include "common/error.h"
 #include "common/names.h"
 #include "coordinator/attempt.h"
@@ -39,10 +41,11 @@ DecisionRecord Root::look() {
 }
 
 std::string Root::claim() {
-  for (;;) {
-    claimed_ = claim_next(files_, launch_, decided_.store, claim_);
+  for (auto number = decided_.store.highest_attempt() + 1;;) {
+    claimed_ = claim_next(files_, launch_, number, claim_);
     if (claimed_) break;
     look();  // somebody took the number: perhaps it is alive
+    number = std::max(number, decided_.store.highest_attempt()) + 1;
   }
   heartbeat_ = std::make_unique<HeartbeatWriter>(
       files_, attempt_path(launch_.store_path, claimed_->attempt) + "/heartbeat",
@@ -90,11 +93,29 @@ void Root::say_decision() const {
     log_.info("  because " + reason);
 }
 
+namespace {
+
+// A store that is not there while a job runs on it is a file system that went away, not a wrong
+// name.
+template <typename Fn>
+void in_reach(const std::string& store, Fn&& step) {
+  try {
+    step();
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::kNotFound) throw;
+    throw Error(ErrorCode::kIo, "the store " + store + " is out of reach: " + e.what());
+  }
+}
+
+}  // namespace
+
 CommitSteps Root::commit_steps() {
   const auto& store = launch_.store_path;
-  return {[this, &store](const CheckpointId& id) { begin_commit(files_, store, id); },
+  return {[this, &store](const CheckpointId& id) {
+            in_reach(store, [&] { begin_commit(files_, store, id); });
+          },
           [this, &store](const Manifest& manifest) {
-            commit(files_, store, manifest);
+            in_reach(store, [&] { commit(files_, store, manifest); });
             last_committed_ = manifest.checkpoint.iteration;
             if (manifest.finite) last_finite_ = manifest.checkpoint;
             heartbeat_->set_committed(manifest.checkpoint.iteration);

@@ -108,6 +108,46 @@ TEST(ScanStore, WithoutStoreJsonBesideAttemptsItIsNoStoreAndStaysSo) {
   EXPECT_FALSE(fs::exists(store_file(disk.path())));
 }
 
+void expect_mismatch(StoreOnDisk& disk, const std::string& fact) {
+  try {
+    scan_store(disk.files(), disk.path());
+    FAIL() << "expected kMismatch: " << fact;
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kMismatch);
+    EXPECT_THAT(e.what(), HasSubstr(fact));
+  }
+}
+
+TEST(ScanStore, CheckpointsThatAreGoneOrBehindALinkNeverLookLikeAFirstStart) {
+  StoreOnDisk disk("scan");
+  disk.attempt("a");
+  disk.checkpoint({1, 10});
+  fs::rename(checkpoints_path(disk.path()), disk.path() + "/../moved");
+  expect_mismatch(disk, "no checkpoints/");
+  fs::create_symlink("../moved", checkpoints_path(disk.path()));
+  expect_mismatch(disk, "is no folder");
+  fs::remove(checkpoints_path(disk.path()));
+  disk.files().overwrite(checkpoints_path(disk.path()), "");
+  expect_mismatch(disk, "is no folder");
+}
+
+TEST(ScanStore, AnotherStoresIdIsAnError) {
+  StoreOnDisk disk("scan");
+  disk.attempt("a");
+  StoreOnDisk other("scan");
+  other.attempt("b");
+  fs::copy_file(store_file(other.path()), store_file(disk.path()),
+                fs::copy_options::overwrite_existing);
+  expect_mismatch(disk, "different stores");
+}
+
+TEST(ScanStore, TheLastNumberThereIsIsForeign) {
+  StoreOnDisk disk("scan");
+  disk.attempt("a");
+  fs::create_directory(attempts_path(disk.path()) + "/9223372036854775807");
+  expect_mismatch(disk, "9223372036854775807");
+}
+
 TEST(ScanStore, ADamagedStoreJsonIsAnErrorAtEveryLength) {
   StoreOnDisk disk("scan");
   disk.attempt("a");

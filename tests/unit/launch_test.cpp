@@ -75,7 +75,8 @@ TEST(Launch, ClaimsTheNextNumberAndDecidesByWhatIsThereThen) {
   const auto launch = facts(disk, latest());
   const auto trial = try_it(disk, launch, time);
   disk.checkpoint({1, 20});  // a sleeper's commit between the trial and the claim must be seen
-  const auto claimed = claim_next(disk.files(), launch, trial.store, StoreOnDisk::claim_of("mine"));
+  const auto claimed = claim_next(disk.files(), launch, trial.store.highest_attempt() + 1,
+                                  StoreOnDisk::claim_of("mine"));
   ASSERT_TRUE(claimed);
   EXPECT_EQ(claimed->attempt, 2);
   const auto decided = decide_claimed(disk.files(), launch, claimed->attempt);
@@ -91,7 +92,19 @@ TEST(Launch, ANumberThatIsTakenMeansLookAgain) {
   const auto launch = facts(disk, automatic());
   const auto trial = try_it(disk, launch, time);
   disk.attempt("other");
-  EXPECT_FALSE(claim_next(disk.files(), launch, trial.store, StoreOnDisk::claim_of("mine")));
+  EXPECT_FALSE(claim_next(disk.files(), launch, trial.store.highest_attempt() + 1,
+                          StoreOnDisk::claim_of("mine")));
+}
+
+TEST(Launch, WhateverBearsAnAttemptsNameHasTakenItsNumber) {
+  StoreOnDisk disk("launch");
+  disk.attempt("a");
+  disk.checkpoint({1, 10});
+  fs::create_symlink("0001", attempts_path(disk.path()) + "/0002");
+  disk.files().overwrite(attempts_path(disk.path()) + "/0003", "a file");
+  FakeTime time;
+  EXPECT_EQ(try_it(disk, facts(disk, latest()), time).ruling.record.attempt, 4);
+  EXPECT_EQ(time.now_s, 0) << "nobody is at work there";
 }
 
 TEST(Launch, AHigherNumberAfterTheClaimIsSuperseded) {
@@ -111,7 +124,7 @@ TEST(Launch, TheStoresParentIsNeverMade) {
   auto launch = facts(disk, fresh());
   launch.store_path = disk.path() + "/a/b";
   try {
-    claim_next(disk.files(), launch, StoreView{}, StoreOnDisk::claim_of("mine"));
+    claim_next(disk.files(), launch, 1, StoreOnDisk::claim_of("mine"));
     FAIL() << "expected kNotFound";
   } catch (const Error& e) {
     EXPECT_THAT(e.what(), HasSubstr(disk.path() + "/a is not there"));
@@ -125,8 +138,7 @@ TEST(Launch, DamageFoundByTheLoadLeadsToTheNextCandidateOnDisk) {
   disk.checkpoint({1, 10});
   disk.checkpoint({1, 20});
   const auto launch = facts(disk, latest());
-  const auto claimed = claim_next(disk.files(), launch, scan_store(disk.files(), disk.path()),
-                                  StoreOnDisk::claim_of("mine"));
+  const auto claimed = claim_next(disk.files(), launch, 2, StoreOnDisk::claim_of("mine"));
   auto decided = decide_claimed(disk.files(), launch, claimed->attempt);
   decided = decide_again(disk.files(), launch, claimed->attempt, std::move(decided), {1, 20},
                          "shard 1: checksum");

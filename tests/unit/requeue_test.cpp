@@ -183,6 +183,18 @@ TEST(Rule, AppliesARequestOncePerRun) {
     check(row);
 }
 
+TEST(Rule, WhatARunSaidItHadCommittedIsNeverForgotten) {
+  auto store = StoreBuilder().attempt("r", automatic());
+  store.last().heartbeat = Heartbeat{1, 30, 30};
+  check({"its checkpoints are gone",
+         store,
+         launch_of(automatic(), "r"),
+         DecisionKind::kError,
+         {},
+         2,
+         {"no checkpoint in attempt 1's lineage"}});
+}
+
 TEST(Rule, SlurmsRestartCountTellsRunsApart) {
   const auto store = StoreBuilder().attempt("slurm-7", {}).restarts(0).checkpoint(5);
   auto launch = launch_of({}, "slurm-7");
