@@ -188,7 +188,7 @@ StoreView scan_store(const FileSystem& files, const std::string& store) {
   view.exists = true;
   view.id = read_store_id(files, store);
   const bool has_checkpoints = require_folder(files, checkpoints_path(store));
-  const bool has_attempts = require_folder(files, attempts_path(store));
+  require_folder(files, attempts_path(store));
   const auto attempts = list_if_there(files, attempts_path(store));
   const auto checkpoints = list_if_there(files, checkpoints_path(store));
   if (!view.id && !(attempts.empty() && checkpoints.empty()))
@@ -197,7 +197,7 @@ StoreView scan_store(const FileSystem& files, const std::string& store) {
                     " has attempts or checkpoints but no store.json: it is not whole, or no "
                     "store; bring store.json back from a copy, or name another folder");
   // An attempt is claimed only where both folders are: one that is gone took checkpoints with it.
-  if (has_attempts && !attempts.empty() && !has_checkpoints)
+  if (!attempts.empty() && !has_checkpoints)
     throw Error(ErrorCode::kMismatch, store +
                                           " has attempts but no checkpoints/: it is not whole; " +
                                           "bring checkpoints/ back, or name another folder");
@@ -257,12 +257,16 @@ void examine_shard(const FileSystem& files, const std::string& folder, const Man
 
 }  // namespace
 
+std::string folder_of(const std::string& store, const CheckpointView& checkpoint) {
+  return checkpoint.trash ? checkpoints_path(store) + "/" + *checkpoint.trash
+                          : checkpoint_path(store, checkpoint.id);
+}
+
 Examined examine(const FileSystem& files, const std::string& store,
                  const CheckpointView& checkpoint, Depth depth,
                  const std::function<void(std::uint64_t)>& progress) {
   Examined found;
-  const auto folder = checkpoint.trash ? checkpoints_path(store) + "/" + *checkpoint.trash
-                                       : checkpoint_path(store, checkpoint.id);
+  const auto folder = folder_of(store, checkpoint);
   try {
     std::string text;
     try {

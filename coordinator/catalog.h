@@ -19,6 +19,9 @@ namespace lockstep {
 // attempt.
 StoreView scan_store(const FileSystem& files, const std::string& store);
 
+// Pure: where a checkpoint's files lie just now: in its place, or in a deleter's trash.
+std::string folder_of(const std::string& store, const CheckpointView& checkpoint);
+
 enum class Depth : std::uint8_t { kHeaders, kBytes };
 
 // Opens one checkpoint: manifest, every shard's size and header; with kBytes every byte of data

@@ -109,8 +109,7 @@ void restore_trash(FileSystem& files, const std::string& store, StoreView& view)
   bool any = false;
   for (auto& checkpoint : view.checkpoints) {
     if (!checkpoint.trash) continue;
-    files.rename(checkpoints_path(store) + "/" + *checkpoint.trash,
-                 checkpoint_path(store, checkpoint.id));
+    files.rename(folder_of(store, checkpoint), checkpoint_path(store, checkpoint.id));
     checkpoint.trash.reset();
     any = true;
   }

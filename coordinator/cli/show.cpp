@@ -70,8 +70,7 @@ Command add_show(CLI::App& parent) {
             const auto id = resolve(store.view, options->checkpoint);
             const auto& view = *store.view.checkpoint(id);
             if (options->json) {
-              const auto folder = view.trash ? checkpoints_path(store.path) + "/" + *view.trash
-                                             : checkpoint_path(store.path, id);
+              const auto folder = folder_of(store.path, view);
               std::fputs(
                   read_small_file(files, folder + "/manifest.json", kMaxManifestBytes).c_str(),
                   stdout);
