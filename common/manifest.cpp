@@ -1,6 +1,8 @@
 #include "common/manifest.h"
 
+#include <array>
 #include <cmath>
+#include <cstdio>
 #include <limits>
 #include <unordered_set>
 #include <utility>
@@ -194,6 +196,17 @@ std::int64_t elements(const TensorInfo& tensor) {
   const auto count = elements_of(tensor.shape);
   if (!count) throw_damaged("tensor " + tensor.name, "has a bad shape");
   return *count;
+}
+
+std::string metrics_text(const std::map<std::string, double>& metrics) {
+  std::string text;
+  for (const auto& [name, value] : metrics) {
+    std::array<char, 32> number{};
+    // Digits that count, not decimals: a loss of 1e-5 is not 0.
+    std::snprintf(number.data(), number.size(), "%.4g", value);
+    text += (text.empty() ? "" : ", ") + name + " " + number.data();
+  }
+  return text;
 }
 
 std::string encode_manifest(const Manifest& manifest) {

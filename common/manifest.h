@@ -70,6 +70,9 @@ struct Manifest {
       environment;  // what bit-identity depends on: threads, build ...
 };
 
+// Pure, for people: "accuracy 0.9228, loss 0.2214"; "" where there is none.
+std::string metrics_text(const std::map<std::string, double>& metrics);
+
 constexpr std::uint64_t kMaxManifestBytes = std::uint64_t{1} << 28;
 
 // Pure: the file's text, and back. Everything that the file says is checked: types, ranges, names,

@@ -29,7 +29,7 @@ std::vector<std::string> split(std::string_view path) {
 Override parse_override(const std::string& option) {
   const std::size_t sign = option.find('=');
   const std::string path = option.substr(0, sign);
-  const Place place{"--set " + escaped(path), 0};
+  const Place place{path.empty() ? "--set" : "--set " + escaped(path), 0};
   constexpr const char* kForm = "; write KEY=VALUE, as in --set restore.iteration=1200";
   if (sign == std::string::npos) fail(place, std::string("there is no '='") + kForm);
   Override result;

@@ -22,12 +22,14 @@ struct HeartbeatWriter::Impl {
       ++now.counter;
       line = encode(now);
     }
+    std::optional<std::string> why;
     try {
       files.overwrite(path, line);
-    } catch (const Error&) {
-      const std::scoped_lock lock(mutex);
-      ++failed;
+    } catch (const Error& e) {
+      why = e.what();
     }
+    const std::scoped_lock lock(mutex);
+    failure = std::move(why);
   }
 
   void run() {
@@ -47,7 +49,7 @@ struct HeartbeatWriter::Impl {
   std::mutex mutex;       // guards the rest; never held during I/O
   std::condition_variable wake;
   Heartbeat now;
-  std::int64_t failed = 0;
+  std::optional<std::string> failure;
   bool stop = false;
   std::thread thread;
 };
@@ -81,9 +83,9 @@ void HeartbeatWriter::beat() {
   impl_->beat();
 }
 
-std::int64_t HeartbeatWriter::failures() const {
+std::optional<std::string> HeartbeatWriter::failure() const {
   const std::scoped_lock lock(impl_->mutex);
-  return impl_->failed;
+  return impl_->failure;
 }
 
 }  // namespace lockstep

@@ -25,8 +25,8 @@ class HeartbeatWriter {
   // Beats now, on the caller's thread: after the first iteration, and before a commit is
   // acknowledged.
   void beat();
-  // Beats, failed or not, since the start.
-  std::int64_t failures() const;
+  // Why the last beat could not be written; nullopt: it was.
+  std::optional<std::string> failure() const;
 
  private:
   struct Impl;

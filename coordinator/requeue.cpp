@@ -79,8 +79,11 @@ std::vector<CheckpointId> carry_on_candidates(const StoreView& store, const Appl
 
 std::string carry_on_text(const Request& request, const AppliedBefore& before,
                           const CheckpointId& chosen) {
-  return name_of(request) + " was applied by attempt " + std::to_string(before.first) +
-         "; carrying on from " + to_text(chosen) + "; to apply it again set run.id or restore.once";
+  const auto text = name_of(request) + " was applied by attempt " + std::to_string(before.first) +
+                    "; carrying on from " + to_text(chosen);
+  // Applying `latest` again would come to the same: nobody wants to be told how.
+  const bool repeatable = request.present && request.mode != RestoreMode::kLatest;
+  return repeatable ? text + "; to apply it again set run.id or restore.once" : text;
 }
 
 std::string same_start_text(const Request& request, const AppliedBefore& before) {

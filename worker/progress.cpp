@@ -67,7 +67,7 @@ void ProgressPrinter::print() {
   const double rate = static_cast<double>(window_.samples) / std::max(seconds, 1e-9);
   const double loss = window_.loss / iterations;
   std::string text =
-      print_to_string("iteration %lld/%lld  loss %.4f", static_cast<long long>(last_.iteration),
+      print_to_string("iteration %lld/%lld  loss %.4g", static_cast<long long>(last_.iteration),
                       static_cast<long long>(last_.final_iteration), loss);
   Log::Fields fields = {{"iteration", std::to_string(last_.iteration)},
                         {"final_iteration", std::to_string(last_.final_iteration)},

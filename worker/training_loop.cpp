@@ -21,14 +21,6 @@ double since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-std::string metrics_text(const Metrics& metrics) {
-  std::string text;
-  for (const auto& [name, value] : metrics) {
-    text += (text.empty() ? "" : ", ") + name + " " + std::to_string(value);
-  }
-  return text;
-}
-
 // All members but `progress_`, `last_save_` and `stop_began_` are equal on all ranks at each tick.
 class Loop {
  public:
@@ -185,9 +177,9 @@ void Loop::evaluate_now() {
   Log::Fields fields = {{"iteration", std::to_string(at_.iteration)}};
   for (const auto& [name, value] : metrics)
     fields.emplace_back(name, json_number(value));
-  training_.log.info(
-      "evaluation at iteration " + std::to_string(at_.iteration) + ": " + metrics_text(metrics),
-      fields);
+  training_.log.info("evaluation at iteration " + std::to_string(at_.iteration) + ": " +
+                         (metrics.empty() ? "no metric is finite" : metrics_text(metrics)),
+                     fields);
 }
 
 void Loop::save() {

@@ -107,14 +107,7 @@ void print_json(const Listing& listing) {
 
 std::vector<std::string> row_of(const Listing& listing, const CheckpointView& checkpoint) {
   const auto& found = *checkpoint.examined;
-  std::string metrics;
-  if (found.manifest)
-    for (const auto& [name, value] : found.manifest->metrics) {
-      char text[64];
-      std::snprintf(text, sizeof text, "%s%s %.4f", metrics.empty() ? "" : ", ", name.c_str(),
-                    value);
-      metrics += text;
-    }
+  const auto metrics = found.manifest ? metrics_text(found.manifest->metrics) : std::string();
   auto state = state_of(listing, checkpoint);
   if (!found.why.empty()) state += ": " + found.why;
   return {to_text(checkpoint.id),
@@ -138,9 +131,10 @@ void print_for_people(const Listing& listing) {
   rows = {{"ATTEMPT", "RUN", "STARTED FROM", "OUTCOME"}};
   for (const auto* attempt : attempts_shown(listing)) {
     const auto parent = parent_of(listing.store, *attempt);
-    rows.push_back({std::to_string(attempt->number), attempt->claim ? attempt->claim->run : "?",
-                    parent ? to_text(*parent) : "-",
-                    attempt->outcome ? to_text(attempt->outcome->outcome) : "none yet"});
+    rows.push_back(
+        {std::to_string(attempt->number), attempt->claim ? attempt->claim->run : "?",
+         parent ? to_text(*parent) : "-",
+         attempt->outcome ? to_text(attempt->outcome->outcome) : "none: running or crashed"});
     for (const auto& damage : attempt->damage)
       rows.back().back() += "; damaged " + damage;
   }

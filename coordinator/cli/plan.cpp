@@ -57,7 +57,9 @@ DecisionRecord plan(const FileSystem& files, const LoadedConfig& loaded, const O
     auto record = look_and_try(files, launch, steady_clock(), look, [](const std::string& text) {
                     std::fprintf(stderr, "%s\n", escape_controls(text).c_str());
                   }).ruling.record;
-    if (!launch.run.stable)
+    const bool starts =
+        record.kind == DecisionKind::kFresh || record.kind == DecisionKind::kRestore;
+    if (starts && !launch.run.stable)
       record.reasons.push_back("no run id is set: a run of its own, such as " + launch.run.id +
                                ", is assumed");
     return record;
@@ -79,6 +81,35 @@ void print_for_people(const DecisionRecord& record) {
               record.exit_code);
 }
 
+// A bad configuration prints no record, but one line as the job does: "train.yaml:5:3: ...".
+std::optional<LoadedConfig> load_or_complain(const Options& options, int& code) {
+  try {
+    return load_config(options.config, options.overrides, environment);
+  } catch (const Error& e) {
+    std::fprintf(stderr, "%s\n", escape_controls(e.what()).c_str());
+    code = exit_code(e.code());
+    return std::nullopt;
+  }
+}
+
+int run_plan(const FileSystem& files, const Options& options) {
+  int code = 0;
+  const auto loaded = load_or_complain(options, code);
+  if (!loaded) return code;
+  const auto record = plan(files, *loaded, options);
+  if (options.json) {
+    std::puts(to_json(record).c_str());
+  } else if (record.kind == DecisionKind::kError) {
+    for (const auto& reason : record.reasons)
+      std::fprintf(stderr, "%s\n", escape_controls(reason).c_str());
+    throw Error(record.exit_code == 3 ? ErrorCode::kIo : ErrorCode::kInvalidConfig,
+                record.error.value_or(""));
+  } else {
+    print_for_people(record);
+  }
+  return record.exit_code;
+}
+
 }  // namespace
 
 Command add_plan(CLI::App& parent) {
@@ -95,21 +126,7 @@ Command add_plan(CLI::App& parent) {
   app->add_flag("--verify", options->verify, "read every byte, as the load does");
   app->add_flag("--ignore-running", options->ignore_running,
                 "do not look whether a job is at work on the store");
-  return {app, [options](FileSystem& files) {
-            const auto loaded = load_config(options->config, options->overrides, environment);
-            const auto record = plan(files, loaded, *options);
-            if (options->json) {
-              std::puts(to_json(record).c_str());
-            } else if (record.kind == DecisionKind::kError) {
-              for (const auto& reason : record.reasons)
-                std::fprintf(stderr, "%s\n", escape_controls(reason).c_str());
-              throw Error(record.exit_code == 3 ? ErrorCode::kIo : ErrorCode::kInvalidConfig,
-                          record.error.value_or(""));
-            } else {
-              print_for_people(record);
-            }
-            return record.exit_code;
-          }};
+  return {app, [options](FileSystem& files) { return run_plan(files, *options); }};
 }
 
 }  // namespace lockstep::cli

@@ -1,7 +1,6 @@
 #include <cstdio>
 #include <memory>
 
-#include "common/log.h"
 #include "coordinator/catalog.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/store_reading.h"
@@ -43,10 +42,7 @@ void print_for_people(const CheckpointId& id, const Examined& found, bool tensor
   if (tensors)
     for (const auto& t : m.tensors)
       rows.push_back({t.name, to_text(t.dtype) + " " + shape_text(t)});
-  for (auto& row : rows)
-    for (auto& cell : row)
-      cell = escape_controls(cell);
-  std::fputs(table(rows).c_str(), stdout);
+  std::fputs(table(std::move(rows)).c_str(), stdout);
 }
 
 }  // namespace
@@ -69,16 +65,14 @@ Command add_show(CLI::App& parent) {
             const auto store = open_store(files, options->store);
             const auto id = resolve(store.view, options->checkpoint);
             const auto& view = *store.view.checkpoint(id);
-            if (options->json) {
-              const auto folder = folder_of(store.path, view);
-              std::fputs(
-                  read_small_file(files, folder + "/manifest.json", kMaxManifestBytes).c_str(),
-                  stdout);
-              return 0;
-            }
             const auto found = examine(files, store.path, view, Depth::kHeaders);
             if (!found.manifest)
               throw Error(ErrorCode::kDamaged, to_text(id) + " is damaged: " + found.why);
+            if (options->json) {
+              const auto file = folder_of(store.path, view) + "/manifest.json";
+              std::fputs(read_small_file(files, file, kMaxManifestBytes).c_str(), stdout);
+              return 0;
+            }
             print_for_people(id, found, options->tensors);
             return 0;
           }};

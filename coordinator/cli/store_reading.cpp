@@ -7,6 +7,7 @@
 #include <ctime>
 
 #include "common/error.h"
+#include "common/log.h"
 #include "coordinator/candidates.h"
 #include "coordinator/catalog.h"
 #include "coordinator/lineage.h"
@@ -83,8 +84,11 @@ std::string age_text(const std::string& created) {
   return std::to_string(seconds / 86400) + " d";
 }
 
-std::string table(const std::vector<std::vector<std::string>>& rows) {
+std::string table(std::vector<std::vector<std::string>> rows) {
   std::vector<std::size_t> widths;
+  for (auto& row : rows)
+    for (auto& cell : row)
+      cell = escape_controls(cell);
   for (const auto& row : rows)
     for (std::size_t i = 0; i < row.size(); ++i) {
       if (widths.size() <= i) widths.push_back(0);

@@ -26,7 +26,7 @@ CheckpointId resolve(const StoreView& store, const std::string& text);
 std::string bytes_text(std::uint64_t bytes);
 std::string age_text(const std::string& created);
 
-// Pure: columns of equal width, two spaces between, no trailing blanks.
-std::string table(const std::vector<std::vector<std::string>>& rows);
+// Pure: columns of equal width, two spaces between, no trailing blanks, control characters escaped.
+std::string table(std::vector<std::vector<std::string>> rows);
 
 }  // namespace lockstep::cli

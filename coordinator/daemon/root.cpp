@@ -51,6 +51,9 @@ std::string Root::claim() {
       files_, attempt_path(launch_.store_path, claimed_->attempt) + "/heartbeat",
       loaded_.config.watchdog.heartbeat_seconds);
   decided_ = decide_claimed(files_, launch_, claimed_->attempt);
+  for (const auto& attempt : decided_.store.attempts)
+    for (const auto& damage : attempt.damage)
+      log_.warning("attempt " + std::to_string(attempt.number) + ": damaged " + damage);
   return share();
 }
 
@@ -140,6 +143,12 @@ void Root::note_iteration(std::int64_t iteration) {
   heartbeat_->set_iteration(iteration);
   if (!beaten_) heartbeat_->beat();
   beaten_ = true;
+  const bool failing = heartbeat_->failure().has_value();
+  if (failing && !heartbeat_failing_)
+    log_.warning("heartbeat: " + *heartbeat_->failure() +
+                 "; training goes on, others may take this job for dead");
+  if (!failing && heartbeat_failing_) log_.info("heartbeat: written again");
+  heartbeat_failing_ = failing;
 }
 
 void Root::close(OutcomeKind kind, int exit_code, const std::optional<std::string>& error) {

@@ -57,6 +57,7 @@ class Root {
   std::optional<CheckpointId> last_finite_;
   bool swept_ = false;
   bool beaten_ = false;
+  bool heartbeat_failing_ = false;
 };
 
 }  // namespace lockstep

@@ -70,7 +70,8 @@ int run_session(const Comm& comm, FileSystem& files, const ReadConfig& read_conf
     const int code = exit_code(e.code());
     if (!comm.is_root()) return code;
     if (!job) {
-      std::fprintf(stderr, "lockstepd: %s\n", escape_controls(error_text(e)).c_str());
+      // "train.yaml:5:3: ..." as compilers do, so that editors find the place.
+      std::fprintf(stderr, "%s\n", escape_controls(error_text(e)).c_str());
       return code;
     }
     job->log.error(error_text(e));

@@ -1,6 +1,3 @@
-#include <array>
-#include <cstdio>
-
 #include "common/error.h"
 #include "common/names.h"
 #include "coordinator/attempt.h"
@@ -14,14 +11,8 @@ namespace lockstep {
 
 namespace {
 
-std::string own_metric_text(const Metrics& metrics) {
-  std::string text;
-  for (const auto& [name, value] : metrics) {
-    std::array<char, 32> number{};
-    std::snprintf(number.data(), number.size(), "%.4f", value);
-    text += ", " + name + " " + number.data();
-  }
-  return text;
+std::string after_comma(const std::string& text) {
+  return text.empty() ? text : ", " + text;
 }
 
 Manifest manifest_of(const Job& job, const SaveRequest& save) {
@@ -49,7 +40,7 @@ void save(Job& job, const SaveRequest& request) {
                   job.state->view(), steps);
   if (!job.root) return;
   job.log.info("committed " + to_text(CheckpointId{job.decision.attempt, request.iteration}) +
-                   own_metric_text(request.metrics),
+                   after_comma(metrics_text(request.metrics)),
                {{"committed",
                  "\"" + to_text(CheckpointId{job.decision.attempt, request.iteration}) + "\""}});
   job.root->tidy();
@@ -72,7 +63,7 @@ int conclude(Job& job, const TrainingResult& result) {
   switch (result.end) {
     case TrainingEnd::kFinished:
       job.log.info("finished at iteration " + std::to_string(result.iteration) +
-                   own_metric_text(result.metrics));
+                   after_comma(metrics_text(result.metrics)));
       if (job.root) job.root->close(OutcomeKind::kFinished, 0, std::nullopt);
       return 0;
     case TrainingEnd::kPreempted:
