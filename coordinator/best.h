@@ -1,0 +1,18 @@
+#pragma once
+
+#include <optional>
+
+#include "common/config.h"
+#include "coordinator/store_view.h"
+
+namespace lockstep {
+
+// What `best` means, for the restore, for retention and for the commands alike. All: Pure.
+
+// The metric by which `rule` compares, where the checkpoint was examined, is good, and has it.
+std::optional<double> metric_of(const CheckpointView& checkpoint, const KeepBest& rule);
+
+// Whether `a` is better than `b`. Neither of two equal ones is.
+bool better(const KeepBest& rule, double a, double b);
+
+}  // namespace lockstep
