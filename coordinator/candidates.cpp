@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "coordinator/best.h"
+
 namespace lockstep {
 
 std::string enumerate(std::span<const std::string> items, std::size_t limit) {
@@ -82,6 +84,69 @@ Pick pick_newest(const StoreView& store, std::span<const CheckpointId> candidate
     pick.error = none_there(store, whose, pick.reasons.empty());
   }
   return pick;
+}
+
+namespace {
+
+// The metric that a damaged checkpoint claims; its manifest may still be readable.
+std::optional<double> claimed_metric(const CheckpointView& view, const KeepBest& rule) {
+  if (!view.examined->manifest) return std::nullopt;
+  const auto& metrics = view.examined->manifest->metrics;
+  const auto found = metrics.find(rule.metric);
+  return found != metrics.end() ? std::optional(found->second) : std::nullopt;
+}
+
+std::string no_metric(const KeepBest& rule, const std::string& whose) {
+  return "no good checkpoint in " + whose + " has the metric " + rule.metric +
+         ", by which checkpoint.keep_best goes; name an iteration, or write restore: latest";
+}
+
+}  // namespace
+
+Pick pick_best(const StoreView& store, std::span<const CheckpointId> candidates,
+               const KeepBest& rule, const std::optional<std::int64_t>& max_lost_iterations,
+               const std::string& whose) {
+  Pick pick;
+  std::optional<std::int64_t> newest;
+  std::optional<double> best;
+  for (const auto& id : candidates) {
+    const auto& view = *store.checkpoint(id);
+    if (!view.examined) {
+      pick.examine = id;
+      return pick;
+    }
+    if (view.examined->state != CheckpointState::kNotFinite)
+      newest = std::max(newest.value_or(id.iteration), id.iteration);
+    const auto metric = metric_of(view, rule);
+    if (!metric || (best && !better(rule, *metric, *best))) continue;
+    best = metric;
+    pick.chosen = id;
+  }
+  for (const auto& id : candidates) {
+    const auto& view = *store.checkpoint(id);
+    if (view.examined->state != CheckpointState::kDamaged) continue;
+    const auto metric = claimed_metric(view, rule);
+    const bool known = view.examined->manifest.has_value();
+    if (!known || (metric && (!best || better(rule, *metric, *best))))
+      pick.rejected.push_back({id, view.examined->why});
+  }
+  if (!pick.chosen) {
+    pick.code = pick.rejected.empty() ? ErrorCode::kNotFound : ErrorCode::kDamaged;
+    pick.error = pick.rejected.empty() ? no_metric(rule, whose) : all_damaged(pick, whose);
+    return pick;
+  }
+  const auto lost = *newest - pick.chosen->iteration;
+  if (!pick.rejected.empty() && max_lost_iterations && lost > *max_lost_iterations) {
+    pick.error = too_much_lost(pick, *pick.chosen, lost, *max_lost_iterations);
+    pick.code = ErrorCode::kDamaged;
+    pick.chosen.reset();
+  }
+  return pick;
+}
+
+std::string best_text(const StoreView& store, const CheckpointId& best, const KeepBest& rule) {
+  const auto metric = metric_of(*store.checkpoint(best), rule);
+  return metrics_text({{rule.metric, metric.value_or(0)}}) + " of " + to_text(best);
 }
 
 Pick pick_named(const StoreView& store, const CheckpointId& named) {

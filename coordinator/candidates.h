@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/config.h"
 #include "common/decision.h"
 #include "common/error.h"
 #include "coordinator/store_view.h"
@@ -30,6 +31,15 @@ struct Pick {
 // "attempt 3's lineage".
 Pick pick_newest(const StoreView& store, std::span<const CheckpointId> candidates,
                  const std::optional<std::int64_t>& max_lost_iterations, const std::string& whose);
+
+// The best by `rule` of the good ones; of equal ones the latest. Damaged ones that were better, or
+// of which it can't be known, are passed over as far as max_lost_iterations allows.
+Pick pick_best(const StoreView& store, std::span<const CheckpointId> candidates,
+               const KeepBest& rule, const std::optional<std::int64_t>& max_lost_iterations,
+               const std::string& whose);
+
+// "accuracy 0.9228 of 3@1200".
+std::string best_text(const StoreView& store, const CheckpointId& best, const KeepBest& rule);
 
 // Exactly this one, which must be there. Non-finite is allowed: it was named.
 Pick pick_named(const StoreView& store, const CheckpointId& named);

@@ -7,26 +7,13 @@
 
 #include "common/digest.h"
 #include "common/error.h"
+#include "common/retries.h"
 
 namespace lockstep {
 
 namespace {
 
-constexpr int kReadTries = 3;
 constexpr std::uint64_t kRecordBytes = std::uint64_t{16} << 20;
-
-// Runs `read` again where it says kIo: a file server that fails over answers EIO or ESTALE for a
-// moment, and that must not look like damage.
-template <typename Fn>
-auto with_retries(Fn&& read) {
-  for (int tries = 1;; ++tries) {
-    try {
-      return read();
-    } catch (const Error& e) {
-      if (e.code() != ErrorCode::kIo || tries == kReadTries) throw;
-    }
-  }
-}
 
 std::vector<Entry> list_if_there(const FileSystem& files, const std::string& folder) {
   return with_retries([&] {
@@ -262,11 +249,9 @@ std::string folder_of(const std::string& store, const CheckpointView& checkpoint
                           : checkpoint_path(store, checkpoint.id);
 }
 
-Examined examine(const FileSystem& files, const std::string& store,
-                 const CheckpointView& checkpoint, Depth depth,
-                 const std::function<void(std::uint64_t)>& progress) {
+Examined examine_folder(const FileSystem& files, const std::string& folder, const CheckpointId& id,
+                        Depth depth, const std::function<void(std::uint64_t)>& progress) {
   Examined found;
-  const auto folder = folder_of(store, checkpoint);
   try {
     std::string text;
     try {
@@ -277,7 +262,7 @@ Examined examine(const FileSystem& files, const std::string& store,
       throw Error(ErrorCode::kDamaged, "manifest.json is missing");
     }
     found.bytes = text.size();
-    found.manifest = parse_manifest(text, checkpoint.id, "manifest.json");
+    found.manifest = parse_manifest(text, id, "manifest.json");
     found.manifest_digest = manifest_digest(text);
     for (const auto& shard : found.manifest->shards)
       found.bytes += shard.bytes;
@@ -290,6 +275,12 @@ Examined examine(const FileSystem& files, const std::string& store,
     found.why = e.what();
   }
   return found;
+}
+
+Examined examine(const FileSystem& files, const std::string& store,
+                 const CheckpointView& checkpoint, Depth depth,
+                 const std::function<void(std::uint64_t)>& progress) {
+  return examine_folder(files, folder_of(store, checkpoint), checkpoint.id, depth, progress);
 }
 
 }  // namespace lockstep

@@ -30,4 +30,8 @@ Examined examine(const FileSystem& files, const std::string& store,
                  const CheckpointView& checkpoint, Depth depth,
                  const std::function<void(std::uint64_t)>& progress = {});
 
+// The same for a checkpoint that lies in any folder.
+Examined examine_folder(const FileSystem& files, const std::string& folder, const CheckpointId& id,
+                        Depth depth, const std::function<void(std::uint64_t)>& progress = {});
+
 }  // namespace lockstep

@@ -6,18 +6,45 @@
 #include "coordinator/attempt.h"
 #include "coordinator/lineage.h"
 #include "coordinator/retention.h"
+#include "coordinator/source.h"
 
 namespace lockstep {
 
-Decided decide(const FileSystem& files, StoreView store, const LaunchFacts& launch, Depth depth) {
+Examined& Decided::chosen() {
+  if (!ruling.chosen) throw Error(ErrorCode::kInternal, "no checkpoint was chosen");
+  auto* view = (ruling.chosen->in_source ? source->store : store).checkpoint(ruling.chosen->id);
+  if (view == nullptr || !view->examined)
+    throw Error(ErrorCode::kInternal, "a checkpoint was chosen that was not examined");
+  return *view->examined;
+}
+
+namespace {
+
+void look_at(const FileSystem& files, const LaunchFacts& launch, Depth depth, const Chosen& wanted,
+             Decided& decided) {
+  auto* view = (wanted.in_source ? decided.source->store : decided.store).checkpoint(wanted.id);
+  if (view == nullptr || view->examined)
+    throw Error(ErrorCode::kInternal, "the policy asks for a checkpoint that it has");
+  view->examined = wanted.in_source ? examine(files, *decided.source, *view, depth)
+                                    : examine(files, launch.store_path, *view, depth);
+}
+
+}  // namespace
+
+Decided decide(const FileSystem& files, StoreView store, const LaunchFacts& launch, Depth depth,
+               std::optional<SourceView> source) {
+  Decided decided{std::move(store), {}, std::move(source)};
   for (;;) {
-    auto ruling = rule(store, launch);
-    ruling.record.verified_bytes = depth == Depth::kBytes;
-    if (!ruling.examine) return {std::move(store), std::move(ruling)};
-    auto* view = store.checkpoint(*ruling.examine);
-    if (view == nullptr || view->examined)
-      throw Error(ErrorCode::kInternal, "the policy asks for a checkpoint that it has");
-    view->examined = examine(files, launch.store_path, *view, depth);
+    decided.ruling = rule(decided.store, launch, decided.source ? &*decided.source : nullptr);
+    decided.ruling.record.verified_bytes = depth == Depth::kBytes;
+    if (decided.ruling.settled()) return decided;
+    if (decided.ruling.read_source) {
+      if (decided.source || !launch.from_path)
+        throw Error(ErrorCode::kInternal, "the policy asks for a source that it has");
+      decided.source = read_source(files, *launch.from_path);
+    } else {
+      look_at(files, launch, depth, *decided.ruling.examine, decided);
+    }
   }
 }
 
@@ -114,14 +141,18 @@ Decided decide_claimed(FileSystem& files, const LaunchFacts& launch, std::int64_
   return settle(files, launch, attempt, decide(files, std::move(store), launch));
 }
 
+Decided rule_out(const FileSystem& files, const LaunchFacts& launch, Decided before,
+                 const std::string& why) {
+  if (!before.ruling.chosen) throw Error(ErrorCode::kDamaged, why);  // weights in files
+  auto& found = before.chosen();
+  found.state = CheckpointState::kDamaged;
+  found.why = why;
+  return decide(files, std::move(before.store), launch, Depth::kHeaders, std::move(before.source));
+}
+
 Decided decide_again(FileSystem& files, const LaunchFacts& launch, std::int64_t attempt,
-                     Decided before, const CheckpointId& damaged, const std::string& why) {
-  auto* view = before.store.checkpoint(damaged);
-  if (view == nullptr || !view->examined)
-    throw Error(ErrorCode::kInternal, "a checkpoint was loaded that was not chosen");
-  view->examined->state = CheckpointState::kDamaged;
-  view->examined->why = why;
-  return settle(files, launch, attempt, decide(files, std::move(before.store), launch));
+                     Decided before, const std::string& why) {
+  return settle(files, launch, attempt, rule_out(files, launch, std::move(before), why));
 }
 
 }  // namespace lockstep

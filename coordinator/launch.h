@@ -23,11 +23,15 @@ namespace lockstep {
 struct Decided {
   StoreView store;
   Ruling ruling;
+  std::optional<SourceView> source = {};  // what restore.from names, where it was asked for
+
+  // What was found of the checkpoint that was chosen.
+  Examined& chosen();
 };
 
-// Opens what the policy asks for until it has ruled.
+// Opens what the policy asks for until it has ruled. `source`: as an earlier decision read it.
 Decided decide(const FileSystem& files, StoreView store, const LaunchFacts& launch,
-               Depth depth = Depth::kHeaders);
+               Depth depth = Depth::kHeaders, std::optional<SourceView> source = {});
 
 // 1 and 2. Error(kInUse, kOwnRunAlive) beside an attempt that is alive. The ruling is the trial's;
 // an `error` or `finished` one is the end. `ignore_running` leaves step 1 out.
@@ -54,8 +58,12 @@ std::optional<Claimed> claim_next(FileSystem& files, const LaunchFacts& launch, 
 // durable on return. Error(kSuperseded).
 Decided decide_claimed(FileSystem& files, const LaunchFacts& launch, std::int64_t attempt);
 
-// After a load found `damaged` damaged: rules again, and writes the new decision.json, durably.
+// After a load found the chosen checkpoint damaged: rules again.
+Decided rule_out(const FileSystem& files, const LaunchFacts& launch, Decided before,
+                 const std::string& why);
+
+// The same for an attempt: the new decision.json is durable on return.
 Decided decide_again(FileSystem& files, const LaunchFacts& launch, std::int64_t attempt,
-                     Decided before, const CheckpointId& damaged, const std::string& why);
+                     Decided before, const std::string& why);
 
 }  // namespace lockstep

@@ -59,11 +59,14 @@ int run(const lockstep::Arguments& arguments, std::optional<EarlyConfig> early) 
   try {
     const auto files = lockstep::make_posix_file_system();
     const auto comm = lockstep::Comm::duplicate(MPI_COMM_WORLD);
-    const int code = lockstep::run_session(comm, *files, [&]() -> std::string {
+    const auto read = [&]() -> std::string {
       if (!early) early = read_early(arguments);
       if (early->error) std::rethrow_exception(early->error);
       return early->bytes;
-    });
+    };
+    const auto purpose =
+        arguments.evaluate ? lockstep::Purpose::kEvaluate : lockstep::Purpose::kTrain;
+    const int code = lockstep::run_session(comm, *files, read, purpose);
     std::fflush(nullptr);
     // mpirun ends all ranks within 2 s of the first non-zero exit: nobody leaves before all are
     // here.

@@ -20,8 +20,7 @@ std::optional<std::string> decided_by(const StoreView& store, const AttemptView&
   return attempt.claim->request;
 }
 
-std::string name_of(const Request& request) {
-  if (!request.present) return "the absent restore section";
+std::string mode_name(const Request& request) {
   switch (request.mode) {
     case RestoreMode::kFresh:
       return "fresh";
@@ -35,6 +34,11 @@ std::string name_of(const Request& request) {
   return "iteration " + std::to_string(*request.iteration);
 }
 
+std::string name_of(const Request& request) {
+  if (!request.present) return "the absent restore section";
+  return request.from ? "from " + *request.from : mode_name(request);
+}
+
 // Whether an attempt has committed: what it said counts as what is there, since a checkpoint that
 // is gone is no reason to begin again as if nothing had been.
 bool has_committed(const StoreView& store, const AttemptView& attempt) {
@@ -42,6 +46,19 @@ bool has_committed(const StoreView& store, const AttemptView& attempt) {
   if (attempt.heartbeat && attempt.heartbeat->last_committed) return true;
   return std::any_of(store.checkpoints.begin(), store.checkpoints.end(),
                      [&](const CheckpointView& c) { return c.id.attempt == attempt.number; });
+}
+
+AppliedBefore start_of(const StoreView& store, const AttemptView& attempt) {
+  AppliedBefore before;
+  before.newest = attempt.number;
+  if (attempt.decision) {
+    before.start = attempt.decision->parent;
+    before.source = attempt.decision->source;
+    before.source_digest = attempt.decision->manifest_digest.value_or("");
+  } else if (const auto parent = parent_of(store, attempt)) {
+    before.start = Parent{*parent, std::nullopt};
+  }
+  return before;
 }
 
 }  // namespace
@@ -57,14 +74,19 @@ std::optional<AppliedBefore> applied_before(const StoreView& store, const Reques
     const auto decided = decided_by(store, attempt);
     if (!decided) continue;
     if (*decided != today) break;
-    const auto start = parent_of(store, attempt);
-    if (!before) before = AppliedBefore{attempt.number, attempt.number, start, {}, false};
+    if (!before) before = start_of(store, attempt);
     before->first = attempt.number;
-    before->named =
-        request.present && request.mode == RestoreMode::kIteration ? start : std::nullopt;
+    const bool named = request.present && request.mode == RestoreMode::kIteration;
+    before->named = named ? parent_of(store, attempt) : std::nullopt;
     before->committed_since = before->committed_since || has_committed(store, attempt);
   }
   return before;
+}
+
+bool applies_again(const Request& request) {
+  return request.present &&
+         (request.mode != RestoreMode::kLatest || request.from || request.model_only ||
+          request.skip_samples > 0 || !request.exclude.empty());
 }
 
 std::vector<CheckpointId> carry_on_candidates(const StoreView& store, const AppliedBefore& before) {
@@ -81,15 +103,16 @@ std::string carry_on_text(const Request& request, const AppliedBefore& before,
                           const CheckpointId& chosen) {
   const auto text = name_of(request) + " was applied by attempt " + std::to_string(before.first) +
                     "; carrying on from " + to_text(chosen);
-  // Applying `latest` again would come to the same: nobody wants to be told how.
-  const bool repeatable = request.present && request.mode != RestoreMode::kLatest;
-  return repeatable ? text + "; to apply it again set run.id or restore.once" : text;
+  // Where that would come to the same nobody wants to be told how.
+  return applies_again(request) ? text + "; to apply it again set run.id or restore.once" : text;
 }
 
 std::string same_start_text(const Request& request, const AppliedBefore& before) {
   return name_of(request) + " was applied by attempt " + std::to_string(before.first) +
          " and nothing was committed since: the same start again, " +
-         (before.start ? to_text(*before.start) : "fresh");
+         (before.source  ? *before.source
+          : before.start ? to_text(before.start->checkpoint)
+                         : "fresh");
 }
 
 namespace {

@@ -15,7 +15,9 @@ namespace lockstep {
 struct AppliedBefore {
   std::int64_t first = 0;             // the attempt that applied it
   std::int64_t newest = 0;            // the newest of them
-  std::optional<CheckpointId> start;  // from which the newest started; nullopt: fresh
+  std::optional<Parent> start;        // from which the newest started; nullopt: fresh, or weights
+  std::optional<std::string> source;  // its decision's: weights, or a checkpoint elsewhere
+  std::string source_digest;
   std::optional<CheckpointId> named;  // from which the first started, where it was named
   bool committed_since = false;       // a checkpoint of any of them, good or damaged
 };
@@ -23,6 +25,9 @@ struct AppliedBefore {
 // nullopt: the request is not yet applied by this run, or is to be applied at every launch.
 std::optional<AppliedBefore> applied_before(const StoreView& store, const Request& request,
                                             const RunIdentity& run);
+
+// Whether applying the request once more would do something else than carrying on.
+bool applies_again(const Request& request);
 
 // Newest first: the lineage of the run's newest attempt, but after a named restore nothing older
 // than what was named.

@@ -10,6 +10,7 @@
 #include "common/decision.h"
 #include "common/manifest.h"
 #include "common/names.h"
+#include "common/weights.h"
 
 namespace lockstep {
 
@@ -53,6 +54,19 @@ struct StoreView {
   const CheckpointView* checkpoint(const CheckpointId& wanted) const;
   CheckpointView* checkpoint(const CheckpointId& wanted);
   std::int64_t highest_attempt() const;  // 0 where there is none
+};
+
+enum class SourceKind : std::uint8_t { kStore, kCheckpoint, kWeights };
+
+// What `restore.from` names, as values.
+struct SourceView {
+  SourceKind kind = SourceKind::kStore;
+  std::string path;  // real
+  // kStore: all of it. kCheckpoint: that one alone, examined; its id is that of the store that the
+  // folder lies in, absent for a loose one.
+  StoreView store;
+  Weights weights;     // kWeights
+  std::string digest;  // of the weights: their names, sizes and headers
 };
 
 }  // namespace lockstep

@@ -9,6 +9,8 @@
 #include "common/comm.h"
 #include "common/file_system.h"
 #include "common/manifest.h"
+#include "common/selection.h"
+#include "common/weights.h"
 #include "worker/state.h"
 
 namespace lockstep {
@@ -43,13 +45,15 @@ struct CommitSteps {
 void save_checkpoint(const Comm& comm, FileSystem& files, const std::string& store,
                      const Manifest& manifest, const StateView& state, const CommitSteps& steps);
 
-// Loads a checkpoint into `state`.
+// Loads what `selection` takes of a checkpoint into `state`; the rest of it keeps its values.
 //
-// Collective over `comm`, with the same manifest and folder on every rank. Any world size loads
-// what any other wrote; each rank reads what it owns, replicated sections are spread by MPI.
+// Collective over `comm`, with the same manifest, folder and selection on every rank. Any world
+// size loads what any other wrote; each rank reads what it owns, replicated sections are spread by
+// MPI.
 //
-// The checkpoint's tensors must be the state's: a name, dtype or shape that differs in either
-// direction is kMismatch, all listed, before anything is opened.
+// The tensors that are selected must be the state's: a name, dtype or shape that differs in either
+// direction is kMismatch, all listed, before anything is opened; so is a glob of selection.exclude
+// that matches nothing.
 //
 // Every byte is verified against its checksum before any of `state` changes: on AgreedError (equal
 // on all ranks; kDamaged, kIo, kMismatch) `state` is as it was, on every rank. What can't be read
@@ -59,6 +63,12 @@ void save_checkpoint(const Comm& comm, FileSystem& files, const std::string& sto
 // Cost: each byte is read once per job, but for blocks of 4 MiB that two ranks share; memory for
 // the own bytes and one block; two allreduces, and an all-gather of each replicated section.
 void load_checkpoint(const Comm& comm, const FileSystem& files, const std::string& folder,
-                     const Manifest& manifest, StateView& state);
+                     const Manifest& manifest, const Selection& selection, StateView& state);
+
+// The same from plain safetensors files, `name` for texts. Their tensors may be named as lockstep's
+// ("model.conv1.weight") or as the module's ("conv1.weight"). There are no checksums: that the
+// files are the ones whose headers rank 0 has read is all that is proven.
+void load_weights(const Comm& comm, const FileSystem& files, const std::string& name,
+                  const Weights& weights, const Selection& selection, StateView& state);
 
 }  // namespace lockstep

@@ -16,41 +16,70 @@ std::string describe(const TensorInfo& tensor) {
   return text + "]";
 }
 
+struct Sides {
+  const TensorInfo* offered = nullptr;
+  const TensorInfo* model = nullptr;
+};
+
+std::vector<std::string> names_of(std::span<const TensorInfo> tensors) {
+  std::vector<std::string> names;
+  for (const auto& tensor : tensors)
+    names.push_back(tensor.name);
+  return names;
+}
+
 }  // namespace
 
-std::vector<std::string> misfits(std::span<const TensorInfo> checkpoint,
-                                 std::span<const TensorInfo> model) {
-  struct Sides {
-    const TensorInfo* checkpoint = nullptr;
-    const TensorInfo* model = nullptr;
-  };
+std::vector<std::string> misfits(const TensorOffer& offer, std::span<const TensorInfo> model,
+                                 const Selection& selection) {
   std::map<std::string_view, Sides> by_name;
-  for (const auto& tensor : checkpoint)
-    by_name[tensor.name].checkpoint = &tensor;
+  for (const auto& tensor : offer.tensors)
+    if (is_selected(selection, tensor.name)) by_name[tensor.name].offered = &tensor;
   for (const auto& tensor : model)
-    by_name[tensor.name].model = &tensor;
+    if (is_selected(selection, tensor.name)) by_name[tensor.name].model = &tensor;
 
   std::vector<std::string> lines;
+  const auto there = "in the " + offer.kind;
   for (const auto& [name, sides] : by_name) {
     const auto start = std::string(name) + ": ";
     if (sides.model == nullptr) {
-      lines.push_back(start + "in the checkpoint, not in the model");
-    } else if (sides.checkpoint == nullptr) {
-      lines.push_back(start + "in the model, not in the checkpoint");
-    } else if (*sides.checkpoint != *sides.model) {
-      lines.push_back(start + describe(*sides.checkpoint) + " in the checkpoint, " +
+      lines.push_back(start + there + ", not in the model");
+    } else if (sides.offered == nullptr) {
+      lines.push_back(start + "in the model, not " + there);
+    } else if (*sides.offered != *sides.model) {
+      lines.push_back(start + describe(*sides.offered) + " " + there + ", " +
                       describe(*sides.model) + " in the model");
     }
   }
   return lines;
 }
 
-void require_fit(std::string_view what, std::span<const TensorInfo> checkpoint,
-                 std::span<const TensorInfo> model) {
+namespace {
+
+// A line for each glob that means nothing on either side: a tensor may be new in the model.
+std::vector<std::string> unmatched(const TensorOffer& offer, std::span<const TensorInfo> model,
+                                   const Selection& selection) {
+  auto names = names_of(offer.tensors);
+  const auto in_model = names_of(model);
+  names.insert(names.end(), in_model.begin(), in_model.end());
+  std::vector<std::string> lines;
+  for (const auto& glob : unmatched_globs(selection, names))
+    lines.push_back("restore.exclude: '" + glob + "' matches no tensor of " + offer.name +
+                    "; they are named such as " + (names.empty() ? "none" : names.front()));
+  return lines;
+}
+
+}  // namespace
+
+void require_fit(const TensorOffer& offer, std::span<const TensorInfo> model,
+                 const Selection& selection) {
   constexpr std::size_t kMostLines = 20;
-  const auto lines = misfits(checkpoint, model);
-  if (lines.empty()) return;
-  std::string text = std::string(what) + " does not fit the model:";
+  auto lines = misfits(offer, model, selection);
+  const auto globs = unmatched(offer, model, selection);
+  if (lines.empty() && globs.empty()) return;
+  auto text =
+      lines.empty() ? "restore.exclude does not fit:" : offer.name + " does not fit the model:";
+  lines.insert(lines.end(), globs.begin(), globs.end());
   for (std::size_t i = 0; i < lines.size() && i < kMostLines; ++i)
     text += "\n  " + lines[i];
   if (lines.size() > kMostLines)

@@ -2,20 +2,29 @@
 
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "common/manifest.h"
+#include "common/selection.h"
 
 namespace lockstep {
 
-// Pure: a line for each tensor of the checkpoint or of the model that the other side lacks or has
-// with another dtype or shape, in order of name. Empty: they fit.
-std::vector<std::string> misfits(std::span<const TensorInfo> checkpoint,
-                                 std::span<const TensorInfo> model);
+// What is loaded from: a checkpoint or a file of weights.
+struct TensorOffer {
+  std::string name;                 // for texts: "3@1200", a path
+  std::string kind = "checkpoint";  // for texts: "in the checkpoint"
+  std::vector<TensorInfo> tensors;
+};
 
-// Pure: Error(kMismatch) that names `what` and the first 20 misfits, a line each; none: returns.
-void require_fit(std::string_view what, std::span<const TensorInfo> checkpoint,
-                 std::span<const TensorInfo> model);
+// Pure: a line for each tensor of the offer or of the model that the other side lacks or has with
+// another dtype or shape, in order of name. What the selection leaves out is compared on neither
+// side. Empty: they fit.
+std::vector<std::string> misfits(const TensorOffer& offer, std::span<const TensorInfo> model,
+                                 const Selection& selection);
+
+// Pure: Error(kMismatch) that names the offer and the first 20 misfits, a line each, and each glob
+// of restore.exclude that matches nothing; none: returns.
+void require_fit(const TensorOffer& offer, std::span<const TensorInfo> model,
+                 const Selection& selection);
 
 }  // namespace lockstep

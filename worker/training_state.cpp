@@ -4,9 +4,8 @@
 #include <cstddef>
 #include <new>
 
-#include <fnmatch.h>
-
 #include "common/error.h"
+#include "common/selection.h"
 
 namespace lockstep {
 namespace {
@@ -26,8 +25,7 @@ std::int64_t elements_of(const std::vector<TensorSpec>& tensors) {
 }
 
 bool matches(const std::string& glob, const std::string& name) {
-  return fnmatch(glob.c_str(), name.c_str(), 0) == 0 ||
-         fnmatch(glob.c_str(), ("model." + name).c_str(), 0) == 0;
+  return glob_matches(glob, "model." + name);
 }
 
 bool is_decayed(const TensorSpec& tensor, const std::optional<std::vector<std::string>>& no_decay) {

@@ -32,8 +32,11 @@ LaunchFacts facts_of(const FileSystem& files, const LoadedConfig& loaded) {
   launch.run = identify_run(loaded.config.run.id, environment, "run-" + random_hex(8));
   launch.max_iterations = loaded.config.run.max_iterations;
   launch.max_epochs = loaded.config.run.max_epochs;
+  launch.keep_best = loaded.config.checkpoint.keep_best;
   launch.store_path = loaded.paths.store;
-  launch.config_digest = digest128(canonical_json(loaded.config));
+  launch.from_path = loaded.paths.from;
+  launch.config = canonical_json(loaded.config);
+  launch.config_digest = digest128(launch.config);
   // For a crash loop: the same build and machines as last time are assumed.
   const auto store = scan_store(files, launch.store_path);
   const auto mine = attempts_of(store, launch.run);
@@ -73,6 +76,7 @@ DecisionRecord plan(const FileSystem& files, const LoadedConfig& loaded, const O
 void print_for_people(const DecisionRecord& record) {
   auto line = to_text(record.kind);
   if (record.parent) line += " " + to_text(record.parent->checkpoint);
+  if (record.source) line += " from " + escape_controls(*record.source);
   if (record.attempt) line += ", as attempt " + std::to_string(*record.attempt);
   std::printf("%s of run %s\n", line.c_str(), escape_controls(record.run).c_str());
   for (const auto& reason : record.reasons)

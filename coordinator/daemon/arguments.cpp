@@ -33,16 +33,15 @@ Arguments parse_arguments(int argc, const char* const* argv) {
                  "K=V: a value over the configuration's, such as restore.iteration=1200")
       ->allow_extra_args(false);
   bool check = false;
-  bool evaluate = false;
   app.add_flag("--check", check, "preflight on every rank, then stop (not in this version)");
-  app.add_flag("--evaluate", evaluate,
-               "load what the decision says, evaluate, write nothing (not in this version)");
+  app.add_flag("--evaluate", arguments.evaluate,
+               "load what the decision says, evaluate, print the metrics; claims and writes\n"
+               "nothing, also while a job runs");
   try {
     app.parse(argc, argv);
-    if (check || evaluate) {
+    if (check) {
       arguments.exit_code = 2;
-      arguments.text = std::string("lockstepd: ") + (check ? "--check" : "--evaluate") +
-                       ": not in this version\n";
+      arguments.text = "lockstepd: --check: not in this version\n";
     }
   } catch (const CLI::CallForHelp&) {
     arguments.exit_code = 0;

@@ -11,6 +11,7 @@ namespace lockstep {
 struct Arguments {
   std::string config;
   std::vector<std::string> overrides;  // --set K=V
+  bool evaluate = false;               // --evaluate
   std::optional<int> exit_code;        // help, version or a mistake: print `text` and end
   std::string text;
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -46,8 +47,16 @@ void prepare_task(Job& job);
 
 // DESIGN's steps 3 to 6: claim and decide, prove that all ranks have the same, load.
 void restore(Job& job);
+// The same for --evaluate: beside whatever runs on the store; claims and writes nothing.
+void restore_beside(Job& job);
+
+// Evaluates what was loaded and prints the metrics to stdout; gives the exit code.
+int evaluate_decided(Job& job);
 
 // Trains to the end, says how it ended, writes outcome.json; gives the exit code.
 int train_to_end(Job& job);
+
+// Local: what bit-identity depends on besides configuration and world size.
+std::map<std::string, std::string> environment_of(const Job& job);
 
 }  // namespace lockstep

@@ -38,7 +38,10 @@ std::pair<LaunchFacts, Claim> describe_launch(const LoadedConfig& loaded,
   launch.run = identify_run(config.run.id, environment, "run-" + random_hex(8));
   launch.max_iterations = config.run.max_iterations;
   launch.max_epochs = config.run.max_epochs;
+  launch.keep_best = config.checkpoint.keep_best;
   launch.store_path = loaded.paths.store;
+  launch.from_path = loaded.paths.from;
+  launch.config = canonical;
   launch.world_size = static_cast<std::int64_t>(hosts.size());
   launch.hosts = distinct(hosts);
   launch.build = build;

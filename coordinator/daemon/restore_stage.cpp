@@ -61,22 +61,31 @@ void take_decision(Job& job, const std::string& bytes) {
   job.decision =
       agree(job.comm, "read the decision", [&] { return decode_shared_decision(bytes); });
   job.manifest.reset();
-  if (job.decision.record.kind != DecisionKind::kRestore) return;
+  if (!job.decision.checkpoint) return;
   job.manifest = agree(job.comm, "read the manifest", [&] {
-    return parse_manifest(job.decision.manifest, job.decision.record.parent->checkpoint,
-                          "manifest.json");
+    return parse_manifest(job.decision.manifest, *job.decision.checkpoint, "manifest.json");
   });
+}
+
+// Loads what was decided, all of it or nothing on every rank.
+void load(Job& job) {
+  auto view = job.state->view();
+  const auto& decision = job.decision;
+  if (job.manifest) {
+    load_checkpoint(job.comm, job.files, decision.folder, *job.manifest, decision.selection, view);
+  } else if (!decision.weights.empty()) {
+    const auto weights = agree(job.comm, "read the weights' places",
+                               [&] { return parse_weights(decision.weights); });
+    load_weights(job.comm, job.files, decision.record.source.value_or(""), weights,
+                 decision.selection, view);
+  }
 }
 
 // Step 6. Only damage leads to another candidate, by a new decision of rank 0.
 void load_decided(Job& job) {
-  while (job.manifest) {
+  for (;;) {
     try {
-      auto view = job.state->view();
-      load_checkpoint(job.comm, job.files,
-                      checkpoint_path(job.loaded.paths.store, job.manifest->checkpoint),
-                      *job.manifest, view);
-      return;
+      return load(job);
     } catch (const AgreedError& e) {
       if (e.code() != ErrorCode::kDamaged) throw;
       const auto bytes = root_decides(job.comm, "choose restore again",
@@ -90,10 +99,21 @@ void load_decided(Job& job) {
 }  // namespace
 
 void restore(Job& job) {
-  const auto bytes = root_decides(job.comm, "choose restore", [&] { return job.root->claim(); });
+  const auto bytes = root_decides(job.comm, "choose restore", [&] {
+    job.root->describe({0, job.task->training_samples(), job.task->data_digest()},
+                       environment_of(job));
+    return job.root->claim();
+  });
   prove_equal(job, bytes);
   take_decision(job, bytes);
   prove_one_store(job);
+  load_decided(job);
+}
+
+void restore_beside(Job& job) {
+  const auto bytes = root_decides(job.comm, "choose restore", [&] { return job.root->preview(); });
+  prove_equal(job, bytes);
+  take_decision(job, bytes);
   load_decided(job);
 }
 

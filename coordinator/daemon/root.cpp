@@ -7,8 +7,8 @@
 #include "coordinator/attempt.h"
 #include "coordinator/catalog.h"
 #include "coordinator/commit.h"
-#include "coordinator/daemon/shared_decision.h"
 #include "coordinator/retention.h"
+#include "coordinator/source.h"
 
 namespace lockstep {
 
@@ -58,40 +58,82 @@ std::string Root::claim() {
 }
 
 std::string Root::decide_again(const std::string& cause) {
-  const auto damaged = decided_.ruling.record.parent->checkpoint;
+  const auto damaged = decided_.ruling.chosen;
   // The reader names the checkpoint; so does every text that this goes into.
-  const auto prefix = to_text(damaged) + ": ";
+  const auto prefix = damaged ? to_text(damaged->id) + ": " : std::string();
   const auto why = cause.rfind(prefix, 0) == 0 ? cause.substr(prefix.size()) : cause;
-  log_.warning("load: " + to_text(damaged) + " is damaged: " + why);
-  decided_ =
-      lockstep::decide_again(files_, launch_, claimed_->attempt, std::move(decided_), damaged, why);
+  log_.warning("load: " + prefix + "damaged: " + why);
+  if (claimed_) {
+    decided_ = lockstep::decide_again(files_, launch_, claimed_->attempt, std::move(decided_), why);
+    return share();
+  }
+  // The job that runs here may just have deleted it: what there is now decides.
+  auto now = decide(files_, scan_store(files_, launch_.store_path), launch_);
+  const bool same = now.ruling.chosen == damaged;
+  decided_ = same ? rule_out(files_, launch_, std::move(decided_), why) : std::move(now);
   return share();
 }
 
+std::string Root::preview() {
+  launch_.evaluates = true;
+  decided_ = decide(files_, scan_store(files_, launch_.store_path), launch_);
+  return share();
+}
+
+void Root::describe(const DataPosition& data,
+                    const std::map<std::string, std::string>& environment) {
+  launch_.data = data;
+  launch_.environment = environment;
+}
+
 std::string Root::share() {
-  const auto& record = decided_.ruling.record;
-  throw_if_error(decided_.ruling, log_);
-  SharedDecision shared{claimed_->attempt, claimed_->claim.nonce, record, {}};
-  if (record.kind == DecisionKind::kRestore) {
-    const auto& id = record.parent->checkpoint;
-    shared.manifest = read_small_file(
-        files_, checkpoint_path(launch_.store_path, id) + "/manifest.json", kMaxManifestBytes);
-    if (manifest_digest(shared.manifest) != record.manifest_digest)
-      throw Error(ErrorCode::kIo, to_text(id) + ": manifest.json changed while it was decided on");
-    const auto& found = *decided_.store.checkpoint(id)->examined;
-    last_finite_ = found.state == CheckpointState::kGood ? std::optional(id) : std::nullopt;
-    if (heartbeat_) heartbeat_->set_iteration(id.iteration);
+  const auto& ruling = decided_.ruling;
+  throw_if_error(ruling, log_);
+  SharedDecision shared;
+  if (claimed_) {
+    shared.attempt = claimed_->attempt;
+    shared.nonce = claimed_->claim.nonce;
   }
+  shared.record = ruling.record;
+  shared.selection = ruling.selection;
+  shared.skip_samples = ruling.skip_samples;
+  if (ruling.chosen) {
+    share_checkpoint(*ruling.chosen, shared);
+  } else if (ruling.record.kind == DecisionKind::kRestore) {
+    shared.weights = encode(decided_.source->weights);
+  }
+  const auto& parent = ruling.record.parent;
+  if (heartbeat_ && parent) heartbeat_->set_iteration(parent->checkpoint.iteration);
   say_decision();
   return encode(shared);
+}
+
+void Root::share_checkpoint(const Chosen& chosen, SharedDecision& shared) {
+  shared.checkpoint = chosen.id;
+  shared.folder = chosen.in_source
+                      ? folder_of(*decided_.source, chosen.id)
+                      : folder_of(launch_.store_path, *decided_.store.checkpoint(chosen.id));
+  shared.manifest = read_small_file(files_, shared.folder + "/manifest.json", kMaxManifestBytes);
+  if (manifest_digest(shared.manifest) != shared.record.manifest_digest)
+    throw Error(ErrorCode::kIo,
+                to_text(chosen.id) + ": manifest.json changed while it was decided on");
+  const bool finite = decided_.chosen().state == CheckpointState::kGood;
+  const bool own = !chosen.in_source && !shared.selection.model_only;
+  last_finite_ = finite && own ? std::optional(chosen.id) : std::nullopt;
 }
 
 void Root::say_decision() const {
   const auto& record = decided_.ruling.record;
   auto line = "decision: " + to_text(record.kind);
-  if (record.kind == DecisionKind::kRestore) line += " " + to_text(record.parent->checkpoint);
-  if (claimed_) line += ", as attempt " + std::to_string(claimed_->attempt);
-  log_.info(line + " of run " + launch_.run.id);
+  if (record.parent) line += " " + to_text(record.parent->checkpoint);
+  if (record.source) line += " from " + *record.source;
+  if (launch_.evaluates) {
+    line += ", to be evaluated";
+  } else {
+    if (claimed_) line += ", as attempt " + std::to_string(claimed_->attempt);
+    line += " of run " + launch_.run.id;
+  }
+  log_.info(line);
   for (const auto& reason : record.reasons)
     log_.info("  because " + reason);
 }

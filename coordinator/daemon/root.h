@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -8,6 +9,7 @@
 #include "common/config.h"
 #include "common/file_system.h"
 #include "common/log.h"
+#include "coordinator/daemon/shared_decision.h"
 #include "coordinator/heartbeat.h"
 #include "coordinator/launch.h"
 #include "worker/checkpoint.h"
@@ -27,6 +29,12 @@ class Root {
   std::string claim();
   // After a load that found the decided checkpoint damaged: the next SharedDecision, or an error.
   std::string decide_again(const std::string& cause);
+  // For --evaluate, in place of the steps above: decides beside whatever runs on the store, claims
+  // and writes nothing.
+  std::string preview();
+
+  // What only the task and the machine know, for the reasons of a decision; before claim().
+  void describe(const DataPosition& data, const std::map<std::string, std::string>& environment);
 
   // The steps of a save (worker/checkpoint.h), for this attempt.
   CommitSteps commit_steps();
@@ -43,6 +51,7 @@ class Root {
 
  private:
   std::string share();
+  void share_checkpoint(const Chosen& chosen, SharedDecision& shared);
   void say_decision() const;
 
   FileSystem& files_;

@@ -21,21 +21,32 @@ std::optional<std::string> environment(const std::string& name) {
   return value != nullptr ? std::optional<std::string>(value) : std::nullopt;
 }
 
-// DESIGN's steps 1 and 2. The trial decision: an error is thrown, `finished` ends here.
-DecisionRecord look(Job& job) {
+void describe_job(Job& job) {
   job.build = agree(job.comm, "read the build", build_id);
   const auto hosts = gather_names(job.comm, this_process().host);
-  const auto trial = root_decides(job.comm, "choose restore", [&] {
+  root_decides(job.comm, "describe the launch", [&] {
     auto [launch, claim] = describe_launch(job.loaded, hosts, job.build, environment);
     job.root =
         std::make_unique<Root>(job.files, job.loaded, job.log, std::move(launch), std::move(claim));
-    return encode_decision(job.root->look());
+    return std::string();
   });
+}
+
+// DESIGN's steps 1 and 2. The trial decision: an error is thrown, `finished` ends here.
+DecisionRecord look(Job& job) {
+  const auto trial =
+      root_decides(job.comm, "choose restore", [&] { return encode_decision(job.root->look()); });
   return agree(job.comm, "read the decision",
                [&] { return parse_decision(trial, "the trial decision"); });
 }
 
-int run_job(Job& job) {
+int run_job(Job& job, Purpose purpose) {
+  describe_job(job);
+  if (purpose == Purpose::kEvaluate) {
+    prepare_task(job);
+    restore_beside(job);
+    return evaluate_decided(job);
+  }
   if (look(job).kind == DecisionKind::kFinished) return 0;
   prepare_task(job);
   restore(job);
@@ -58,14 +69,15 @@ std::string error_text(const AgreedError& error) {
 
 }  // namespace
 
-int run_session(const Comm& comm, FileSystem& files, const ReadConfig& read_config) {
+int run_session(const Comm& comm, FileSystem& files, const ReadConfig& read_config,
+                Purpose purpose) {
   std::optional<Job> job;
   try {
     const auto bytes = root_decides(comm, "read configuration", read_config);
     job.emplace(comm, files,
                 agree(comm, "read configuration", [&] { return decode_config(bytes); }));
     agree(comm, "watch signals", [&] { narrow_stop_signals(job->loaded.config.preempt.signals); });
-    return run_job(*job);
+    return run_job(*job, purpose);
   } catch (const AgreedError& e) {
     const int code = exit_code(e.code());
     if (!comm.is_root()) return code;

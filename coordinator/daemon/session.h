@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -11,9 +12,15 @@ namespace lockstep {
 // What main has found out before MPI: on rank 0 the encoded configuration, or the error to throw.
 using ReadConfig = std::function<std::string()>;
 
+enum class Purpose : std::uint8_t {
+  kTrain,
+  kEvaluate,  // load what the decision says, evaluate, print the metrics; claims and writes nothing
+};
+
 // One job, from the configuration to its end: DESIGN's "From launch to first iteration", then the
 // training, then outcome.json. Collective over `comm`. Gives the exit code, the same on every rank;
 // rank 0 has printed what there is to say. Throws MpiError, and what is a bug.
-int run_session(const Comm& comm, FileSystem& files, const ReadConfig& read_config);
+int run_session(const Comm& comm, FileSystem& files, const ReadConfig& read_config,
+                Purpose purpose = Purpose::kTrain);
 
 }  // namespace lockstep

@@ -6,10 +6,17 @@
 namespace lockstep {
 
 std::string encode(const SharedDecision& decision) {
+  const auto& id = decision.checkpoint;
   return seal({{"attempt", decision.attempt},
                {"nonce", decision.nonce},
                {"record", encode_decision(decision.record)},
-               {"manifest", decision.manifest}});
+               {"checkpoint", json_or_null(id ? std::optional(to_text(*id)) : std::nullopt)},
+               {"folder", decision.folder},
+               {"manifest", decision.manifest},
+               {"weights", decision.weights},
+               {"model_only", decision.selection.model_only},
+               {"exclude", decision.selection.exclude},
+               {"skip_samples", decision.skip_samples}});
 }
 
 SharedDecision decode_shared_decision(std::string_view bytes) {
@@ -20,7 +27,14 @@ SharedDecision decode_shared_decision(std::string_view bytes) {
     decision.attempt = integer_member(object, "attempt", kWhat);
     decision.nonce = text_member(object, "nonce", kWhat);
     decision.record = parse_decision(text_member(object, "record", kWhat), kWhat);
+    if (const auto id = optional_text_member(object, "checkpoint", kWhat))
+      decision.checkpoint = parse_checkpoint_id(*id);
+    decision.folder = text_member(object, "folder", kWhat);
     decision.manifest = text_member(object, "manifest", kWhat);
+    decision.weights = text_member(object, "weights", kWhat);
+    decision.selection.model_only = bool_member(object, "model_only", kWhat);
+    decision.selection.exclude = texts_member(object, "exclude", kWhat);
+    decision.skip_samples = integer_member(object, "skip_samples", kWhat);
     return decision;
   } catch (const Error& e) {
     throw Error(ErrorCode::kInternal, e.what());

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "common/decision.h"
+#include "common/selection.h"
 
 namespace lockstep {
 
@@ -13,7 +15,13 @@ struct SharedDecision {
   std::int64_t attempt = 0;
   std::string nonce;  // of claim.json: proof that all see one store
   DecisionRecord record;
-  std::string manifest;  // the file's text; empty where nothing is loaded
+  // Of a restore: what is loaded, from where, and what of it.
+  std::optional<CheckpointId> checkpoint;  // nullopt: weights in files, or nothing
+  std::string folder;                      // the checkpoint's
+  std::string manifest;                    // the checkpoint's manifest.json
+  std::string weights;                     // encode(Weights)
+  Selection selection;
+  std::int64_t skip_samples = 0;
 };
 
 // Pure. decode: Error(kInternal) on bytes that encode did not make.

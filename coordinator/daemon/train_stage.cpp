@@ -1,3 +1,5 @@
+#include <cstdio>
+
 #include "common/error.h"
 #include "common/names.h"
 #include "coordinator/attempt.h"
@@ -26,11 +28,7 @@ Manifest manifest_of(const Job& job, const SaveRequest& save) {
   manifest.config = canonical_json(job.loaded.config);
   manifest.run = job.decision.record.run;
   manifest.created = wall_clock_text();
-  manifest.environment = {{"build", job.build},
-                          {"collectives", "mpi"},
-                          {"processor", processor_model()},
-                          {"ranks_per_node", std::to_string(job.host.ranks)},
-                          {"threads", std::to_string(job.host.threads)}};
+  manifest.environment = environment_of(job);
   return manifest;
 }
 
@@ -46,9 +44,17 @@ void save(Job& job, const SaveRequest& request) {
   job.root->tidy();
 }
 
-TrainingResult train_decided(Job& job) {
+// Weights alone start a training of their own.
+TrainingStart start_of(const Job& job) {
   TrainingStart start;
-  if (job.manifest) start = {job.manifest->checkpoint.iteration, job.manifest->data.position};
+  if (job.manifest && !job.decision.selection.model_only)
+    start = {job.manifest->checkpoint.iteration, job.manifest->data.position};
+  start.position += job.decision.skip_samples;
+  return start;
+}
+
+TrainingResult train_decided(Job& job) {
+  const auto start = start_of(job);
   TrainingCallbacks callbacks;
   callbacks.save = [&](const SaveRequest& request) { save(job, request); };
   callbacks.stop_signal = stop_signal_received;
@@ -90,6 +96,22 @@ int conclude(Job& job, const TrainingResult& result) {
 }
 
 }  // namespace
+
+std::map<std::string, std::string> environment_of(const Job& job) {
+  return {{"build", job.build},
+          {"collectives", "mpi"},
+          {"processor", processor_model()},
+          {"ranks_per_node", std::to_string(job.host.ranks)},
+          {"threads", std::to_string(job.host.threads)}};
+}
+
+int evaluate_decided(Job& job) {
+  const auto metrics = evaluate(job.comm, {job.loaded.config, *job.task, *job.state, job.log});
+  if (!job.root) return 0;
+  const auto text = metrics.empty() ? "no metric is finite" : metrics_text(metrics);
+  std::printf("%s\n", text.c_str());
+  return 0;
+}
 
 int train_to_end(Job& job) {
   return conclude(job, train_decided(job));

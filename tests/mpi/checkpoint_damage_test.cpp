@@ -63,7 +63,7 @@ class CheckpointDamage : public ::testing::Test {
       const auto before = state.bytes();
       const auto failure = agreed_failure(world, [&] {
         auto view = state.view();
-        load_checkpoint(world, *files, site.path(kId), manifest, view);
+        load_checkpoint(world, *files, site.path(kId), manifest, {}, view);
       });
       EXPECT_EQ(failure.code, ErrorCode::kDamaged) << failure.text;
       EXPECT_THAT(failure.text, StartsWith("read shards: rank "));

@@ -122,7 +122,7 @@ TEST_F(Checkpoint, MisfitsInBothDirectionsAreListedBeforeAnythingIsOpened) {
   const auto before = other.bytes();
   const auto failure = agreed_failure(world, [&] {
     auto view = other.view();
-    load_checkpoint(world, *files, "/there/is/no/such/folder", manifest, view);
+    load_checkpoint(world, *files, "/there/is/no/such/folder", manifest, {}, view);
   });
   EXPECT_EQ(failure.code, ErrorCode::kMismatch);
   EXPECT_EQ(failure.text,

@@ -119,20 +119,21 @@ TEST(Misfits, AreListedInBothDirectionsByName) {
                                          {"shape", Dtype::kF32, {4, 3}},
                                          {"a", Dtype::kF32, {1}}};
   EXPECT_EQ(
-      misfits(checkpoint, model),
+      misfits({"3@1200", "checkpoint", checkpoint}, model, {}),
       (std::vector<std::string>{"a: in the model, not in the checkpoint",
                                 "dtype: F32 [] in the checkpoint, I64 [] in the model",
                                 "shape: F32 [3, 4] in the checkpoint, F32 [4, 3] in the model",
                                 "z: in the checkpoint, not in the model"}));
-  EXPECT_TRUE(misfits(checkpoint, checkpoint).empty());
+  EXPECT_TRUE(misfits({"3@1200", "checkpoint", checkpoint}, checkpoint, {}).empty());
 }
 
 TEST(RequireFit, ListsTwentyAndCountsTheRest) {
   std::vector<TensorInfo> many;
   for (int i = 10; i < 33; ++i)
     many.push_back({"t" + std::to_string(i), Dtype::kF32, {1}});
-  const auto text = error_of(ErrorCode::kMismatch,
-                             [&] { require_fit("3@1200", many, std::vector<TensorInfo>{}); });
+  const auto text = error_of(ErrorCode::kMismatch, [&] {
+    require_fit({"3@1200", "checkpoint", many}, std::vector<TensorInfo>{}, {});
+  });
   EXPECT_TRUE(
       text.starts_with("3@1200 does not fit the model:\n"
                        "  t10: in the checkpoint, not in the model\n"))
@@ -141,10 +142,12 @@ TEST(RequireFit, ListsTwentyAndCountsTheRest) {
   EXPECT_EQ(std::ranges::count(text, '\n'), 21);
   many.resize(20);
   EXPECT_EQ(error_of(ErrorCode::kMismatch,
-                     [&] { require_fit("3@1200", many, std::vector<TensorInfo>{}); })
+                     [&] {
+                       require_fit({"3@1200", "checkpoint", many}, std::vector<TensorInfo>{}, {});
+                     })
                 .find("more"),
             std::string::npos);
-  require_fit("3@1200", many, many);
+  require_fit({"3@1200", "checkpoint", many}, many, {});
 }
 
 TEST(CommonGround, NamesTheIntegerBufferThatDiffers) {

@@ -140,8 +140,8 @@ TEST(Launch, DamageFoundByTheLoadLeadsToTheNextCandidateOnDisk) {
   const auto launch = facts(disk, latest());
   const auto claimed = claim_next(disk.files(), launch, 2, StoreOnDisk::claim_of("mine"));
   auto decided = decide_claimed(disk.files(), launch, claimed->attempt);
-  decided = decide_again(disk.files(), launch, claimed->attempt, std::move(decided), {1, 20},
-                         "shard 1: checksum");
+  decided =
+      decide_again(disk.files(), launch, claimed->attempt, std::move(decided), "shard 1: checksum");
   const auto& record = decided.ruling.record;
   EXPECT_EQ(record.parent->checkpoint, (CheckpointId{1, 10}));
   ASSERT_EQ(record.rejected.size(), 1U);

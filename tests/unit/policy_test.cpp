@@ -238,8 +238,8 @@ TEST(Rule, AsksForACheckpointBeforeItJudgesIt) {
   StoreView store = plain();
   for (auto& checkpoint : store.checkpoints)
     checkpoint.examined.reset();
-  EXPECT_EQ(rule(store, launch_of(latest())).examine, (CheckpointId{1, 30}));
-  EXPECT_EQ(rule(store, launch_of(iteration(10))).examine, (CheckpointId{1, 10}));
+  EXPECT_EQ(rule(store, launch_of(latest())).examine, (Chosen{{1, 30}}));
+  EXPECT_EQ(rule(store, launch_of(iteration(10))).examine, (Chosen{{1, 10}}));
   EXPECT_FALSE(rule(store, launch_of(fresh())).examine);
   EXPECT_FALSE(rule(store, launch_of(Request{})).examine);
 }

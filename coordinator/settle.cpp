@@ -1,0 +1,82 @@
+#include "coordinator/settle.h"
+
+#include "coordinator/source.h"
+
+namespace lockstep {
+
+void settle_error(Ruling& ruling, ErrorCode code, const std::string& error) {
+  ruling.code = code;
+  ruling.record.kind = DecisionKind::kError;
+  ruling.record.error = error;
+  ruling.record.exit_code = exit_code(code);
+}
+
+void settle_fresh(Ruling& ruling, const StoreView& store, const std::string& reason) {
+  auto& record = ruling.record;
+  record.kind = DecisionKind::kFresh;
+  record.reasons.push_back(reason);
+  if (store.checkpoints.empty()) return;
+  const auto count = store.checkpoints.size();
+  record.reasons.push_back(std::to_string(count) + (count == 1 ? " checkpoint" : " checkpoints") +
+                           " in the store (newest " + to_text(store.checkpoints.back().id) +
+                           ") stay" + (count == 1 ? "s" : "") + " untouched");
+}
+
+std::string source_text(const Ground& ground, const CheckpointId& id) {
+  return ground.source != nullptr ? folder_of(*ground.source, id) : to_text(id);
+}
+
+namespace {
+
+void apply(Ruling& ruling, const Request& request) {
+  auto& reasons = ruling.record.reasons;
+  ruling.selection = {request.model_only, request.exclude};
+  ruling.skip_samples = request.skip_samples;
+  if (request.model_only)
+    reasons.emplace_back("scope model: weights only; optimizer, data and iteration start anew");
+  if (!request.exclude.empty())
+    reasons.push_back("not loaded: " + enumerate(request.exclude, request.exclude.size()));
+  if (request.skip_samples > 0)
+    reasons.push_back(std::to_string(request.skip_samples) +
+                      " samples of the data order are passed over");
+}
+
+}  // namespace
+
+void settle_pick(Ruling& ruling, const Ground& ground, const Pick& pick, const Request* applied) {
+  auto& record = ruling.record;
+  record.rejected.insert(record.rejected.end(), pick.rejected.begin(), pick.rejected.end());
+  if (pick.examine) {
+    ruling.examine = Chosen{*pick.examine, ground.source != nullptr};
+    return;
+  }
+  if (!pick.chosen) {
+    record.reasons.insert(record.reasons.end(), pick.reasons.begin(), pick.reasons.end());
+    settle_error(ruling, pick.code, pick.error);
+    return;
+  }
+  record.kind = DecisionKind::kRestore;
+  ruling.chosen = Chosen{*pick.chosen, ground.source != nullptr};
+  record.manifest_digest = ground.store.checkpoint(*pick.chosen)->examined->manifest_digest;
+  const bool model_only = applied != nullptr && applied->model_only;
+  if (!model_only) record.parent = Parent{*pick.chosen, std::nullopt};
+  if (!model_only && ground.source != nullptr)
+    record.parent->store = ground.store.id.value_or("");  // "": a loose folder
+  if (model_only || ground.source != nullptr) record.source = source_text(ground, *pick.chosen);
+  for (const auto& r : pick.rejected)
+    record.reasons.push_back(to_text(r.checkpoint) + " is damaged and passed over: " + r.why);
+  record.reasons.insert(record.reasons.end(), pick.reasons.begin(), pick.reasons.end());
+  if (applied != nullptr) apply(ruling, *applied);
+}
+
+void settle_weights(Ruling& ruling, const SourceView& source, const Request& request) {
+  auto& record = ruling.record;
+  record.kind = DecisionKind::kRestore;
+  record.source = source.path;
+  record.manifest_digest = source.digest;
+  record.reasons.push_back("weights of " + std::to_string(source.weights.tensors.size()) +
+                           " tensors from " + source.path);
+  apply(ruling, request);
+}
+
+}  // namespace lockstep
