@@ -30,9 +30,10 @@ class Site:
         path.write_text(text)
         return path
 
-    def start(self, ranks=2, sets=(), wrapper=(), direct=False, env=None, text=None, **sections):
+    def start(self, ranks=2, sets=(), wrapper=(), direct=False, env=None, text=None, flags=(),
+              **sections):
         config = self.write(text or yaml_text(configuration(**sections)))
-        argv = [config.name, *(word for item in sets for word in ("--set", item))]
+        argv = [config.name, *(word for item in sets for word in ("--set", item)), *flags]
         self.jobs += 1
         job = Job(self.folder / f"job{self.jobs}", argv, ranks, wrapper, direct, **(env or {}))
         self.test.addCleanup(job.end)
