@@ -20,12 +20,15 @@ std::string enumerate(std::span<const std::string> items, std::size_t limit) {
 
 namespace {
 
-std::string all_damaged(const Pick& pick, const std::string& whose) {
+std::string all_damaged(const StoreView& store, const Pick& pick, const std::string& whose) {
   std::vector<std::string> each;
   for (const auto& r : pick.rejected)
     each.push_back(to_text(r.checkpoint) + " (" + r.why + ")");
   return "no good checkpoint in " + whose + ": " + enumerate(each, each.size()) +
-         "; write restore: fresh to start anew, or attempt: to take another lineage";
+         "; write restore: fresh to start anew" +
+         (pick.rejected.size() < store.checkpoints.size()
+              ? ", or restore: A@N to take a checkpoint of another lineage (lockstep ls --all)"
+              : "");
 }
 
 std::string too_much_lost(const Pick& pick, const CheckpointId& chosen, std::int64_t lost,
@@ -79,7 +82,7 @@ Pick pick_newest(const StoreView& store, std::span<const CheckpointId> candidate
   }
   pick.code = pick.rejected.empty() ? ErrorCode::kNotFound : ErrorCode::kDamaged;
   if (!pick.rejected.empty()) {
-    pick.error = all_damaged(pick, whose);
+    pick.error = all_damaged(store, pick, whose);
   } else {
     pick.error = none_there(store, whose, pick.reasons.empty());
   }
@@ -132,7 +135,7 @@ Pick pick_best(const StoreView& store, std::span<const CheckpointId> candidates,
   }
   if (!pick.chosen) {
     pick.code = pick.rejected.empty() ? ErrorCode::kNotFound : ErrorCode::kDamaged;
-    pick.error = pick.rejected.empty() ? no_metric(rule, whose) : all_damaged(pick, whose);
+    pick.error = pick.rejected.empty() ? no_metric(rule, whose) : all_damaged(store, pick, whose);
     return pick;
   }
   const auto lost = *newest - pick.chosen->iteration;

@@ -178,6 +178,9 @@ StoreView scan_store(const FileSystem& files, const std::string& store) {
   require_folder(files, attempts_path(store));
   const auto attempts = list_if_there(files, attempts_path(store));
   const auto checkpoints = list_if_there(files, checkpoints_path(store));
+  if (!view.id && files.info(store_file(checkpoints_path(store))))
+    throw Error(ErrorCode::kMismatch, store + " is no store; did you mean " +
+                                          checkpoints_path(store) + ", which is one?");
   if (!view.id && !(attempts.empty() && checkpoints.empty()))
     throw Error(ErrorCode::kMismatch,
                 store +

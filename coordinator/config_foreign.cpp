@@ -12,6 +12,7 @@ constexpr const char* kRestoreIteration = "restore.iteration";
 constexpr const char* kAuto =
     "'restore: auto' (latest, but fresh where there is no checkpoint yet)";
 constexpr const char* kFrom = "store with 'restore: latest', or restore.from for another store";
+constexpr const char* kFresh = "'restore: fresh'";
 constexpr const char* kLost = "not needed: what a restore needs is always saved and loaded";
 
 struct Foreign {
@@ -37,10 +38,15 @@ constexpr Foreign kForeign[] = {
      "load_iter start_iter resume_iter restore.step restore.iter restore.number restore.steps "
      "restore.ckpt_step restore.load_step restore.global_step restore.at",
      kRestoreIteration},
-    {"autoresume auto_resume auto_load_checkpoint resume_if_exists auto_load_latest_checkpoint "
+    {"autoresume auto_resume autoload auto_load auto_load_checkpoint resume_if_exists "
+     "auto_load_latest_checkpoint "
      "resume_ignore_no_checkpoint allow_missing_checkpoint backup_and_restore "
      "exit_on_missing_checkpoint restore.auto restore.allow_missing restore.ignore_missing",
      kAuto},
+    {"from_scratch train_from_scratch fresh fresh_start restart_from_scratch ignore_checkpoints "
+     "ignore_checkpoint no_load no_resume disable_auto_load disable_checkpoint_loading overwrite "
+     "overwrite_output_dir force_restart restore.from_scratch restore.fresh restore.new",
+     kFresh},
     {"restore.run restore.version restore.branch", "restore.attempt"},
     {"restore.weights_only restore.model_only restore.params_only load_weights_only "
      "load_model_only reset_optimizer no_load_optim initial_load_model_only save_weights_only "
@@ -169,16 +175,29 @@ bool has_name(std::string_view names, std::string_view wanted) {
   return false;
 }
 
+bool is_refusal(std::string_view value) {
+  constexpr std::string_view kNo[] = {"false", "no", "off", "none", "null", "~", "never", "0"};
+  return std::find(std::begin(kNo), std::end(kNo), bare_name(value)) != std::end(kNo);
+}
+
+// What a key means with the value it has: `resume: false` is `restore: fresh`.
+std::string turned(std::string_view here, std::string_view value) {
+  if (!is_refusal(value)) return std::string(here);
+  const bool loads = here == kRestore || here == kAuto || here == kFrom;
+  if (loads) return kFresh;
+  return here == kFresh ? kAuto : std::string(here);
+}
+
 }  // namespace
 
-std::string foreign_name(const std::string& section, std::string_view key) {
+std::string foreign_name(const std::string& section, std::string_view key, std::string_view value) {
   const std::string bare = bare_name(key);
   std::string in_section = section;
   in_section.append(".").append(bare);
   for (const std::string& wanted : {in_section, bare}) {
     const auto row = std::find_if(std::begin(kForeign), std::end(kForeign),
                                   [&](const Foreign& f) { return has_name(f.names, wanted); });
-    if (row != std::end(kForeign)) return row->here;
+    if (row != std::end(kForeign)) return turned(row->here, value);
   }
   return "";
 }

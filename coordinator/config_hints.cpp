@@ -78,14 +78,15 @@ std::string nearest(std::string_view text, const std::vector<std::string>& words
   return longer == words.end() ? "" : *longer;
 }
 
-std::string unknown_key(const std::string& section, const std::string& key) {
+std::string unknown_key(const std::string& section, const std::string& key,
+                        std::string_view value) {
   const std::string where = section.empty() ? "" : " in " + section;
   const std::string what = "unknown key " + quoted(key) + where + "; ";
   const std::vector<std::string> known = names_in(section);
   if (const std::string near = nearest_within(key, known, 1); !near.empty()) {
     return what + "did you mean " + near + "?";
   }
-  if (const std::string here = foreign_name(section, key); !here.empty()) {
+  if (const std::string here = foreign_name(section, key, value); !here.empty()) {
     return what + "here that is " + here;
   }
   const std::vector<std::string> elsewhere = paths_named(key);
@@ -99,6 +100,7 @@ std::string unknown_key(const std::string& section, const std::string& key) {
 std::string wrong_word(const std::string& path, const std::string& text,
                        const std::vector<std::string>& words) {
   std::string message = path + " is " + alternatives(words) + ", not " + quoted(text);
+  if (path == "restore.mode" && text == "auto") return message + "; write restore: auto";
   if (const std::string near = nearest(text, words); !near.empty()) {
     message += "; did you mean " + near + "?";
   }

@@ -8,8 +8,9 @@ namespace lockstep {
 
 // Pure: what to say of a key that does not exist in `section` ("": the top level): "unknown key
 // 'keep_lst' in checkpoint; did you mean keep_last?". Names of other programs are known:
-// "...; here that is checkpoint.keep_last".
-std::string unknown_key(const std::string& section, const std::string& key);
+// "...; here that is checkpoint.keep_last". `value`: what stands there, "" for a section.
+std::string unknown_key(const std::string& section, const std::string& key,
+                        std::string_view value = "");
 
 // Pure: the word that `text` was most likely meant to be, or "". Case, '-' and '_' do not count.
 std::string nearest(std::string_view text, const std::vector<std::string>& words);

@@ -141,7 +141,8 @@ bool reached_end(const LaunchFacts& launch, const DecisionRecord& record,
 
 // The rows that forbid a start where there is no store to start in. true: one fits.
 bool rule_no_store(Ruling& ruling, const StoreView& store, const LaunchFacts& launch) {
-  if (store.exists) return false;
+  if (store.exists || (launch.run.restart_count == 0 && store.can_be_made)) return false;
+  ruling.record.reasons.clear();  // they speak of a start
   if (launch.run.restart_count > 0) {
     settle_error(ruling, ErrorCode::kIo,
                  "this is a Slurm restart and the store " + launch.store_path +
@@ -149,11 +150,20 @@ bool rule_no_store(Ruling& ruling, const StoreView& store, const LaunchFacts& la
                      launch.store_path);
     return true;
   }
-  if (store.can_be_made) return false;
   settle_error(ruling, ErrorCode::kNotFound,
                "the folder in which the store " + launch.store_path +
                    " is to be made is not there: make it, or correct store:");
   return true;
+}
+
+// A store is often shared, a run id often new: whose work it begins with is worth a line.
+void name_other_run(Ruling& ruling, const StoreView& store, const LaunchFacts& launch) {
+  if (!launch.run.stable || !ruling.chosen || ruling.chosen->in_source) return;
+  const auto* attempt = store.attempt(ruling.chosen->id.attempt);
+  if (attempt == nullptr || !attempt->claim || attempt->claim->run == launch.run.id) return;
+  ruling.record.reasons.push_back(to_text(ruling.chosen->id) + " is the work of run " +
+                                  attempt->claim->run + "; run " + launch.run.id +
+                                  " begins with it");
 }
 
 void settle_finished(Ruling& ruling, const LaunchFacts& launch) {
@@ -174,6 +184,7 @@ void check_ruling(Ruling& ruling, const StoreView& store, const LaunchFacts& lau
                   const SourceView* source) {
   if (rule_no_store(ruling, store, launch)) return;
   const auto* manifest = manifest_of(ruling, store, source);
+  name_other_run(ruling, store, launch);
   if (!launch.evaluates) {
     if (reached_end(launch, ruling.record, manifest)) return settle_finished(ruling, launch);
     if (const auto loop = crash_loop(store, launch, ruling.record))

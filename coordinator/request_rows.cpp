@@ -77,9 +77,16 @@ Field field_of(const Ground& ground, const Request& request) {
   return field;
 }
 
-void rule_absent(Ruling& ruling, const StoreView& store) {
-  if (store.checkpoints.empty())
-    return settle_fresh(ruling, store, "no restore section, and no checkpoint yet: a fresh start");
+void rule_absent(Ruling& ruling, const StoreView& store, const LaunchFacts& launch) {
+  if (store.checkpoints.empty()) {
+    settle_fresh(
+        ruling, store,
+        "no restore section, and no checkpoint yet in " + launch.store_path + ": a fresh start");
+    if (!launch.run.stable)
+      ruling.record.reasons.emplace_back(
+          "the next launch will have to say what to restore; write restore: auto to carry on");
+    return;
+  }
   const auto newest = newest_lineage(store);
   const auto there = as_texts(newest.checkpoints);
   settle_error(ruling, ErrorCode::kInvalidConfig,
@@ -127,6 +134,16 @@ void take(Ruling& ruling, const StoreView& store, const Ground& ground, const Pi
                    "safetensors file made by lockstep export");
 }
 
+std::string choice_text(const Ground& ground, const LaunchFacts& launch, const Field& field,
+                        const CheckpointId& chosen) {
+  if (launch.request.mode == RestoreMode::kBest)
+    return "best: " + best_text(ground.store, chosen, *launch.keep_best) + " is the best in " +
+           field.name();
+  if (ground.source != nullptr && ground.source->kind == SourceKind::kCheckpoint)
+    return "it is the checkpoint " + to_text(chosen);
+  return "latest: newest good checkpoint of " + field.name() + " is " + to_text(chosen);
+}
+
 // latest and best: one of a field's checkpoints by a rule.
 void take_of_field(Ruling& ruling, const StoreView& store, const Ground& ground,
                    const LaunchFacts& launch, const Field& field) {
@@ -137,11 +154,7 @@ void take_of_field(Ruling& ruling, const StoreView& store, const Ground& ground,
                          : pick_newest(ground.store, field.checkpoints, request.max_lost_iterations,
                                        field.name());
   auto& reasons = ruling.record.reasons;
-  if (pick.chosen)
-    reasons.push_back(best ? "best: " + best_text(ground.store, *pick.chosen, *launch.keep_best) +
-                                 " is the best in " + field.name()
-                           : "latest: newest good checkpoint of " + field.name() + " is " +
-                                 to_text(*pick.chosen));
+  if (pick.chosen) reasons.push_back(choice_text(ground, launch, field, *pick.chosen));
   reasons.insert(reasons.end(), field.reasons.begin(), field.reasons.end());
   take(ruling, store, ground, pick, request);
   if (pick.chosen && !best && ruling.record.kind == DecisionKind::kRestore)
@@ -191,7 +204,8 @@ void rule_ground(Ruling& ruling, const StoreView& store, const Ground& ground,
       return settle_fresh(ruling, store,
                           ground.source != nullptr
                               ? none_at_all(ground) + ", and if_missing is fresh: a fresh start"
-                              : "no checkpoint yet, and if_missing is fresh: a fresh start");
+                              : "no checkpoint yet in " + launch.store_path +
+                                    ", and if_missing is fresh: a fresh start");
     return settle_error(ruling, ErrorCode::kNotFound,
                         std::string(request.mode == RestoreMode::kBest ? "best: " : "latest: ") +
                             none_at_all(ground) +
@@ -224,7 +238,7 @@ void rule_weights(Ruling& ruling, const SourceView& source, const Request& reque
 void rule_request(Ruling& ruling, const StoreView& store, const LaunchFacts& launch,
                   const SourceView* source) {
   const auto& request = launch.request;
-  if (!request.present) return rule_absent(ruling, store);
+  if (!request.present) return rule_absent(ruling, store, launch);
   if (request.mode == RestoreMode::kFresh)
     return settle_fresh(ruling, store, "fresh was asked for: nothing is loaded");
   if (request.mode == RestoreMode::kBest && !launch.keep_best)

@@ -4,6 +4,9 @@
 #   deploy/demo.sh [FOLDER]     FOLDER: new or empty, for what the demo writes; default build/demo, made anew each time
 set -euo pipefail
 
+case ${1-} in
+-*) sed -n '2,/^set/{/^set/!s/^# //p}' "$0" && exit 2 ;;
+esac
 work=${1:+$(realpath -m -- "$1")}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 if [ -z "$work" ]; then

@@ -1,5 +1,6 @@
 #include "worker/tensor_match.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <map>
 
@@ -84,6 +85,8 @@ void require_fit(const TensorOffer& offer, std::span<const TensorInfo> model,
     text += "\n  " + lines[i];
   if (lines.size() > kMostLines)
     text += "\n  and " + std::to_string(lines.size() - kMostLines) + " more";
+  if (std::ranges::all_of(lines, [](const auto& l) { return l.starts_with("optimizer."); }))
+    text += "\nonly the optimizer's state differs: restore.scope: model takes the weights alone";
   throw Error(ErrorCode::kMismatch, text);
 }
 

@@ -77,8 +77,10 @@ void print_for_people(const DecisionRecord& record) {
   auto line = to_text(record.kind);
   if (record.parent) line += " " + to_text(record.parent->checkpoint);
   if (record.source) line += " from " + escape_controls(*record.source);
-  if (record.attempt) line += ", as attempt " + std::to_string(*record.attempt);
-  std::printf("%s of run %s\n", line.c_str(), escape_controls(record.run).c_str());
+  if (record.attempt)
+    line += ", as attempt " + std::to_string(*record.attempt) + " of run " +
+            escape_controls(record.run);
+  std::printf("%s\n", line.c_str());
   for (const auto& reason : record.reasons)
     std::printf("  because %s\n", escape_controls(reason).c_str());
   std::printf("  checked: %s; exit code %d\n", record.verified_bytes ? "every byte" : "headers",
@@ -105,7 +107,7 @@ int run_plan(const FileSystem& files, const Options& options) {
     std::puts(to_json(record).c_str());
   } else if (record.kind == DecisionKind::kError) {
     for (const auto& reason : record.reasons)
-      std::fprintf(stderr, "%s\n", escape_controls(reason).c_str());
+      std::fprintf(stderr, "  because %s\n", escape_controls(reason).c_str());
     throw Error(record.exit_code == 3 ? ErrorCode::kIo : ErrorCode::kInvalidConfig,
                 record.error.value_or(""));
   } else {

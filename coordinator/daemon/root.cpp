@@ -25,8 +25,9 @@ namespace {
 // An error of the decision ends the launch: its reasons are part of what the user reads.
 void throw_if_error(const Ruling& ruling, const Log& log) {
   if (ruling.record.kind != DecisionKind::kError) return;
+  if (!ruling.record.reasons.empty()) log.info("decision: none");
   for (const auto& reason : ruling.record.reasons)
-    log.info(reason);
+    log.info("  because " + reason);
   throw Error(ruling.code, ruling.record.error.value_or("no decision"));
 }
 
@@ -127,13 +128,10 @@ void Root::say_decision() const {
   auto line = "decision: " + to_text(record.kind);
   if (record.parent) line += " " + to_text(record.parent->checkpoint);
   if (record.source) line += " from " + *record.source;
-  if (launch_.evaluates) {
-    line += ", to be evaluated";
-  } else {
-    if (claimed_) line += ", as attempt " + std::to_string(claimed_->attempt);
-    line += " of run " + launch_.run.id;
-  }
-  log_.info(line);
+  if (launch_.evaluates) line += ", to be evaluated";
+  if (claimed_)
+    line += ", as attempt " + std::to_string(claimed_->attempt) + " of run " + launch_.run.id;
+  log_.info(line + ", store " + launch_.store_path);
   for (const auto& reason : record.reasons)
     log_.info("  because " + reason);
 }

@@ -62,8 +62,8 @@ OutcomeKind outcome_of(const AgreedError& error, bool training) {
 }
 
 // What the user reads: what rank 0 decided needs no "rank 0" in front.
-std::string error_text(const AgreedError& error) {
-  const bool of_root = error.rank() == 0 && exit_code(error.code()) == 2;
+std::string error_text(const AgreedError& error, bool training) {
+  const bool of_root = error.rank() == 0 && (exit_code(error.code()) == 2 || !training);
   return of_root ? error.cause() : error.what();
 }
 
@@ -83,11 +83,12 @@ int run_session(const Comm& comm, FileSystem& files, const ReadConfig& read_conf
     if (!comm.is_root()) return code;
     if (!job) {
       // "train.yaml:5:3: ..." as compilers do, so that editors find the place.
-      std::fprintf(stderr, "%s\n", escape_controls(error_text(e)).c_str());
+      std::fprintf(stderr, "%s\n", escape_controls(error_text(e, false)).c_str());
       return code;
     }
-    job->log.error(error_text(e));
-    if (job->root) job->root->close(outcome_of(e, job->training), code, error_text(e));
+    const auto text = error_text(e, job->training);
+    job->log.error(text);
+    if (job->root) job->root->close(outcome_of(e, job->training), code, text);
     return code;
   }
 }
