@@ -55,6 +55,9 @@ class FileSystem {
   virtual ~FileSystem() = default;
 
   virtual std::optional<FileInfo> info(const std::string& path) const = 0;  // nullopt: not there
+  // Whether a folder lies on a file system whose listings may be old: NFS, Lustre, FUSE and their
+  // like. No error: what can't be told counts as one.
+  virtual bool is_network(const std::string& /*folder*/) const { return false; }
   virtual std::vector<Entry> list(const std::string& folder) const = 0;  // no "." and "..", sorted
   virtual std::unique_ptr<ReadableFile> open(const std::string& path) const = 0;  // regular only
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <string_view>
 #include <system_error>
@@ -7,6 +8,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "common/error.h"
@@ -177,6 +179,25 @@ class PosixFileSystem final : public FileSystem {
                     .bytes = static_cast<std::uint64_t>(status.st_size),
                     .modified_s = status.st_mtim.tv_sec,
                     .owner = status.st_uid};
+  }
+
+  bool is_network(const std::string& folder) const override {
+    // The magic numbers of the kernel's local file systems (statfs(2)); whatever is none of these
+    // may be shared with other machines.
+    constexpr std::array<std::uint32_t, 8> kLocal = {
+        0xEF53,      // ext2, ext3, ext4
+        0x58465342,  // xfs
+        0x9123683E,  // btrfs
+        0x01021994,  // tmpfs
+        0x794C7630,  // overlay
+        0xF2F52010,  // f2fs
+        0x2FC12FC1,  // zfs
+        0xCA451A4E,  // bcachefs
+    };
+    struct statfs status {};
+    if (retried([&] { return ::statfs(folder.c_str(), &status); }) != 0) return true;
+    const auto type = static_cast<std::uint32_t>(status.f_type);
+    return std::find(kLocal.begin(), kLocal.end(), type) == kLocal.end();
   }
 
   std::vector<Entry> list(const std::string& folder) const override {

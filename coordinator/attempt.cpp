@@ -60,7 +60,15 @@ bool claim_attempt(FileSystem& files, const std::string& store, std::int64_t num
   return true;
 }
 
-void require_newest(const FileSystem& files, const std::string& store, std::int64_t mine) {
+void refresh_listing(FileSystem& files, const std::string& folder) {
+  if (!files.is_network(folder)) return;
+  const auto scratch = folder + "/.scratch-" + random_hex(16);
+  files.make_folder(scratch);
+  files.remove_folder(scratch);
+}
+
+void require_newest(FileSystem& files, const std::string& store, std::int64_t mine) {
+  refresh_listing(files, attempts_path(store));
   std::int64_t highest = mine;
   for (const auto& entry : files.list(attempts_path(store)))
     if (const auto number = parse_attempt_folder(entry.name)) highest = std::max(highest, *number);

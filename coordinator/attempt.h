@@ -21,8 +21,12 @@ std::string make_store(FileSystem& files, const std::string& store);
 bool claim_attempt(FileSystem& files, const std::string& store, std::int64_t number,
                    const Claim& claim);
 
+// Has the next listing of `folder` be what the server holds: on a network file system a scratch
+// name is made there and removed, which ends what the client has cached of it. Nothing on others.
+void refresh_listing(FileSystem& files, const std::string& folder);
+
 // Error(kSuperseded) where attempts/ lists a higher number than `mine`.
-void require_newest(const FileSystem& files, const std::string& store, std::int64_t mine);
+void require_newest(FileSystem& files, const std::string& store, std::int64_t mine);
 
 void write_decision(FileSystem& files, const std::string& store, std::int64_t attempt,
                     const DecisionRecord& record);

@@ -8,6 +8,7 @@
 #include "common/digest.h"
 #include "common/error.h"
 #include "common/retries.h"
+#include "coordinator/lineage.h"
 
 namespace lockstep {
 
@@ -160,9 +161,29 @@ void require_one_store(const StoreView& view, const std::string& store) {
                                             "store.json back from a copy");
 }
 
+// Later attempts may have deleted what earlier ones committed; nobody what the newest did last.
+void add_missing_commit(StoreView& view) {
+  const auto newest = newest_attempt(view);
+  if (!newest) return;
+  const auto& attempt = *view.attempt(*newest);
+  auto last = attempt.outcome ? attempt.outcome->last_committed_iteration : std::nullopt;
+  if (!last && attempt.heartbeat) last = attempt.heartbeat->last_committed;
+  if (!last || view.checkpoint({*newest, *last}) != nullptr) return;
+  CheckpointView lost{{*newest, *last}, Examined{}};
+  lost.gone = true;
+  lost.examined->state = CheckpointState::kDamaged;
+  lost.examined->why = "gone, though its attempt says that it was committed";
+  view.checkpoints.insert(
+      std::upper_bound(
+          view.checkpoints.begin(), view.checkpoints.end(), lost.id,
+          [](const CheckpointId& a, const CheckpointView& b) { return a < b.id; }),
+      std::move(lost));
+}
+
 }  // namespace
 
-StoreView scan_store(const FileSystem& files, const std::string& store) {
+StoreView scan_store(const FileSystem& files, const std::string& store,
+                     std::optional<std::int64_t> own) {
   StoreView view;
   const auto info = with_retries([&] { return files.info(store); });
   if (!info) {
@@ -197,6 +218,8 @@ StoreView scan_store(const FileSystem& files, const std::string& store) {
     if (const auto number = parse_attempt_folder(entry.name)) numbers.insert(*number);
   add_checkpoints(files, store, view, checkpoints, numbers);
   require_one_store(view, store);
+  if (own && view.highest_attempt() == *own) view.attempts.pop_back();
+  add_missing_commit(view);
   open_for_lost_parents(files, store, view);
   return view;
 }

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "common/file_system.h"
@@ -13,11 +15,16 @@ namespace lockstep {
 // but a fact in the view.
 
 // The names of all attempts and checkpoints, and the attempts' records; opens no checkpoint.
-// A trash folder of an attempt without outcome counts as the checkpoint that it holds.
+// A trash folder of an attempt without outcome counts as the checkpoint that it holds. A checkpoint
+// that the newest attempt's heartbeat or outcome calls its last commit, and that is not there, is in
+// the view as damaged, `gone` set: nobody deletes a lineage's newest, so it is lost, or not listed
+// yet.
 // Error(kMismatch) where `store` is no store: store.json is absent beside attempts/ or
 // checkpoints/, damaged, or of another version. Cost: three listings, up to four small files an
 // attempt.
-StoreView scan_store(const FileSystem& files, const std::string& store);
+// `own`: the attempt that scans, which is no part of what it decides about.
+StoreView scan_store(const FileSystem& files, const std::string& store,
+                     std::optional<std::int64_t> own = {});
 
 // Pure: where a checkpoint's files lie just now: in its place, or in a deleter's trash.
 std::string folder_of(const std::string& store, const CheckpointView& checkpoint);

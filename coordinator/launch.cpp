@@ -50,6 +50,24 @@ Decided decide(const FileSystem& files, StoreView store, const LaunchFacts& laun
 
 namespace {
 
+bool lacks_commit(const StoreView& store) {
+  return std::any_of(store.checkpoints.begin(), store.checkpoints.end(),
+                     [](const CheckpointView& c) { return c.gone; });
+}
+
+// A network file system may list a folder as it was a while ago: a listing that lacks the last
+// commit is repeated until it has it, for a minute at most. `before_each`: what makes it fresh.
+StoreView scan_patiently(const FileSystem& files, const std::string& store, const Clock& clock,
+                         std::optional<std::int64_t> own,
+                         const std::function<void()>& before_each) {
+  constexpr double kPatienceSeconds = 60;
+  for (const double end_s = clock.now_s() + kPatienceSeconds;; clock.sleep(1)) {
+    before_each();
+    auto view = scan_store(files, store, own);
+    if (!lacks_commit(view) || !files.is_network(store) || clock.now_s() >= end_s) return view;
+  }
+}
+
 // Waits for the outcome of an attempt that is alive, as the table says. true: it has ended.
 bool wait_for_end(const FileSystem& files, const LaunchFacts& launch, const AttemptView& attempt,
                   double wait_seconds, const Clock& clock) {
@@ -101,7 +119,8 @@ Decided look_and_try(const FileSystem& files, const LaunchFacts& launch, const C
                      const std::function<void(const std::string&)>& say) {
   std::int64_t taken_over = 0;
   for (;;) {
-    auto store = scan_store(files, launch.store_path);
+    // It writes nothing yet, a scratch name neither.
+    auto store = scan_patiently(files, launch.store_path, clock, {}, [] {});
     if (!options.ignore_running && look(files, launch, store, clock, options, say, taken_over))
       continue;
     return decide(files, std::move(store), launch, options.depth);
@@ -129,14 +148,17 @@ Decided settle(FileSystem& files, const LaunchFacts& launch, std::int64_t attemp
 
 }  // namespace
 
-Decided decide_claimed(FileSystem& files, const LaunchFacts& launch, std::int64_t attempt) {
-  auto store = scan_store(files, launch.store_path);
+Decided decide_claimed(FileSystem& files, const LaunchFacts& launch, std::int64_t attempt,
+                       const Clock& clock) {
+  const auto refresh = [&] {
+    refresh_listing(files, attempts_path(launch.store_path));
+    refresh_listing(files, checkpoints_path(launch.store_path));
+  };
+  auto store = scan_patiently(files, launch.store_path, clock, attempt, refresh);
   if (store.highest_attempt() > attempt)
     throw Error(ErrorCode::kSuperseded, "superseded: attempt " +
                                             std::to_string(store.highest_attempt()) +
                                             " has claimed the store meanwhile");
-  // The own attempt is not part of what it decides about.
-  if (store.highest_attempt() == attempt) store.attempts.pop_back();
   restore_trash(files, launch.store_path, store);
   return settle(files, launch, attempt, decide(files, std::move(store), launch));
 }

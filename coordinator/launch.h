@@ -56,7 +56,9 @@ std::optional<Claimed> claim_next(FileSystem& files, const LaunchFacts& launch, 
 
 // 4. Brings back what a dead deleter had in trash, scans and decides; a decision to train is
 // durable on return. Error(kSuperseded).
-Decided decide_claimed(FileSystem& files, const LaunchFacts& launch, std::int64_t attempt);
+// On a network file system a listing that lacks the last commit is repeated, for up to a minute.
+Decided decide_claimed(FileSystem& files, const LaunchFacts& launch, std::int64_t attempt,
+                       const Clock& clock = steady_clock());
 
 // After a load found the chosen checkpoint damaged: rules again.
 Decided rule_out(const FileSystem& files, const LaunchFacts& launch, Decided before,

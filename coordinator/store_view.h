@@ -31,7 +31,8 @@ struct Examined {
 struct CheckpointView {
   CheckpointId id;
   std::optional<Examined> examined;
-  std::optional<std::string> trash;  // the trash folder's name where a deleter has it just now
+  std::optional<std::string> trash = {};  // the trash folder's name where a deleter has it just now
+  bool gone = false;  // not listed, though its attempt says that it was committed
 };
 
 struct AttemptView {

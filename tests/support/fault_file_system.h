@@ -90,6 +90,7 @@ class FaultFileSystem : public FileSystem {
   std::optional<FileInfo> info(const std::string& path) const override {
     return run(Op::kInfo, path, [&] { return inner_.info(path); });
   }
+  bool is_network(const std::string& folder) const override { return inner_.is_network(folder); }
   std::vector<Entry> list(const std::string& folder) const override {
     return run(Op::kList, folder, [&] { return inner_.list(folder); });
   }
