@@ -174,9 +174,8 @@ void add_missing_commit(StoreView& view) {
   lost.examined->state = CheckpointState::kDamaged;
   lost.examined->why = "gone, though its attempt says that it was committed";
   view.checkpoints.insert(
-      std::upper_bound(
-          view.checkpoints.begin(), view.checkpoints.end(), lost.id,
-          [](const CheckpointId& a, const CheckpointView& b) { return a < b.id; }),
+      std::upper_bound(view.checkpoints.begin(), view.checkpoints.end(), lost.id,
+                       [](const CheckpointId& a, const CheckpointView& b) { return a < b.id; }),
       std::move(lost));
 }
 

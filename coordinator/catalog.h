@@ -16,10 +16,9 @@ namespace lockstep {
 
 // The names of all attempts and checkpoints, and the attempts' records; opens no checkpoint.
 // A trash folder of an attempt without outcome counts as the checkpoint that it holds. A checkpoint
-// that the newest attempt's heartbeat or outcome calls its last commit, and that is not there, is in
-// the view as damaged, `gone` set: nobody deletes a lineage's newest, so it is lost, or not listed
-// yet.
-// Error(kMismatch) where `store` is no store: store.json is absent beside attempts/ or
+// that the newest attempt's heartbeat or outcome calls its last commit, and that is not there, is
+// in the view as damaged, `gone` set: nobody deletes a lineage's newest, so it is lost, or not
+// listed yet. Error(kMismatch) where `store` is no store: store.json is absent beside attempts/ or
 // checkpoints/, damaged, or of another version. Cost: three listings, up to four small files an
 // attempt.
 // `own`: the attempt that scans, which is no part of what it decides about.

@@ -278,7 +278,8 @@ TEST(IdentifyRun, TakesTheFirstThatIsGiven) {
 // or until `fresh_at_s`.
 class StaleFileSystem : public FaultFileSystem {
  public:
-  StaleFileSystem(FileSystem& inner, std::string hidden) : FaultFileSystem(inner), hidden_(hidden) {}
+  StaleFileSystem(FileSystem& inner, std::string hidden)
+      : FaultFileSystem(inner), hidden_(hidden) {}
 
   bool is_network(const std::string&) const override { return true; }
   void make_folder(const std::string& path) override {
