@@ -29,19 +29,33 @@ std::string make_store_record(FileSystem& files, const std::string& store) {
 
 }  // namespace
 
-std::string make_store(FileSystem& files, const std::string& store) {
+namespace {
+
+// The store's folder, durably there: who made it just now, or a moment ago, may have been killed
+// before its fsync. One that was there may lie in a folder that can't be read: then it is as
+// durable as its maker left it.
+void make_store_folder(FileSystem& files, const std::string& store) {
   const auto parent = std::filesystem::path(store).parent_path().string();
-  if (!files.info(store)) {
-    if (!files.info(parent))
-      throw Error(ErrorCode::kNotFound, "the store's parent folder " + parent +
-                                            " is not there: make it, or correct store:");
-    files.make_folder(store);
+  const bool there = files.info(store).has_value();
+  if (!there && !files.info(parent))
+    throw Error(ErrorCode::kNotFound, "the store's parent folder " + parent +
+                                          " is not there: make it, or correct store:");
+  if (!there) files.make_folder(store);
+  try {
     files.sync_folder(parent);
+  } catch (const Error&) {
+    if (!there) throw;
   }
+}
+
+}  // namespace
+
+std::string make_store(FileSystem& files, const std::string& store) {
   std::string id;
   if (files.info(store_file(store))) {
     id = parse_store_record(read_small_file(files, store_file(store)), "store.json").id;
   } else {
+    make_store_folder(files, store);
     id = make_store_record(files, store);
   }
   for (const auto& folder : {attempts_path(store), checkpoints_path(store)})
