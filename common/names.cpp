@@ -119,7 +119,8 @@ std::optional<CheckpointId> parse_partial_folder(std::string_view name) {
 
 std::string trash_folder(const TrashName& trash) {
   return std::string(kTrashPrefix) + attempt_folder(trash.deleter) + "-" + trash.nonce + "-" +
-         checkpoint_folder(trash.checkpoint);
+         checkpoint_folder(trash.checkpoint) +
+         (trash.partial ? std::string(kPartialSuffix) : std::string());
 }
 
 std::optional<TrashName> parse_trash_folder(std::string_view name) {
@@ -128,10 +129,14 @@ std::optional<TrashName> parse_trash_folder(std::string_view name) {
   const auto nonce = take_until(name, "-");
   if (!before || !nonce || !is_hex(*nonce)) return std::nullopt;
   if (nonce->size() < kMinNonceDigits || nonce->size() > kMaxNonceDigits) return std::nullopt;
+  const bool partial = take_suffix(name, kPartialSuffix);
   const auto deleter = parse_attempt_folder(*before);
   const auto checkpoint = parse_checkpoint_folder(name);
   if (!deleter || !checkpoint) return std::nullopt;
-  return TrashName{.deleter = *deleter, .nonce = std::string(*nonce), .checkpoint = *checkpoint};
+  return TrashName{.deleter = *deleter,
+                   .nonce = std::string(*nonce),
+                   .checkpoint = *checkpoint,
+                   .partial = partial};
 }
 
 std::string shard_file(const ShardName& shard) {

@@ -35,11 +35,12 @@ std::string partial_folder(const CheckpointId& id);  // ".0003-0000001200.partia
 std::optional<CheckpointId> parse_partial_folder(std::string_view name);
 
 // The trash of a deleter: ".trash-0007-<nonce>-0003-0000001200"; holds what the folder after it
-// held.
+// held. With ".partial" at its end it holds what never was a checkpoint, and never becomes one.
 struct TrashName {
   std::int64_t deleter = 0;  // the attempt that deletes
   std::string nonce;         // lower-case hex, 8 to 32 digits
   CheckpointId checkpoint;
+  bool partial = false;
 };
 std::string trash_folder(const TrashName& trash);
 std::optional<TrashName> parse_trash_folder(std::string_view name);

@@ -87,8 +87,19 @@ bool has_manifest(const FileSystem& files, const std::string& folder) {
   return info && info->kind == EntryKind::kFile;
 }
 
+void read_attempts(const FileSystem& files, const std::string& store, StoreView& view,
+                   const std::set<std::int64_t>& numbers) {
+  for (const auto number : numbers)
+    if (view.attempt(number) == nullptr) {
+      const auto after = std::find_if(view.attempts.begin(), view.attempts.end(),
+                                      [&](const AttemptView& a) { return a.number > number; });
+      view.attempts.insert(after, read_attempt(files, store, number));
+    }
+}
+
 void add_checkpoints(const FileSystem& files, const std::string& store, StoreView& view,
-                     const std::vector<Entry>& entries, std::set<std::int64_t>& numbers) {
+                     const std::vector<Entry>& entries) {
+  std::set<std::int64_t> numbers;
   std::vector<TrashName> trash;
   for (const auto& entry : entries) {
     if (entry.kind != EntryKind::kFolder) continue;
@@ -100,11 +111,10 @@ void add_checkpoints(const FileSystem& files, const std::string& store, StoreVie
     } else if (auto name = parse_trash_folder(entry.name)) {
       numbers.insert(name->deleter);
       numbers.insert(name->checkpoint.attempt);
-      trash.push_back(std::move(*name));
+      if (!name->partial) trash.push_back(std::move(*name));
     }
   }
-  for (const auto number : numbers)
-    view.attempts.push_back(read_attempt(files, store, number));
+  read_attempts(files, store, view, numbers);
   for (const auto& name : trash) {
     const auto* deleter = view.attempt(name.deleter);
     const auto folder = checkpoints_path(store) + "/" + trash_folder(name);
@@ -181,6 +191,8 @@ void add_missing_commit(StoreView& view) {
 
 }  // namespace
 
+// Others may write meanwhile, so what they make first is read last: an attempt is claimed where
+// store.json and checkpoints/ are, and a record names a checkpoint that is there already.
 StoreView scan_store(const FileSystem& files, const std::string& store,
                      std::optional<std::int64_t> own) {
   StoreView view;
@@ -194,14 +206,21 @@ StoreView scan_store(const FileSystem& files, const std::string& store,
     throw Error(ErrorCode::kMismatch, store + " is no folder; store: names a folder");
   view.exists = true;
   view.id = read_store_id(files, store);
-  const bool has_checkpoints = require_folder(files, checkpoints_path(store));
   require_folder(files, attempts_path(store));
   const auto attempts = list_if_there(files, attempts_path(store));
+  // Whatever bears the name of an attempt has taken its number, be it a folder or not.
+  std::set<std::int64_t> numbers;
+  for (const auto& entry : attempts)
+    if (const auto number = parse_attempt_folder(entry.name)) numbers.insert(*number);
+  read_attempts(files, store, view, numbers);
+  const bool has_checkpoints = require_folder(files, checkpoints_path(store));
   const auto checkpoints = list_if_there(files, checkpoints_path(store));
+  const bool in_use = !attempts.empty() || !checkpoints.empty();
+  if (!view.id && in_use) view.id = read_store_id(files, store);
   if (!view.id && files.info(store_file(checkpoints_path(store))))
     throw Error(ErrorCode::kMismatch, store + " is no store; did you mean " +
                                           checkpoints_path(store) + ", which is one?");
-  if (!view.id && !(attempts.empty() && checkpoints.empty()))
+  if (!view.id && in_use)
     throw Error(ErrorCode::kMismatch,
                 store +
                     " has attempts or checkpoints but no store.json: it is not whole, or no "
@@ -211,11 +230,7 @@ StoreView scan_store(const FileSystem& files, const std::string& store,
     throw Error(ErrorCode::kMismatch, store +
                                           " has attempts but no checkpoints/: it is not whole; " +
                                           "bring checkpoints/ back, or name another folder");
-  // Whatever bears the name of an attempt has taken its number, be it a folder or not.
-  std::set<std::int64_t> numbers;
-  for (const auto& entry : attempts)
-    if (const auto number = parse_attempt_folder(entry.name)) numbers.insert(*number);
-  add_checkpoints(files, store, view, checkpoints, numbers);
+  add_checkpoints(files, store, view, checkpoints);
   require_one_store(view, store);
   if (own && view.highest_attempt() == *own) view.attempts.pop_back();
   add_missing_commit(view);

@@ -20,33 +20,66 @@ Examined& Decided::chosen() {
 
 namespace {
 
-void look_at(const FileSystem& files, const LaunchFacts& launch, Depth depth, const Chosen& wanted,
+// Whether a checkpoint that was found damaged is no longer where the scan saw it: its attempt was
+// taken for dead, is awake again, and renames or deletes it just now. Then nothing is proven.
+bool has_moved(const FileSystem& files, const std::string& store,
+               const CheckpointView& checkpoint) {
+  const auto folder = folder_of(store, checkpoint);
+  return !files.info(checkpoint.trash ? folder + "/manifest.json" : folder);
+}
+
+// Opens a checkpoint for the policy. false: the store has changed since it was scanned.
+bool look_at(const FileSystem& files, const LaunchFacts& launch, Depth depth, const Chosen& wanted,
              Decided& decided) {
   auto* view = (wanted.in_source ? decided.source->store : decided.store).checkpoint(wanted.id);
   if (view == nullptr || view->examined)
     throw Error(ErrorCode::kInternal, "the policy asks for a checkpoint that it has");
-  view->examined = wanted.in_source ? examine(files, *decided.source, *view, depth)
-                                    : examine(files, launch.store_path, *view, depth);
+  if (wanted.in_source) {
+    view->examined = examine(files, *decided.source, *view, depth);
+    return true;
+  }
+  view->examined = examine(files, launch.store_path, *view, depth);
+  return view->examined->state != CheckpointState::kDamaged ||
+         !has_moved(files, launch.store_path, *view);
 }
 
-}  // namespace
-
-Decided decide(const FileSystem& files, StoreView store, const LaunchFacts& launch, Depth depth,
-               std::optional<SourceView> source) {
-  Decided decided{std::move(store), {}, std::move(source)};
+// Opens what the policy asks for until it has ruled. false: the store has changed since it was
+// scanned.
+bool try_decide(const FileSystem& files, const LaunchFacts& launch, Depth depth, Decided& decided) {
   for (;;) {
     decided.ruling = rule(decided.store, launch, decided.source ? &*decided.source : nullptr);
     decided.ruling.record.verified_bytes = depth == Depth::kBytes;
-    if (decided.ruling.settled()) return decided;
+    if (decided.ruling.settled()) return true;
     if (decided.ruling.read_source) {
       if (decided.source || !launch.from_path)
         throw Error(ErrorCode::kInternal, "the policy asks for a source that it has");
       decided.source = read_source(files, *launch.from_path);
-    } else {
-      look_at(files, launch, depth, *decided.ruling.examine, decided);
+    } else if (!look_at(files, launch, depth, *decided.ruling.examine, decided)) {
+      return false;
     }
   }
 }
+
+constexpr int kScans = 10;
+
+[[noreturn]] void throw_restless(const LaunchFacts& launch) {
+  throw Error(ErrorCode::kIo, "the store " + launch.store_path +
+                                  " changes while it is read: is another job at work on it?");
+}
+
+// Scans again as often as the store changes under the decision, within reason. `source`: as an
+// earlier decision read it.
+Decided decide_by(const FileSystem& files, const LaunchFacts& launch, Depth depth,
+                  const std::function<StoreView()>& scan, std::optional<SourceView> source = {}) {
+  Decided decided{{}, {}, std::move(source)};
+  for (int i = 0; i < kScans; ++i) {
+    decided.store = scan();
+    if (try_decide(files, launch, depth, decided)) return decided;
+  }
+  throw_restless(launch);
+}
+
+}  // namespace
 
 namespace {
 
@@ -118,13 +151,14 @@ Decided look_and_try(const FileSystem& files, const LaunchFacts& launch, const C
                      const LookOptions& options,
                      const std::function<void(const std::string&)>& say) {
   std::int64_t taken_over = 0;
-  for (;;) {
-    // It writes nothing yet, a scratch name neither.
-    auto store = scan_patiently(files, launch.store_path, clock, {}, [] {});
-    if (!options.ignore_running && look(files, launch, store, clock, options, say, taken_over))
-      continue;
-    return decide(files, std::move(store), launch, options.depth);
-  }
+  return decide_by(files, launch, options.depth, [&] {
+    for (;;) {
+      // It writes nothing yet, a scratch name neither.
+      auto store = scan_patiently(files, launch.store_path, clock, {}, [] {});
+      if (options.ignore_running || !look(files, launch, store, clock, options, say, taken_over))
+        return store;
+    }
+  });
 }
 
 std::optional<Claimed> claim_next(FileSystem& files, const LaunchFacts& launch, std::int64_t number,
@@ -148,33 +182,74 @@ Decided settle(FileSystem& files, const LaunchFacts& launch, std::int64_t attemp
 
 }  // namespace
 
-Decided decide_claimed(FileSystem& files, const LaunchFacts& launch, std::int64_t attempt,
+namespace {
+
+// What the attempt decides about: all there is but itself, with nothing left in trash.
+StoreView scan_claimed(FileSystem& files, const LaunchFacts& launch, std::int64_t attempt,
                        const Clock& clock) {
   const auto refresh = [&] {
     refresh_listing(files, attempts_path(launch.store_path));
     refresh_listing(files, checkpoints_path(launch.store_path));
   };
-  auto store = scan_patiently(files, launch.store_path, clock, attempt, refresh);
-  if (store.highest_attempt() > attempt)
-    throw Error(ErrorCode::kSuperseded, "superseded: attempt " +
-                                            std::to_string(store.highest_attempt()) +
-                                            " has claimed the store meanwhile");
-  restore_trash(files, launch.store_path, store);
-  return settle(files, launch, attempt, decide(files, std::move(store), launch));
+  for (int i = 0; i < kScans; ++i) {
+    auto store = scan_patiently(files, launch.store_path, clock, attempt, refresh);
+    if (store.highest_attempt() > attempt)
+      throw Error(ErrorCode::kSuperseded, "superseded: attempt " +
+                                              std::to_string(store.highest_attempt()) +
+                                              " has claimed the store meanwhile");
+    if (restore_trash(files, launch.store_path, store)) return store;
+  }
+  throw_restless(launch);
 }
 
-Decided rule_out(const FileSystem& files, const LaunchFacts& launch, Decided before,
-                 const std::string& why) {
+// Takes over what loads have proven: a scan alone does not see it.
+void keep_damage(StoreView& store, const StoreView& before) {
+  for (const auto& old : before.checkpoints)
+    if (auto* view = store.checkpoint(old.id);
+        view != nullptr && old.examined && old.examined->state == CheckpointState::kDamaged)
+      view->examined = old.examined;
+}
+
+// Decides anew, by what there is now, without the checkpoint that a load found damaged.
+Decided decide_without_chosen(const FileSystem& files, const LaunchFacts& launch, Decided before,
+                              const std::string& why, const std::function<StoreView()>& scan) {
   if (!before.ruling.chosen) throw Error(ErrorCode::kDamaged, why);  // weights in files
   auto& found = before.chosen();
   found.state = CheckpointState::kDamaged;
   found.why = why;
-  return decide(files, std::move(before.store), launch, Depth::kHeaders, std::move(before.source));
+  const auto scan_again = [&] {
+    auto store = scan();
+    keep_damage(store, before.store);
+    return store;
+  };
+  return decide_by(files, launch, Depth::kHeaders, scan_again, std::move(before.source));
+}
+
+}  // namespace
+
+Decided decide_claimed(FileSystem& files, const LaunchFacts& launch, std::int64_t attempt,
+                       const Clock& clock) {
+  return settle(files, launch, attempt, decide_by(files, launch, Depth::kHeaders, [&] {
+                  return scan_claimed(files, launch, attempt, clock);
+                }));
 }
 
 Decided decide_again(FileSystem& files, const LaunchFacts& launch, std::int64_t attempt,
-                     Decided before, const std::string& why) {
-  return settle(files, launch, attempt, rule_out(files, launch, std::move(before), why));
+                     Decided before, const std::string& why, const Clock& clock) {
+  const auto scan = [&] { return scan_claimed(files, launch, attempt, clock); };
+  return settle(files, launch, attempt,
+                decide_without_chosen(files, launch, std::move(before), why, scan));
+}
+
+Decided decide_beside(const FileSystem& files, const LaunchFacts& launch) {
+  return decide_by(files, launch, Depth::kHeaders,
+                   [&] { return scan_store(files, launch.store_path); });
+}
+
+Decided decide_beside_again(const FileSystem& files, const LaunchFacts& launch, Decided before,
+                            const std::string& why) {
+  return decide_without_chosen(files, launch, std::move(before), why,
+                               [&] { return scan_store(files, launch.store_path); });
 }
 
 }  // namespace lockstep

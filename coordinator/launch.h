@@ -17,7 +17,9 @@ namespace lockstep {
 //   2. try: decide on trial; `error` and `finished` end here, nothing claimed, nothing written
 //   3. claim the next number; taken: back to 1
 //   4. decide: scan again and decide by what is there now; decision.json is durable before any load
-// All: Local.
+// A decision is made on one scan. Where a checkpoint is no longer where that scan saw it, an
+// attempt that was taken for dead is awake again and renames or deletes: nothing is proven damaged
+// by that, and the store is scanned anew. All: Local.
 
 // A decision, with the view that it was made on: the fallback after a failed load asks again.
 struct Decided {
@@ -28,10 +30,6 @@ struct Decided {
   // What was found of the checkpoint that was chosen.
   Examined& chosen();
 };
-
-// Opens what the policy asks for until it has ruled. `source`: as an earlier decision read it.
-Decided decide(const FileSystem& files, StoreView store, const LaunchFacts& launch,
-               Depth depth = Depth::kHeaders, std::optional<SourceView> source = {});
 
 // 1 and 2. Error(kInUse, kOwnRunAlive) beside an attempt that is alive. The ruling is the trial's;
 // an `error` or `finished` one is the end. `ignore_running` leaves step 1 out.
@@ -60,12 +58,14 @@ std::optional<Claimed> claim_next(FileSystem& files, const LaunchFacts& launch, 
 Decided decide_claimed(FileSystem& files, const LaunchFacts& launch, std::int64_t attempt,
                        const Clock& clock = steady_clock());
 
-// After a load found the chosen checkpoint damaged: rules again.
-Decided rule_out(const FileSystem& files, const LaunchFacts& launch, Decided before,
-                 const std::string& why);
-
-// The same for an attempt: the new decision.json is durable on return.
+// After a load found the chosen checkpoint damaged: decides anew, by what there is now; durable on
+// return.
 Decided decide_again(FileSystem& files, const LaunchFacts& launch, std::int64_t attempt,
-                     Decided before, const std::string& why);
+                     Decided before, const std::string& why, const Clock& clock = steady_clock());
+
+// For --evaluate, beside whatever runs on the store: claims and writes nothing.
+Decided decide_beside(const FileSystem& files, const LaunchFacts& launch);
+Decided decide_beside_again(const FileSystem& files, const LaunchFacts& launch, Decided before,
+                            const std::string& why);
 
 }  // namespace lockstep

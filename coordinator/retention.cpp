@@ -51,12 +51,12 @@ void unlink_files(FileSystem& files, const std::string& folder) {
   files.remove_folder(folder);
 }
 
-void trash_and_unlink(FileSystem& files, const std::string& store, std::int64_t deleter,
-                      const std::string& place, const CheckpointId& id) {
-  const auto trash = checkpoints_path(store) + "/" + trash_folder({deleter, random_hex(16), id});
+void trash_and_unlink(FileSystem& files, const std::string& store, const std::string& place,
+                      const TrashName& name) {
+  const auto trash = checkpoints_path(store) + "/" + trash_folder(name);
   files.rename(place, trash);
   try {
-    require_newest(files, store, deleter);
+    require_newest(files, store, name.deleter);
   } catch (const Error&) {
     files.rename(trash, place);
     throw;
@@ -68,7 +68,8 @@ void trash_and_unlink(FileSystem& files, const std::string& store, std::int64_t 
 
 void delete_checkpoint(FileSystem& files, const std::string& store, std::int64_t deleter,
                        const CheckpointId& checkpoint) {
-  trash_and_unlink(files, store, deleter, checkpoint_path(store, checkpoint), checkpoint);
+  trash_and_unlink(files, store, checkpoint_path(store, checkpoint),
+                   {deleter, random_hex(16), checkpoint, false});
 }
 
 std::vector<CheckpointId> retain(FileSystem& files, const std::string& store, std::int64_t mine,
@@ -95,25 +96,51 @@ void sweep_partials(FileSystem& files, const std::string& store, std::int64_t mi
   for (const auto& entry : files.list(folder)) {
     if (entry.kind != EntryKind::kFolder) continue;
     if (const auto partial = parse_partial_folder(entry.name); partial && partial->attempt < mine)
-      trash_and_unlink(files, store, mine, folder + "/" + entry.name, *partial);
+      trash_and_unlink(files, store, folder + "/" + entry.name,
+                       {mine, random_hex(16), *partial, true});
     if (const auto trash = parse_trash_folder(entry.name); trash && trash->deleter < mine) {
-      // With a manifest and without its deleter's outcome it may be on its way back.
-      const bool over = files.info(attempt_path(store, trash->deleter) + "/outcome.json") ||
+      // A checkpoint's, with a manifest and without its deleter's outcome, may be on its way back.
+      const bool over = trash->partial ||
+                        files.info(attempt_path(store, trash->deleter) + "/outcome.json") ||
                         !files.info(folder + "/" + entry.name + "/manifest.json");
       if (over) unlink_files(files, folder + "/" + entry.name);
     }
   }
 }
 
-void restore_trash(FileSystem& files, const std::string& store, StoreView& view) {
+namespace {
+
+// false: its deleter is awake after all, and has put it back or deleted it.
+bool bring_back(FileSystem& files, const std::string& store, const CheckpointView& checkpoint) {
+  const auto trash = folder_of(store, checkpoint);
+  const auto place = checkpoint_path(store, checkpoint.id);
+  try {
+    files.rename(trash, place);
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::kNotFound) throw;
+    return false;
+  }
+  if (files.info(place + "/manifest.json")) return true;
+  files.rename(place, trash);  // its manifest was unlinked first: nothing is left to keep
+  return false;
+}
+
+}  // namespace
+
+bool restore_trash(FileSystem& files, const std::string& store, StoreView& view) {
   bool any = false;
+  bool all = true;
   for (auto& checkpoint : view.checkpoints) {
     if (!checkpoint.trash) continue;
-    files.rename(folder_of(store, checkpoint), checkpoint_path(store, checkpoint.id));
-    checkpoint.trash.reset();
-    any = true;
+    if (bring_back(files, store, checkpoint)) {
+      checkpoint.trash.reset();
+      any = true;
+    } else {
+      all = false;
+    }
   }
   if (any) files.sync_folder(checkpoints_path(store));
+  return all;
 }
 
 }  // namespace lockstep

@@ -40,10 +40,11 @@ void delete_checkpoint(FileSystem& files, const std::string& store, std::int64_t
                        const CheckpointId& checkpoint);
 
 // Local: after the own first commit: sweeps .partial folders of earlier attempts, and trash that is
-// no checkpoint any more: without a manifest, or left by a deleter that has ended.
+// no checkpoint any more: of a .partial, without a manifest, or left by a deleter that has ended.
 void sweep_partials(FileSystem& files, const std::string& store, std::int64_t mine);
 
-// Local: renames back what attempts without outcome left in trash, and says so in `view`.
-void restore_trash(FileSystem& files, const std::string& store, StoreView& view);
+// Local: renames back what attempts without outcome left in trash, and says so in `view`. false:
+// one of them was awake and took something out of it meanwhile; scan again.
+bool restore_trash(FileSystem& files, const std::string& store, StoreView& view);
 
 }  // namespace lockstep

@@ -69,15 +69,13 @@ std::string Root::decide_again(const std::string& cause) {
     return share();
   }
   // The job that runs here may just have deleted it: what there is now decides.
-  auto now = decide(files_, scan_store(files_, launch_.store_path), launch_);
-  const bool same = now.ruling.chosen == damaged;
-  decided_ = same ? rule_out(files_, launch_, std::move(decided_), why) : std::move(now);
+  decided_ = decide_beside_again(files_, launch_, std::move(decided_), why);
   return share();
 }
 
 std::string Root::preview() {
   launch_.evaluates = true;
-  decided_ = decide(files_, scan_store(files_, launch_.store_path), launch_);
+  decided_ = decide_beside(files_, launch_);
   return share();
 }
 

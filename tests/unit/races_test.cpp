@@ -1,0 +1,176 @@
+// What others do to a store between two operations of a launch: an attempt that was taken for dead
+// and is awake again, another first launch, a power cut.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "coordinator/catalog.h"
+#include "coordinator/launch.h"
+#include "coordinator/retention.h"
+#include "tests/support/fault_file_system.h"
+#include "tests/support/memory_file_system.h"
+#include "tests/support/store_builder.h"
+#include "tests/support/store_on_disk.h"
+
+namespace lockstep {
+namespace {
+
+using lockstep::testing::automatic;
+using lockstep::testing::FaultFileSystem;
+using lockstep::testing::latest;
+using lockstep::testing::launch_of;
+using lockstep::testing::MemoryFileSystem;
+using lockstep::testing::Op;
+using lockstep::testing::Random;
+using lockstep::testing::StoreOnDisk;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+// Right before the first operation on a path that ends so, something happens.
+class Meanwhile : public FaultFileSystem {
+ public:
+  Meanwhile(StoreOnDisk& disk, std::string before, std::function<void()> happens)
+      : FaultFileSystem(disk.files()), before_(std::move(before)), happens_(std::move(happens)) {}
+  ~Meanwhile() override { EXPECT_TRUE(happened_) << before_; }
+
+  std::optional<FileInfo> info(const std::string& path) const override {
+    return note(path), FaultFileSystem::info(path);
+  }
+  std::unique_ptr<ReadableFile> open(const std::string& path) const override {
+    return note(path), FaultFileSystem::open(path);
+  }
+  void rename(const std::string& from, const std::string& to) override {
+    note(to), FaultFileSystem::rename(from, to);
+  }
+
+ private:
+  void note(const std::string& path) const {
+    if (happened_ || !path.ends_with(before_)) return;
+    happened_ = true;
+    happens_();
+  }
+
+  std::string before_;
+  std::function<void()> happens_;
+  mutable bool happened_ = false;
+};
+
+LaunchFacts facts(const std::string& store, const Request& request) {
+  auto launch = launch_of(request, "mine");
+  launch.store_path = store;
+  return launch;
+}
+
+std::string trial(const FileSystem& files, const LaunchFacts& launch) {
+  const auto record =
+      look_and_try(files, launch, {[] { return 0.0; }, [](double) {}}, {}, [](auto&) {
+      }).ruling.record;
+  return record.parent ? to_text(record.parent->checkpoint)
+                       : record.error.value_or(to_text(record.kind));
+}
+
+std::vector<std::string> seen(StoreOnDisk& disk) {
+  std::vector<std::string> found;
+  for (const auto& checkpoint : scan_store(disk.files(), disk.path()).checkpoints)
+    found.push_back(to_text(checkpoint.id));
+  return found;
+}
+
+TEST(Races, AStoreThatIsMadeWhileItIsScannedIsWhole) {
+  StoreOnDisk disk("races");
+  std::filesystem::create_directory(disk.path());
+  const Meanwhile files(disk, "/attempts", [&] { disk.attempt("other"); });
+  EXPECT_EQ(trial(files, facts(disk.path(), automatic())), "fresh");
+}
+
+TEST(Races, ACommitThatARecordNamesIsSeenToo) {
+  StoreOnDisk disk("races");
+  disk.attempt("mine", {}, std::nullopt);
+  disk.files().overwrite(attempt_path(disk.path(), 1) + "/heartbeat", encode(Heartbeat{}));
+  const Meanwhile files(disk, "/0001/heartbeat", [&] {
+    disk.checkpoint({1, 10});
+    disk.files().overwrite(attempt_path(disk.path(), 1) + "/heartbeat",
+                           encode(Heartbeat{2, 10, 10}));
+  });
+  EXPECT_EQ(trial(files, facts(disk.path(), latest())), "1@10");
+}
+
+TEST(Races, WhatIsDeletedWhileItIsOpenedIsNotDamaged) {
+  StoreOnDisk disk("races");
+  disk.attempt("other");
+  disk.checkpoint({1, 10});
+  disk.checkpoint({1, 20});
+  const Meanwhile files(disk, "/0001-0000000020/manifest.json", [&] {
+    disk.checkpoint({1, 30});
+    delete_checkpoint(disk.files(), disk.path(), 1, {1, 20});
+  });
+  EXPECT_EQ(trial(files, facts(disk.path(), latest())), "1@30");
+}
+
+// Attempt 1 has put 1@10 into trash and is taken for dead; attempt 2 is about to bring it back.
+class Trash : public ::testing::Test {
+ protected:
+  Trash() {
+    disk.attempt("other", {}, std::nullopt);
+    disk.checkpoint({1, 10});
+    disk.checkpoint({1, 20});
+    disk.files().rename(place, trash);
+    disk.attempt("mine", {}, std::nullopt);
+  }
+  std::string decided(FileSystem& files) {
+    const auto launch = facts(disk.path(), latest());
+    return to_text(decide_claimed(files, launch, 2).ruling.record.parent->checkpoint);
+  }
+
+  StoreOnDisk disk{"races"};
+  const std::string place = checkpoint_path(disk.path(), {1, 10});
+  const std::string trash =
+      checkpoints_path(disk.path()) + "/" + trash_folder({1, "0123456789abcdef", {1, 10}, false});
+};
+
+TEST_F(Trash, IsBroughtBack) {
+  EXPECT_EQ(decided(disk.files()), "1@20");
+  EXPECT_THAT(seen(disk), ElementsAre("1@10", "1@20"));
+}
+
+TEST_F(Trash, MayBePutBackByItsDeleterMeanwhile) {
+  Meanwhile files(disk, "/0001-0000000010", [&] { disk.files().rename(trash, place); });
+  EXPECT_EQ(decided(files), "1@20");
+  EXPECT_THAT(seen(disk), ElementsAre("1@10", "1@20"));
+}
+
+TEST_F(Trash, MayBeUnlinkedByItsDeleterMeanwhile) {
+  Meanwhile files(disk, "/0001-0000000010", [&] { disk.files().unlink(trash + "/manifest.json"); });
+  EXPECT_EQ(decided(files), "1@20");
+  EXPECT_THAT(seen(disk), ElementsAre("1@20")) << "never a checkpoint without its manifest";
+}
+
+TEST(Races, ASweptPartialNeverCounts) {
+  StoreOnDisk disk("races");
+  disk.attempt("dead", {}, std::nullopt);
+  begin_commit(disk.files(), disk.path(), {1, 10});
+  const auto text = encode_manifest(disk.write_shards({1, 10}, 1));
+  write_durably(disk.files(), partial_path(disk.path(), {1, 10}) + "/manifest.json", text);
+  disk.attempt("mine", {}, std::nullopt);
+  FaultFileSystem files(disk.files());
+  files.fail_next(Op::kUnlink);
+  EXPECT_THROW(sweep_partials(files, disk.path(), 2), Error);
+  EXPECT_THAT(seen(disk), IsEmpty());
+  disk.attempt("next", {}, std::nullopt);
+  sweep_partials(disk.files(), disk.path(), 3);
+  EXPECT_THAT(disk.files().list(checkpoints_path(disk.path())), IsEmpty());
+}
+
+TEST(Races, AClaimIsDurableInAStoreThatSomebodyElseHasJustMade) {
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    MemoryFileSystem files("/f");
+    files.make_folder("/f/store");  // and was killed before its fsync
+    claim_next(files, facts("/f/store", latest()), 1, StoreOnDisk::claim_of("mine"));
+    Random random(seed);
+    files.lose_power(random);
+    EXPECT_TRUE(files.bytes("/f/store/attempts/0001/claim.json")) << seed;
+  }
+}
+
+}  // namespace
+}  // namespace lockstep
