@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <mutex>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 #include <spdlog/logger.h>
@@ -75,10 +76,13 @@ std::string escape_controls(std::string_view text) {
   constexpr std::string_view kHex = "0123456789abcdef";
   std::string safe;
   safe.reserve(text.size());
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte != 0x7f) {
-      safe += c;
+  bool begun = false;  // a character of U+0080 to U+009F: controls that some terminals obey
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0;
+    const bool ends = std::exchange(begun, byte == 0xc2 && next >= 0x80 && next < 0xa0);
+    if (byte >= 0x20 && byte != 0x7f && !begun && !ends) {
+      safe += text[i];
     } else {
       safe += "\\x";
       safe += kHex[byte >> 4U];

@@ -59,6 +59,10 @@ std::string encode_safetensors_header(std::span<TensorEntry> tensors,
 // Local: reads and checks the header of a file. Error(kDamaged), text starts with `what`; kIo.
 SafetensorsHeader read_safetensors_header(const ReadableFile& file, std::string_view what);
 
+// Local: all bytes before the data, as they are: what SafetensorsHeader::digest is of. Only the
+// length is checked; Error(kDamaged), kIo.
+std::vector<std::byte> read_safetensors_head(const ReadableFile& file, std::string_view what);
+
 // Pure: the same for a header in memory; file_bytes is the size of the whole file.
 SafetensorsHeader parse_safetensors_header(std::span<const std::byte> head,
                                            std::uint64_t file_bytes, std::string_view what);

@@ -249,13 +249,19 @@ SafetensorsHeader parse_safetensors_header(std::span<const std::byte> head,
   return header;
 }
 
-SafetensorsHeader read_safetensors_header(const ReadableFile& file, std::string_view what) {
-  std::vector<std::byte> head(kLengthBytes);
+std::vector<std::byte> read_safetensors_head(const ReadableFile& file, std::string_view what) {
   if (file.size() < kLengthBytes) throw_damaged(what, "is shorter than 8 bytes");
+  // Most headers end within the first page: one read instead of two, which counts on file servers.
+  std::vector<std::byte> head(std::min(file.size(), kDataAlignment));
   file.read_at(0, head);
-  head.resize(head_bytes(head, file.size(), what));
-  file.read_at(kLengthBytes, std::span(head).subspan(kLengthBytes));
-  return parse_safetensors_header(head, file.size(), what);
+  const auto begun = head.size();
+  head.resize(head_bytes(std::span(head).first(kLengthBytes), file.size(), what));
+  if (head.size() > begun) file.read_at(begun, std::span(head).subspan(begun));
+  return head;
+}
+
+SafetensorsHeader read_safetensors_header(const ReadableFile& file, std::string_view what) {
+  return parse_safetensors_header(read_safetensors_head(file, what), file.size(), what);
 }
 
 }  // namespace lockstep

@@ -15,4 +15,7 @@ std::optional<double> metric_of(const CheckpointView& checkpoint, const KeepBest
 // Whether `a` is better than `b`. Neither of two equal ones is.
 bool better(const KeepBest& rule, double a, double b);
 
+// The rule of an attempt's configuration; nullopt where it has none, or where its claim is damaged.
+std::optional<KeepBest> keep_best_of(const AttemptView& attempt);
+
 }  // namespace lockstep

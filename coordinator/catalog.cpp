@@ -5,7 +5,6 @@
 #include <set>
 #include <vector>
 
-#include "common/digest.h"
 #include "common/error.h"
 #include "common/retries.h"
 #include "coordinator/lineage.h"
@@ -38,7 +37,8 @@ auto read_record(const FileSystem& files, const std::string& folder, const char*
     } catch (const Error& e) {
       if (e.code() == ErrorCode::kNotFound) return std::nullopt;
       if (e.code() != ErrorCode::kDamaged) throw;
-      damage.emplace_back(e.what());
+      const std::string why = e.what();
+      damage.push_back(why.starts_with(name) ? why : std::string(name) + ": " + why);
       return std::nullopt;
     }
   });
@@ -236,91 +236,6 @@ StoreView scan_store(const FileSystem& files, const std::string& store,
   add_missing_commit(view);
   open_for_lost_parents(files, store, view);
   return view;
-}
-
-namespace {
-
-void verify_bytes(const ReadableFile& file, const SafetensorsHeader& header,
-                  const ShardDescription& shard, const std::string& what,
-                  const std::function<void(std::uint64_t)>& progress) {
-  std::vector<std::byte> block(
-      static_cast<std::size_t>(std::min(kChecksumBlockBytes, header.data_bytes)));
-  for (std::size_t i = 0; i < shard.checksums.size(); ++i) {
-    const auto begin = i * kChecksumBlockBytes;
-    const auto bytes = std::min(kChecksumBlockBytes, header.data_bytes - begin);
-    const auto into = std::span(block).first(static_cast<std::size_t>(bytes));
-    with_retries([&] { file.read_at(header.data_begin + begin, into); });
-    const auto found = checksum64(into);
-    if (found != shard.checksums[i])
-      throw Error(ErrorCode::kDamaged, what + ": checksum of block " + std::to_string(i) + " is " +
-                                           hex64(found) + ", expected " +
-                                           hex64(shard.checksums[i]));
-    if (progress) progress(bytes);
-  }
-}
-
-void examine_shard(const FileSystem& files, const std::string& folder, const Manifest& manifest,
-                   std::size_t index, Depth depth,
-                   const std::function<void(std::uint64_t)>& progress) {
-  const auto what = "shard " + std::to_string(index);
-  const auto path = folder + "/" + manifest.shards[index].file;
-  std::unique_ptr<ReadableFile> file;
-  try {
-    file = with_retries([&] { return files.open(path); });
-  } catch (const Error& e) {
-    if (e.code() != ErrorCode::kNotFound) throw;
-    throw Error(ErrorCode::kDamaged, what + ": " + manifest.shards[index].file + " is missing");
-  }
-  // The size first: of a truncated file the user should read that, not what its header then lacks.
-  if (file->size() != manifest.shards[index].bytes)
-    throw Error(ErrorCode::kDamaged, what + ": " + std::to_string(file->size()) +
-                                         " bytes, expected " +
-                                         std::to_string(manifest.shards[index].bytes));
-  const auto header = with_retries([&] { return read_safetensors_header(*file, what); });
-  const auto shard = describe_shard(header, what);
-  check_shard(manifest, static_cast<std::int64_t>(index), header, shard, file->size(), what);
-  if (depth == Depth::kBytes) verify_bytes(*file, header, shard, what, progress);
-}
-
-}  // namespace
-
-std::string folder_of(const std::string& store, const CheckpointView& checkpoint) {
-  return checkpoint.trash ? checkpoints_path(store) + "/" + *checkpoint.trash
-                          : checkpoint_path(store, checkpoint.id);
-}
-
-Examined examine_folder(const FileSystem& files, const std::string& folder, const CheckpointId& id,
-                        Depth depth, const std::function<void(std::uint64_t)>& progress) {
-  Examined found;
-  try {
-    std::string text;
-    try {
-      text = with_retries(
-          [&] { return read_small_file(files, folder + "/manifest.json", kMaxManifestBytes); });
-    } catch (const Error& e) {
-      if (e.code() != ErrorCode::kNotFound) throw;
-      throw Error(ErrorCode::kDamaged, "manifest.json is missing");
-    }
-    found.bytes = text.size();
-    found.manifest = parse_manifest(text, id, "manifest.json");
-    found.manifest_digest = manifest_digest(text);
-    for (const auto& shard : found.manifest->shards)
-      found.bytes += shard.bytes;
-    if (!found.manifest->finite) found.state = CheckpointState::kNotFinite;
-    for (std::size_t i = 0; i < found.manifest->shards.size(); ++i)
-      examine_shard(files, folder, *found.manifest, i, depth, progress);
-  } catch (const Error& e) {
-    if (e.code() != ErrorCode::kDamaged) throw;
-    found.state = CheckpointState::kDamaged;
-    found.why = e.what();
-  }
-  return found;
-}
-
-Examined examine(const FileSystem& files, const std::string& store,
-                 const CheckpointView& checkpoint, Depth depth,
-                 const std::function<void(std::uint64_t)>& progress) {
-  return examine_folder(files, folder_of(store, checkpoint), checkpoint.id, depth, progress);
 }
 
 }  // namespace lockstep

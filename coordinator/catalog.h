@@ -1,11 +1,11 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 
 #include "common/file_system.h"
+#include "coordinator/examine.h"
 #include "coordinator/store_view.h"
 
 namespace lockstep {
@@ -24,20 +24,5 @@ namespace lockstep {
 // `own`: the attempt that scans, which is no part of what it decides about.
 StoreView scan_store(const FileSystem& files, const std::string& store,
                      std::optional<std::int64_t> own = {});
-
-// Pure: where a checkpoint's files lie just now: in its place, or in a deleter's trash.
-std::string folder_of(const std::string& store, const CheckpointView& checkpoint);
-
-enum class Depth : std::uint8_t { kHeaders, kBytes };
-
-// Opens one checkpoint: manifest, every shard's size and header; with kBytes every byte of data
-// against its checksum. `progress`, where given, is told the bytes verified, piece by piece.
-Examined examine(const FileSystem& files, const std::string& store,
-                 const CheckpointView& checkpoint, Depth depth,
-                 const std::function<void(std::uint64_t)>& progress = {});
-
-// The same for a checkpoint that lies in any folder.
-Examined examine_folder(const FileSystem& files, const std::string& folder, const CheckpointId& id,
-                        Depth depth, const std::function<void(std::uint64_t)>& progress = {});
 
 }  // namespace lockstep

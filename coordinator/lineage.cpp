@@ -1,6 +1,7 @@
 #include "coordinator/lineage.h"
 
 #include <algorithm>
+#include <set>
 
 namespace lockstep {
 
@@ -84,6 +85,15 @@ std::vector<CheckpointId> lineage(const StoreView& store, std::int64_t attempt) 
   return found;
 }
 
+std::optional<CheckpointId> previous_of(const StoreView& store, const CheckpointId& checkpoint) {
+  const auto it = find_checkpoint(store.checkpoints, checkpoint);
+  if (it != store.checkpoints.begin() && std::prev(it)->id.attempt == checkpoint.attempt)
+    return std::prev(it)->id;
+  for (const auto& id : lineage(store, checkpoint.attempt))
+    if (id.attempt < checkpoint.attempt) return id;
+  return std::nullopt;
+}
+
 std::optional<std::int64_t> newest_attempt(const StoreView& store) {
   for (auto it = store.attempts.rbegin(); it != store.attempts.rend(); ++it)
     if (!is_refused(*it)) return it->number;
@@ -102,6 +112,15 @@ NewestLineage newest_lineage(const StoreView& store) {
     found.passed_over.push_back(it->number);
   }
   return found;
+}
+
+std::vector<CheckpointId> abandoned(const StoreView& store) {
+  const auto newest = newest_lineage(store).checkpoints;
+  const std::set<CheckpointId> reached(newest.begin(), newest.end());
+  std::vector<CheckpointId> left;
+  for (auto it = store.checkpoints.rbegin(); it != store.checkpoints.rend(); ++it)
+    if (!reached.contains(it->id)) left.push_back(it->id);
+  return left;
 }
 
 }  // namespace lockstep

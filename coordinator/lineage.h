@@ -28,6 +28,9 @@ bool parent_unknown(const StoreView& store, const AttemptView& attempt);
 // its parent's attempt up to the parent, and so on.
 std::vector<CheckpointId> lineage(const StoreView& store, std::int64_t attempt);
 
+// The checkpoint before this one in its lineage, as far as the store still holds it.
+std::optional<CheckpointId> previous_of(const StoreView& store, const CheckpointId& checkpoint);
+
 // The newest attempt that was not refused. nullopt: there is none.
 std::optional<std::int64_t> newest_attempt(const StoreView& store);
 
@@ -38,5 +41,8 @@ struct NewestLineage {
   std::vector<CheckpointId> checkpoints;  // newest first
 };
 NewestLineage newest_lineage(const StoreView& store);
+
+// Whatever the newest lineage does not hold, newest first.
+std::vector<CheckpointId> abandoned(const StoreView& store);
 
 }  // namespace lockstep

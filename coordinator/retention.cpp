@@ -30,17 +30,6 @@ std::vector<CheckpointId> choose_deletions(const StoreView& store, std::int64_t 
   return gone;
 }
 
-std::set<CheckpointId> read_pins(const FileSystem& files, const std::string& store) {
-  std::set<CheckpointId> pins;
-  try {
-    for (const auto& entry : files.list(pins_path(store)))
-      if (const auto id = parse_checkpoint_id(entry.name)) pins.insert(*id);
-  } catch (const Error& e) {
-    if (e.code() != ErrorCode::kNotFound) throw;
-  }
-  return pins;
-}
-
 namespace {
 
 void unlink_files(FileSystem& files, const std::string& folder) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/file_system.h"
+#include "coordinator/pins.h"
 #include "coordinator/store_view.h"
 
 namespace lockstep {
@@ -22,9 +23,6 @@ struct RetentionRule {
 std::vector<CheckpointId> choose_deletions(const StoreView& store, std::int64_t attempt,
                                            const RetentionRule& rule,
                                            const std::set<CheckpointId>& pins);
-
-// Local: the pins there are.
-std::set<CheckpointId> read_pins(const FileSystem& files, const std::string& store);
 
 // Local: applies the rule as attempt `mine`, which must be the newest. Gives what was deleted.
 std::vector<CheckpointId> retain(FileSystem& files, const std::string& store, std::int64_t mine,

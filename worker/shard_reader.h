@@ -3,40 +3,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <string>
-#include <vector>
 
 #include "common/file_system.h"
 #include "common/manifest.h"
+#include "common/read_plan.h"
 
 namespace lockstep {
-
-// Bytes of a shard's data section and where they go.
-struct ReadRange {
-  std::uint64_t from = 0;  // from the start of the shard's data section
-  std::uint64_t to = 0;    // from the start of the staging buffer
-  std::uint64_t bytes = 0;
-
-  friend bool operator==(const ReadRange&, const ReadRange&) = default;
-};
-
-struct ShardReads {
-  std::int64_t shard = 0;         // index in the manifest
-  std::vector<ReadRange> ranges;  // ascending in `from`, none overlaps; adjacent ones are merged
-
-  friend bool operator==(const ShardReads&, const ShardReads&) = default;
-};
-
-struct ReadPlan {
-  std::vector<ShardReads> shards;  // ascending; only those that hold something that is wanted
-  std::uint64_t bytes = 0;         // of the staging buffer, all of it filled
-};
-
-// Pure: where the wanted pieces lie. They are looked up by name: the checkpoint's flat order,
-// sections and number of shards may be others than today's. In the staging buffer they lie one
-// after the other in the order given. Error(kMismatch) on a piece that the checkpoint doesn't have.
-ReadPlan plan_reads(const Manifest& manifest, std::span<const Piece> wanted);
 
 struct Staging {
   std::unique_ptr<std::byte[]> bytes;

@@ -1,28 +1,62 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
-#include <memory>
 #include <string>
+#include <variant>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
-#include "common/error.h"
 #include "common/file_system.h"
 
 namespace lockstep::cli {
 
-// A command puts its options on `app`, and what it does into the callback: exit code back, Error
-// thrown. Results go to stdout, everything else to stderr.
-struct Command {
-  CLI::App* app = nullptr;
-  std::function<int(FileSystem&)> run;
+// What a command is, as values: the parser, the help text and the completion are made of them. The
+// parser's library is known to command_line.cpp alone: it costs seconds in every file that sees it.
+
+// What a word names, for completion.
+enum class Names : std::uint8_t { kText, kStore, kCheckpoint, kFile };
+
+// A word by its place.
+struct Argument {
+  std::string name;  // "STORE"
+  std::string* into;
+  std::string help;
+  Names names = Names::kText;
+  bool required = true;
 };
 
-Command add_ls(CLI::App& parent);
-Command add_show(CLI::App& parent);
-Command add_plan(CLI::App& parent);
-// Commands that DESIGN names and this version lacks: they say so, exit 2.
-std::vector<Command> add_missing(CLI::App& parent);
+// A word by its name.
+struct Option {
+  std::string name;   // "--set"
+  std::string value;  // "K=V"; "" for a flag
+  std::string help;
+  std::variant<bool*, std::string*, std::vector<std::string>*> into;  // several: repeatable
+  std::vector<std::string> choices = {};
+};
+
+struct ExitCode {
+  int code;
+  std::string meaning;
+};
+
+struct Command {
+  std::string name;
+  std::string purpose;           // one line, begins with a verb
+  std::string description = {};  // paragraphs, for --help
+  std::vector<Argument> arguments = {};
+  std::vector<Option> options = {};
+  std::vector<ExitCode> exit_codes = {};
+  std::vector<std::string> examples = {};
+  // Results go to stdout, everything else to stderr: exit code back, Error thrown.
+  std::function<int(FileSystem&)> run = {};
+  bool takes_anything = false;  // one that is not in this version
+};
+
+// What most commands have alike.
+Argument store_argument(std::string& into);
+Argument checkpoint_argument(std::string& into, const std::string& name = "CHECKPOINT");
+Option flag(const std::string& name, bool& into, const std::string& help);
+// 0 as said, 2 and 3 as all reading commands have them.
+std::vector<ExitCode> usual_exit_codes(const std::string& done);
 
 }  // namespace lockstep::cli

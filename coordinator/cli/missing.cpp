@@ -1,17 +1,20 @@
-#include "coordinator/cli/command.h"
+#include "common/error.h"
+#include "coordinator/cli/commands.h"
 
 namespace lockstep::cli {
 
-std::vector<Command> add_missing(CLI::App& parent) {
+std::vector<Command> missing_commands() {
   std::vector<Command> commands;
-  for (const char* name : {"verify", "diff", "prune", "pin", "unpin", "export", "status", "save",
-                           "stop", "ui", "doctor", "rehearse"}) {
-    auto* app = parent.add_subcommand(name, "(not in this version)");
-    app->allow_extras();
-    commands.push_back({app, [name](FileSystem&) -> int {
-                          throw Error(ErrorCode::kInvalidConfig,
-                                      std::string(name) + ": not in this version");
-                        }});
+  for (const char* name : {"prune", "save", "stop", "ui", "doctor", "rehearse"}) {
+    Command command;
+    command.name = name;
+    command.purpose = "(not in this version)";
+    command.exit_codes = {{2, "always"}};
+    command.takes_anything = true;
+    command.run = [name](FileSystem&) -> int {
+      throw Error(ErrorCode::kInvalidConfig, std::string(name) + ": not in this version");
+    };
+    commands.push_back(std::move(command));
   }
   return commands;
 }

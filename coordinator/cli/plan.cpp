@@ -5,7 +5,7 @@
 #include "common/digest.h"
 #include "common/log.h"
 #include "coordinator/catalog.h"
-#include "coordinator/cli/command.h"
+#include "coordinator/cli/commands.h"
 #include "coordinator/config_loader.h"
 #include "coordinator/launch.h"
 
@@ -118,21 +118,29 @@ int run_plan(const FileSystem& files, const Options& options) {
 
 }  // namespace
 
-Command add_plan(CLI::App& parent) {
-  auto options = std::make_shared<Options>();
-  auto* app =
-      parent.add_subcommand("plan", "Says what a job with this configuration would restore");
-  app->footer(
-      "lockstep plan train.yaml --set restore.iteration=1200\n"
-      "Prints the decision and its reasons, writes nothing, and exits with the job's exit code.");
-  app->add_option("CONFIG", options->config, "the YAML configuration")->required();
-  app->add_option("--set", options->overrides, "K=V: a value over the configuration's")
-      ->allow_extra_args(false);
-  app->add_flag("--json", options->json, "the decision record");
-  app->add_flag("--verify", options->verify, "read every byte, as the load does");
-  app->add_flag("--ignore-running", options->ignore_running,
-                "do not look whether a job is at work on the store");
-  return {app, [options](FileSystem& files) { return run_plan(files, *options); }};
+Command plan_command() {
+  const auto options = std::make_shared<Options>();
+  Command command;
+  command.name = "plan";
+  command.purpose = "says what a job with this configuration would restore";
+  command.description =
+      "Makes the decision that the job would make, by the same code, prints it with its reasons, "
+      "and writes nothing. It can't see the model: what does not fit it is the job's to find.";
+  command.arguments = {{"CONFIG", &options->config, "the YAML configuration", Names::kFile}};
+  command.options = {
+      {"--set", "K=V", "a value over the configuration's; repeatable", &options->overrides},
+      flag("--json", options->json, "the decision record"),
+      flag("--verify", options->verify, "read every byte, as the load does"),
+      flag("--ignore-running", options->ignore_running,
+           "do not look whether a job is at work on the store")};
+  command.exit_codes = {{0, "the job would train, or has nothing left to train"},
+                        {2, "a bad configuration, or the job would end with 2"},
+                        {3, "the store can't be read now, or the job would end with 3"}};
+  command.examples = {"lockstep plan train.yaml",
+                      "lockstep plan train.yaml --set restore=3@1200 --verify",
+                      "lockstep plan train.yaml --json | jq -r .kind"};
+  command.run = [options](FileSystem& files) { return run_plan(files, *options); };
+  return command;
 }
 
 }  // namespace lockstep::cli

@@ -2,8 +2,9 @@
 #include <memory>
 
 #include "coordinator/catalog.h"
-#include "coordinator/cli/command.h"
+#include "coordinator/cli/commands.h"
 #include "coordinator/cli/store_reading.h"
+#include "coordinator/cli/table.h"
 
 namespace lockstep::cli {
 
@@ -18,7 +19,7 @@ std::string shape_text(const TensorInfo& tensor) {
 
 void print_for_people(const CheckpointId& id, const Examined& found, bool tensors) {
   const auto& m = *found.manifest;
-  std::vector<std::vector<std::string>> rows = {
+  std::vector<Row> rows = {
       {"checkpoint", to_text(id)},
       {"state", found.state == CheckpointState::kGood      ? "good (headers checked)"
                 : found.state == CheckpointState::kDamaged ? "damaged: " + found.why
@@ -42,40 +43,48 @@ void print_for_people(const CheckpointId& id, const Examined& found, bool tensor
   if (tensors)
     for (const auto& t : m.tensors)
       rows.push_back({t.name, to_text(t.dtype) + " " + shape_text(t)});
-  std::fputs(table(std::move(rows)).c_str(), stdout);
+  std::fputs(table(rows).c_str(), stdout);
+}
+
+struct Options {
+  std::string store;
+  std::string checkpoint;
+  bool tensors = false;
+  bool json = false;
+};
+
+int run_show(const FileSystem& files, const Options& options) {
+  auto store = open_store(files, options.store);
+  const auto shown = examine_named(files, store, options.checkpoint);
+  if (options.json) {
+    const auto file = shown.folder + "/manifest.json";
+    std::fputs(read_small_file(files, file, kMaxManifestBytes).c_str(), stdout);
+  } else {
+    print_for_people(shown.id, shown.found, options.tensors);
+  }
+  return 0;
 }
 
 }  // namespace
 
-Command add_show(CLI::App& parent) {
-  struct Options {
-    std::string store;
-    std::string checkpoint;
-    bool tensors = false;
-    bool json = false;
-  };
-  auto options = std::make_shared<Options>();
-  auto* app = parent.add_subcommand("show", "Shows one checkpoint: what it is and what is in it");
-  app->footer("lockstep show STORE latest | 1200 (in the newest lineage) | 3@1200");
-  app->add_option("STORE", options->store, "the store's folder")->required();
-  app->add_option("CHECKPOINT", options->checkpoint, "latest, 1200 or 3@1200")->required();
-  app->add_flag("--tensors", options->tensors, "every tensor: name, dtype, shape");
-  app->add_flag("--json", options->json, "the manifest");
-  return {app, [options](FileSystem& files) {
-            const auto store = open_store(files, options->store);
-            const auto id = resolve(store.view, options->checkpoint);
-            const auto& view = *store.view.checkpoint(id);
-            const auto found = examine(files, store.path, view, Depth::kHeaders);
-            if (!found.manifest)
-              throw Error(ErrorCode::kDamaged, to_text(id) + " is damaged: " + found.why);
-            if (options->json) {
-              const auto file = folder_of(store.path, view) + "/manifest.json";
-              std::fputs(read_small_file(files, file, kMaxManifestBytes).c_str(), stdout);
-              return 0;
-            }
-            print_for_people(id, found, options->tensors);
-            return 0;
-          }};
+Command show_command() {
+  const auto options = std::make_shared<Options>();
+  Command command;
+  command.name = "show";
+  command.purpose = "shows one checkpoint: what it is and what is in it";
+  command.description =
+      "Manifest, sizes and shard headers are checked, not every byte; verify does that. best goes "
+      "by checkpoint.keep_best of the newest attempt's configuration.";
+  command.arguments = {store_argument(options->store), checkpoint_argument(options->checkpoint)};
+  command.options = {flag("--tensors", options->tensors, "every tensor: name, dtype, shape"),
+                     flag("--json", options->json, "the manifest as it lies in the store")};
+  command.exit_codes = usual_exit_codes("shown");
+  command.exit_codes[1].meaning += ", or its manifest is damaged";
+  command.examples = {"lockstep show checkpoints latest",
+                      "lockstep show checkpoints 3@1200 --tensors",
+                      "lockstep show checkpoints best --json | jq .metrics"};
+  command.run = [options](FileSystem& files) { return run_show(files, *options); };
+  return command;
 }
 
 }  // namespace lockstep::cli

@@ -7,9 +7,9 @@
 #include <ctime>
 
 #include "common/error.h"
-#include "common/log.h"
+#include "coordinator/best.h"
 #include "coordinator/candidates.h"
-#include "coordinator/catalog.h"
+#include "coordinator/examine_all.h"
 #include "coordinator/lineage.h"
 
 namespace lockstep::cli {
@@ -36,29 +36,73 @@ namespace {
 
 }  // namespace
 
-CheckpointId resolve(const StoreView& store, const std::string& text) {
-  const auto newest = newest_lineage(store).checkpoints;
+namespace {
+
+std::optional<KeepBest> newest_rule(const StoreView& store) {
+  const auto newest = newest_attempt(store);
+  return newest ? keep_best_of(*store.attempt(*newest)) : std::nullopt;
+}
+
+Pick best_by(const StoreView& store, const KeepBest& rule) {
+  return pick_best(store, newest_lineage(store).checkpoints, rule, {}, "the newest lineage");
+}
+
+CheckpointId resolve_best(const FileSystem& files, OpenStore& store) {
+  const auto rule = newest_rule(store.view);
+  if (!rule)
+    throw Error(ErrorCode::kInvalidConfig,
+                "best goes by checkpoint.keep_best, which the newest attempt's configuration does "
+                "not have; name a checkpoint");
+  examine_headers(files, store.path, store.view, newest_lineage(store.view).checkpoints);
+  const auto pick = best_by(store.view, *rule);
+  if (!pick.chosen) throw Error(ErrorCode::kInvalidConfig, pick.error);
+  return *pick.chosen;
+}
+
+CheckpointId resolve_id(const StoreView& store, const CheckpointId& id) {
+  if (store.checkpoint(id) != nullptr) return id;
+  std::vector<CheckpointId> all;
+  for (auto it = store.checkpoints.rbegin(); it != store.checkpoints.rend(); ++it)
+    all.push_back(it->id);
+  not_there("no checkpoint " + to_text(id), all);
+}
+
+}  // namespace
+
+CheckpointId resolve(const FileSystem& files, OpenStore& store, const std::string& text) {
+  if (text == "best") return resolve_best(files, store);
+  if (const auto id = parse_checkpoint_id(text)) return resolve_id(store.view, *id);
+  const auto newest = newest_lineage(store.view).checkpoints;
   if (text == "latest") {
     if (newest.empty()) not_there("the store has no checkpoint", newest);
     return newest.front();
   }
-  if (text == "best") throw Error(ErrorCode::kInvalidConfig, "best: not in this version");
-  if (const auto id = parse_checkpoint_id(text)) {
-    if (store.checkpoint(*id) != nullptr) return *id;
-    std::vector<CheckpointId> all;
-    for (auto it = store.checkpoints.rbegin(); it != store.checkpoints.rend(); ++it)
-      all.push_back(it->id);
-    not_there("no checkpoint " + text, all);
-  }
   const auto iteration = parse_number(text);
   if (!iteration)
     throw Error(ErrorCode::kInvalidConfig,
-                "'" + text + "' names no checkpoint; write latest, 1200 or 3@1200");
-  const auto found = std::find_if(newest.begin(), newest.end(), [&](const CheckpointId& id) {
-    return id.iteration == *iteration;
-  });
+                "'" + text + "' names no checkpoint; write latest, best, 1200 or 3@1200");
+  const auto found = std::ranges::find(newest, *iteration, &CheckpointId::iteration);
   if (found == newest.end()) not_there("no iteration " + text + " in the newest lineage", newest);
   return *found;
+}
+
+ShownCheckpoint examine_named(const FileSystem& files, OpenStore& store, const std::string& text) {
+  const auto id = resolve(files, store, text);
+  const auto& view = *store.view.checkpoint(id);
+  ShownCheckpoint shown{id, folder_of(store.path, view),
+                        examine(files, store.path, view, Depth::kHeaders)};
+  if (!shown.found.manifest)
+    throw Error(ErrorCode::kDamaged, to_text(id) + " is damaged: " + shown.found.why);
+  return shown;
+}
+
+std::optional<CheckpointId> best_of_newest(const StoreView& store) {
+  const auto rule = newest_rule(store);
+  return rule ? best_by(store, *rule).chosen : std::nullopt;
+}
+
+std::string count_text(std::size_t count, const std::string& what) {
+  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
 }
 
 std::string bytes_text(std::uint64_t bytes) {
@@ -72,6 +116,13 @@ std::string bytes_text(std::uint64_t bytes) {
   return text.data();
 }
 
+std::string rate_text(std::uint64_t bytes, double seconds) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.2f GB/s",
+                static_cast<double>(bytes) / 1e9 / std::max(seconds, 1e-9));
+  return text.data();
+}
+
 std::string age_text(const std::string& created) {
   std::tm utc{};
   const char* end = ::strptime(created.c_str(), "%Y-%m-%dT%H:%M:%SZ", &utc);
@@ -82,27 +133,6 @@ std::string age_text(const std::string& created) {
   if (seconds < 7200) return std::to_string(seconds / 60) + " min";
   if (seconds < 172800) return std::to_string(seconds / 3600) + " h";
   return std::to_string(seconds / 86400) + " d";
-}
-
-std::string table(std::vector<std::vector<std::string>> rows) {
-  std::vector<std::size_t> widths;
-  for (auto& row : rows)
-    for (auto& cell : row)
-      cell = escape_controls(cell);
-  for (const auto& row : rows)
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      if (widths.size() <= i) widths.push_back(0);
-      widths[i] = std::max(widths[i], row[i].size());
-    }
-  std::string text;
-  for (const auto& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < row.size(); ++i)
-      line += row[i] + std::string(widths[i] - row[i].size() + 2, ' ');
-    line.erase(line.find_last_not_of(' ') + 1);
-    text += line + "\n";
-  }
-  return text;
 }
 
 }  // namespace lockstep::cli

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,15 +19,28 @@ struct OpenStore {
 // Local: Error(kInvalidConfig) where `given` is no store.
 OpenStore open_store(const FileSystem& files, const std::string& given);
 
-// Pure: what a user means by `latest`, `1200` (newest lineage) or `3@1200`.
-// Error(kNotFound) that lists what there is; kInvalidConfig where it is none of these.
-CheckpointId resolve(const StoreView& store, const std::string& text);
+// Local: what a user means by `latest`, `best`, `1200` (newest lineage) or `3@1200`; `best` opens
+// the lineage. Error(kInvalidConfig) that lists what there is.
+CheckpointId resolve(const FileSystem& files, OpenStore& store, const std::string& text);
 
-// Pure: "1.4 GiB"; "3 min" since an RFC 3339 time, "?" where it is none.
+// Local: resolve, and its manifest with every shard's header checked. Error(kDamaged) where the
+// manifest can't be told.
+struct ShownCheckpoint {
+  CheckpointId id;
+  std::string folder;
+  Examined found;
+};
+ShownCheckpoint examine_named(const FileSystem& files, OpenStore& store, const std::string& text);
+
+// Pure: the best of the newest lineage, by keep_best of the newest attempt's configuration. The
+// lineage must have been examined.
+std::optional<CheckpointId> best_of_newest(const StoreView& store);
+
+// Pure: "1 checkpoint", "2 checkpoints"; "1.4 GiB"; "1.23 GB/s"; "3 min" since an RFC 3339 time,
+// "?" where it is none.
+std::string count_text(std::size_t count, const std::string& what);
 std::string bytes_text(std::uint64_t bytes);
+std::string rate_text(std::uint64_t bytes, double seconds);
 std::string age_text(const std::string& created);
-
-// Pure: columns of equal width, two spaces between, no trailing blanks, control characters escaped.
-std::string table(std::vector<std::vector<std::string>> rows);
 
 }  // namespace lockstep::cli

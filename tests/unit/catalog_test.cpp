@@ -206,7 +206,7 @@ TEST(Examine, NamesTheShardAndTheCause) {
       {"empty", [&](auto& d) { fs::resize_file(d.shard_path(id, 1), 0); }, "shard 1", true},
       {"longer", [&](auto& d) { std::ofstream(d.shard_path(id, 0), std::ios::app) << "x"; },
        "shard 0", true},
-      {"gone", [&](auto& d) { fs::remove(d.shard_path(id, 1)); }, "is missing", true},
+      {"gone", [&](auto& d) { fs::remove(d.shard_path(id, 1)); }, "shard 1: missing", true},
       {"bit in the length", [&](auto& d) { overwrite_byte(d.shard_path(id, 0), 0); }, "shard 0",
        true},
       {"bit in the header", [&](auto& d) { overwrite_byte(d.shard_path(id, 0), 60); }, "shard 0",
@@ -238,7 +238,7 @@ TEST(Examine, NamesTheShardAndTheCause) {
          fs::rename(d.shard_path(id, 1), d.path() + "/elsewhere");
          fs::create_symlink(d.path() + "/elsewhere", d.shard_path(id, 1));
        },
-       "is missing", true},
+       "shard 1: not a regular file", true},
       {"no manifest",
        [&](auto& d) { fs::remove(checkpoint_path(d.path(), id) + "/manifest.json"); },
        "manifest.json is missing", true},

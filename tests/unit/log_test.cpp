@@ -24,6 +24,11 @@ TEST(EscapeControls, LeavesNothingThatATerminalObeys) {
   EXPECT_EQ(escape_controls("plain \xc3\xa9"), "plain \xc3\xa9");
   EXPECT_EQ(escape_controls("a\x1b[2J\n\r\t\x7f"), R"(a\x1b[2J\x0a\x0d\x09\x7f)");
   EXPECT_EQ(escape_controls(std::string_view("\0", 1)), R"(\x00)");
+  EXPECT_EQ(escape_controls("\xc2\x9b"
+                            "2J \xc2\xa0 \xc2"),
+            "\\xc2\\x9b"
+            "2J \xc2\xa0 \xc2")
+      << "C1 in UTF-8";
 }
 
 TEST(Log, TextIsALineWithATime) {

@@ -177,6 +177,12 @@ TEST(SealedRecord, ComesBackWithoutItsDigest) {
   EXPECT_EQ(unseal(text, "t"), object);
 }
 
+TEST(SealedRecord, ComesBackWhereverTheDigestStands) {
+  for (const auto& object : {json::object(), json{{"a", 1}}, json{{"z", 1}},
+                             json{{"a", "b"}, {"digesu", 1}, {"z", {{"digest", 1}}}}})
+    EXPECT_EQ(unseal(seal(object), "t"), object);
+}
+
 TEST(SealedRecord, EveryTruncationAndEveryBitFlipIsSeen) {
   expect_every_damage_is_seen(seal({{"a", 1.5}, {"z", "text"}, {"list", {1, true, nullptr}}}),
                               [](const std::string& text) { unseal(text, "t"); });

@@ -1,0 +1,90 @@
+#include "coordinator/cli/command_line.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <CLI/CLI.hpp>
+
+#include "coordinator/cli/help.h"
+#include "coordinator/config_hints.h"
+
+namespace lockstep::cli {
+
+namespace {
+
+void add_option(CLI::App& app, const Option& option) {
+  if (auto* const* set = std::get_if<bool*>(&option.into)) {
+    app.add_flag(option.name, **set);
+  } else if (auto* const* text = std::get_if<std::string*>(&option.into)) {
+    auto* added = app.add_option(option.name, **text);
+    if (!option.choices.empty()) added->check(CLI::IsMember(option.choices));
+  } else {
+    app.add_option(option.name, *std::get<std::vector<std::string>*>(option.into))
+        ->allow_extra_args(false);
+  }
+}
+
+void add_command(CLI::App& parent, const Command& command) {
+  auto* app = parent.add_subcommand(command.name);
+  app->allow_extras(command.takes_anything);
+  for (const auto& argument : command.arguments)
+    app->add_option(argument.name, *argument.into)->required(argument.required);
+  for (const auto& option : command.options)
+    add_option(*app, option);
+}
+
+std::string did_you_mean(const std::string& given, const std::vector<std::string>& words) {
+  const auto near = nearest(given, words);
+  return near.empty() ? "" : "; did you mean '" + near + "'?";
+}
+
+Mistake unknown_command(const std::string& given, const std::vector<Command>& commands) {
+  std::vector<std::string> names;
+  for (const auto& command : commands)
+    names.push_back(command.name);
+  return {"unknown command '" + given + "'" + did_you_mean(given, names),
+          "lockstep --help lists the commands"};
+}
+
+// Names an option that the command does not have; else what the parser says.
+std::string cause_of(const CLI::ParseError& error, const Command& command,
+                     const std::vector<std::string>& words) {
+  std::vector<std::string> names = {"--help"};
+  for (const auto& option : command.options)
+    names.push_back(option.name);
+  for (const auto& word : words) {
+    const auto name = word.substr(0, word.find('='));
+    if (name.starts_with("-") && name.size() > 1 && std::ranges::find(names, name) == names.end())
+      return "unknown option '" + name + "'" + did_you_mean(name, names);
+  }
+  std::string cause = error.what();
+  std::ranges::replace(cause, '\n', ' ');
+  return cause;
+}
+
+}  // namespace
+
+Parsed parse_command_line(const std::vector<Command>& commands, int argc, const char* const* argv) {
+  if (argc < 2) return Mistake{"no command", "lockstep --help lists the commands"};
+  const std::string given = argv[1];
+  const auto chosen = std::ranges::find(commands, given, &Command::name);
+  if (chosen == commands.end() && !given.starts_with("-")) return unknown_command(given, commands);
+  if (given == "--version") return Usage{"lockstep " LOCKSTEP_VERSION "\n"};
+  CLI::App app("", "lockstep");
+  app.require_subcommand(1);
+  for (const auto& command : commands)
+    add_command(app, command);
+  try {
+    app.parse(argc, argv);
+    return &*chosen;
+  } catch (const CLI::CallForHelp&) {
+    return Usage{chosen == commands.end() ? help_of(commands) : help_of(*chosen)};
+  } catch (const CLI::ParseError& e) {
+    if (chosen == commands.end())
+      return Mistake{"unknown option '" + given + "'", "lockstep --help shows the use"};
+    return Mistake{cause_of(e, *chosen, {argv + 2, argv + argc}),
+                   "lockstep " + given + " --help shows the use"};
+  }
+}
+
+}  // namespace lockstep::cli

@@ -1,0 +1,109 @@
+#include "coordinator/cli/listing.h"
+
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+#include "common/record_json.h"
+#include "coordinator/examine_all.h"
+#include "coordinator/lineage.h"
+#include "coordinator/pins.h"
+
+namespace lockstep::cli {
+
+namespace {
+
+using nlohmann::ordered_json;
+
+template <typename Value>
+ordered_json or_null(bool there, const Value& value) {
+  return there ? ordered_json(value()) : ordered_json();
+}
+
+std::vector<CheckpointId> all_of(const StoreView& store) {
+  std::vector<CheckpointId> all;
+  for (auto it = store.checkpoints.rbegin(); it != store.checkpoints.rend(); ++it)
+    all.push_back(it->id);
+  return all;
+}
+
+ordered_json parent_of_attempt(const StoreView& store, const AttemptView& attempt) {
+  if (attempt.decision && attempt.decision->parent && attempt.decision->parent->store)
+    return parent_json(attempt.decision->parent);
+  const auto parent = parent_of(store, attempt);
+  if (!parent) return nullptr;
+  return {{"attempt", parent->attempt}, {"iteration", parent->iteration}};
+}
+
+ordered_json attempt_json(const StoreView& store, const AttemptView& attempt) {
+  ordered_json object;
+  object["attempt"] = attempt.number;
+  object["run"] = or_null(attempt.claim.has_value(), [&] { return attempt.claim->run; });
+  object["parent"] = parent_of_attempt(store, attempt);
+  object["outcome"] =
+      or_null(attempt.outcome.has_value(), [&] { return to_text(attempt.outcome->outcome); });
+  object["damage"] = attempt.damage;
+  return object;
+}
+
+ordered_json checkpoint_json(const Listing& listing, const CheckpointView& checkpoint) {
+  const auto& found = *checkpoint.examined;
+  const auto standing = standing_of(listing, checkpoint);
+  const bool told = found.manifest.has_value();
+  ordered_json object;
+  object["attempt"] = checkpoint.id.attempt;
+  object["iteration"] = checkpoint.id.iteration;
+  object["state"] = to_text(standing);
+  object["eligible"] = is_eligible(standing);
+  object["bytes"] = found.bytes;
+  object["world_size"] = or_null(told, [&] { return found.manifest->world_size; });
+  object["created"] = or_null(told, [&] { return found.manifest->created; });
+  object["metrics"] = told ? ordered_json(found.manifest->metrics) : ordered_json::object();
+  object["pinned"] = listing.pins.contains(checkpoint.id);
+  object["why"] = or_null(!found.why.empty(), [&] { return found.why; });
+  return object;
+}
+
+}  // namespace
+
+Listing list_store(const FileSystem& files, const std::string& given, bool all) {
+  Listing listing;
+  listing.all = all;
+  auto opened = open_store(files, given);
+  const auto wanted = all ? all_of(opened.view) : newest_lineage(opened.view).checkpoints;
+  listing.shown = examine_headers(files, opened.path, opened.view, wanted);
+  const auto newest = newest_lineage(opened.view).checkpoints;
+  listing.newest.insert(newest.begin(), newest.end());
+  listing.pins = read_pins(files, opened.path);
+  listing.best = best_of_newest(opened.view);
+  listing.store = std::move(opened.view);
+  return listing;
+}
+
+Standing standing_of(const Listing& listing, const CheckpointView& checkpoint) {
+  return lockstep::standing_of(*checkpoint.examined, listing.newest.contains(checkpoint.id));
+}
+
+std::vector<const AttemptView*> attempts_shown(const Listing& listing) {
+  std::set<std::int64_t> wanted;
+  for (const auto& id : listing.shown)
+    wanted.insert(id.attempt);
+  if (const auto newest = newest_attempt(listing.store)) wanted.insert(*newest);
+  std::vector<const AttemptView*> found;
+  for (const auto& attempt : listing.store.attempts)
+    if (listing.all || wanted.contains(attempt.number)) found.push_back(&attempt);
+  return found;
+}
+
+std::string listing_json(const Listing& listing) {
+  ordered_json out;
+  out["attempts"] = ordered_json::array();
+  for (const auto* attempt : attempts_shown(listing))
+    out["attempts"].push_back(attempt_json(listing.store, *attempt));
+  out["checkpoints"] = ordered_json::array();
+  for (const auto& id : listing.shown)
+    out["checkpoints"].push_back(checkpoint_json(listing, *listing.store.checkpoint(id)));
+  return out.dump(2, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+}  // namespace lockstep::cli

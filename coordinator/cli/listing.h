@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "coordinator/cli/store_reading.h"
+#include "coordinator/standing.h"
+
+namespace lockstep::cli {
+
+// What `ls` shows: a store, its newest lineage or all of it, examined as far as it is shown.
+struct Listing {
+  StoreView store;
+  std::set<CheckpointId> newest;    // the newest lineage
+  std::vector<CheckpointId> shown;  // falling
+  std::set<CheckpointId> pins;
+  std::optional<CheckpointId> best;
+  bool all = false;
+};
+
+// Local. Error(kIo) where a checkpoint can't be read now.
+Listing list_store(const FileSystem& files, const std::string& given, bool all);
+
+// Pure: `checkpoint` must have been examined.
+Standing standing_of(const Listing& listing, const CheckpointView& checkpoint);
+
+// Pure: the attempts of what is shown, and the newest; all where all is shown.
+std::vector<const AttemptView*> attempts_shown(const Listing& listing);
+
+// Pure: the object that `ls --json` prints.
+std::string listing_json(const Listing& listing);
+
+}  // namespace lockstep::cli

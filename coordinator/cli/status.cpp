@@ -1,0 +1,214 @@
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <system_error>
+
+#include <nlohmann/json.hpp>
+
+#include "common/log.h"
+#include "coordinator/cli/commands.h"
+#include "coordinator/cli/store_reading.h"
+#include "coordinator/cli/table.h"
+#include "coordinator/examine_all.h"
+#include "coordinator/lineage.h"
+#include "coordinator/liveness.h"
+#include "coordinator/standing.h"
+
+namespace lockstep::cli {
+
+namespace {
+
+using nlohmann::ordered_json;
+
+struct Options {
+  std::string store;
+  bool json = false;
+};
+
+// All that the store's files tell about its newest attempt.
+struct Status {
+  OpenStore store;
+  const AttemptView* attempt = nullptr;  // nullptr: there was none yet
+  bool alive = false;
+  std::optional<CheckpointId> newest;  // of the newest lineage; examined
+  std::size_t abandoned = 0;           // checkpoints
+  std::uint64_t abandoned_bytes = 0;
+  std::optional<std::uint64_t> free_bytes;
+};
+
+const AttemptView* newest_of(const StoreView& store) {
+  const auto number = newest_attempt(store);
+  return number ? store.attempt(*number) : nullptr;
+}
+
+// Whether its job is at work; says so where that takes a while.
+bool watch_aloud(const FileSystem& files, const std::string& store, const AttemptView& attempt) {
+  constexpr double kPeriods = 3;
+  constexpr double kDefaultPeriodSeconds = 5;
+  if (attempt.outcome) return false;
+  const bool gone = attempt.claim && look_for(attempt.claim->process) == LocalSight::kGone;
+  const double period_s = attempt.claim ? attempt.claim->heartbeat_seconds : kDefaultPeriodSeconds;
+  if (!gone)
+    std::fprintf(stderr, "watching the heartbeat of attempt %lld, for up to %.3g s\n",
+                 static_cast<long long>(attempt.number), kPeriods * period_s);
+  return watch(files, store, attempt, steady_clock()) == Life::kAlive;
+}
+
+void measure(const FileSystem& files, Status& status) {
+  auto& view = status.store.view;
+  const auto lineage = newest_lineage(view).checkpoints;
+  if (!lineage.empty()) {
+    const auto left = examine_headers(files, status.store.path, view, std::span(lineage).first(1));
+    if (!left.empty()) status.newest = left.front();
+  }
+  ExamineOptions sizes;
+  sizes.depth = Depth::kManifest;
+  examine_all(files, status.store.path, view, abandoned(view), sizes);
+  for (const auto& id : abandoned(view)) {
+    const auto* checkpoint = view.checkpoint(id);
+    ++status.abandoned;
+    if (checkpoint->examined) status.abandoned_bytes += checkpoint->examined->bytes;
+  }
+  std::error_code error;
+  const auto space = std::filesystem::space(status.store.path, error);
+  if (!error) status.free_bytes = space.available;
+}
+
+Status look(const FileSystem& files, const std::string& given) {
+  Status status;
+  status.store = open_store(files, given);
+  if (const auto* attempt = newest_of(status.store.view)) {
+    status.alive = watch_aloud(files, status.store.path, *attempt);
+    status.store = open_store(files, given);  // what became of it while it was watched
+  }
+  measure(files, status);
+  status.attempt = newest_of(status.store.view);
+  if (status.attempt != nullptr && status.attempt->outcome) status.alive = false;
+  return status;
+}
+
+std::string state_text(const Status& status) {
+  const auto& attempt = *status.attempt;
+  if (status.alive) return "running";
+  if (!attempt.outcome) return "crashed: it left no outcome, and its heartbeat stands still";
+  const auto& outcome = *attempt.outcome;
+  return to_text(outcome.outcome) + ", exit code " + std::to_string(outcome.exit_code) +
+         (outcome.error ? ": " + *outcome.error : "");
+}
+
+std::string checkpoint_text(const Status& status) {
+  if (!status.newest) return "none";
+  const auto& found = *status.store.view.checkpoint(*status.newest)->examined;
+  auto text = to_text(*status.newest);
+  if (found.manifest) text += ", " + age_text(found.manifest->created) + " ago";
+  return text + ", " + bytes_text(found.bytes) + ", " + to_text(standing_of(found, true)) +
+         (found.why.empty() ? "" : ": " + found.why);
+}
+
+void add_attempt(std::vector<Row>& rows, const Status& status) {
+  if (status.attempt == nullptr) {
+    rows.push_back({"attempt", "none yet"});
+    return;
+  }
+  const auto& attempt = *status.attempt;
+  rows.push_back({"attempt", std::to_string(attempt.number)});
+  rows.push_back({"state", {state_text(status), status.alive ? Colour::kGreen : Colour::kYellow}});
+  if (attempt.claim) {
+    const auto& claim = *attempt.claim;
+    rows.push_back({"run", claim.run});
+    rows.push_back({"host", claim.process.host + ", process " + std::to_string(claim.process.pid)});
+    if (claim.job) rows.push_back({"job", *claim.job});
+    rows.push_back({"ranks", std::to_string(claim.world_size)});
+  }
+  rows.push_back({"started from", origin_text(status.store.view, attempt)});
+  if (!attempt.heartbeat) return;
+  rows.push_back({"iteration", std::to_string(attempt.heartbeat->iteration)});
+  rows.push_back({"last committed",
+                  attempt.heartbeat->last_committed
+                      ? to_text(CheckpointId{attempt.number, *attempt.heartbeat->last_committed})
+                      : "nothing yet"});
+}
+
+void print_for_people(const Status& status) {
+  std::vector<Row> rows;
+  add_attempt(rows, status);
+  rows.push_back({"newest checkpoint", checkpoint_text(status)});
+  rows.push_back({"free space", status.free_bytes ? bytes_text(*status.free_bytes) : "?"});
+  rows.push_back({"abandoned", count_text(status.abandoned, "checkpoint") + ", " +
+                                   bytes_text(status.abandoned_bytes)});
+  for (const auto& record : damaged_records(status.store.view))
+    rows.push_back({"damaged", {record.file + ": " + record.why, Colour::kRed}});
+  std::fputs(table(rows, wants_colour()).c_str(), stdout);
+}
+
+template <typename Value>
+ordered_json or_null(const std::optional<Value>& value) {
+  return value ? ordered_json(*value) : ordered_json();
+}
+
+ordered_json checkpoint_json(const Status& status) {
+  if (!status.newest) return nullptr;
+  const auto& found = *status.store.view.checkpoint(*status.newest)->examined;
+  return {{"attempt", status.newest->attempt},
+          {"iteration", status.newest->iteration},
+          {"state", to_text(standing_of(found, true))},
+          {"bytes", found.bytes},
+          {"created", found.manifest ? ordered_json(found.manifest->created) : ordered_json()}};
+}
+
+void print_json(const Status& status) {
+  static const AttemptView kNone;
+  const auto& attempt = status.attempt != nullptr ? *status.attempt : kNone;
+  const auto& claim = attempt.claim;
+  const auto& beat = attempt.heartbeat;
+  const auto& outcome = attempt.outcome;
+  ordered_json out;
+  out["attempt"] = status.attempt != nullptr ? ordered_json(attempt.number) : ordered_json();
+  out["alive"] = status.alive;
+  out["run"] = claim ? ordered_json(claim->run) : ordered_json();
+  out["job"] = claim ? or_null(claim->job) : ordered_json();
+  out["host"] = claim ? ordered_json(claim->process.host) : ordered_json();
+  out["process"] = claim ? ordered_json(claim->process.pid) : ordered_json();
+  out["world_size"] = claim ? ordered_json(claim->world_size) : ordered_json();
+  out["iteration"] = beat ? ordered_json(beat->iteration) : ordered_json();
+  out["last_committed_iteration"] = beat ? or_null(beat->last_committed) : ordered_json();
+  out["outcome"] = outcome ? ordered_json(to_text(outcome->outcome)) : ordered_json();
+  out["exit_code"] = outcome ? ordered_json(outcome->exit_code) : ordered_json();
+  out["error"] = outcome ? or_null(outcome->error) : ordered_json();
+  out["checkpoint"] = checkpoint_json(status);
+  out["free_bytes"] = or_null(status.free_bytes);
+  out["abandoned_checkpoints"] = status.abandoned;
+  out["abandoned_bytes"] = status.abandoned_bytes;
+  out["damaged"] = ordered_json::array();
+  for (const auto& record : damaged_records(status.store.view))
+    out["damaged"].push_back({{"file", record.file}, {"why", record.why}});
+  std::puts(out.dump(2, ' ', false, ordered_json::error_handler_t::replace).c_str());
+}
+
+}  // namespace
+
+Command status_command() {
+  const auto options = std::make_shared<Options>();
+  Command command;
+  command.name = "status";
+  command.purpose = "says whether a job is at work on a store, and how far it is";
+  command.description =
+      "Works on any host that sees the store, from its files alone. Whether a job on another host "
+      "is alive shows in its heartbeat, which is watched for up to three of its periods.";
+  command.arguments = {store_argument(options->store)};
+  command.options = {flag("--json", options->json, "one JSON object")};
+  command.exit_codes = {{0, "a job is at work"},
+                        {1, "no job is at work: the last outcome is shown"},
+                        {2, "a mistake in the command, or no such store"},
+                        {3, "the store can't be read now"}};
+  command.examples = {"lockstep status checkpoints",
+                      "lockstep status checkpoints --json | jq .iteration"};
+  command.run = [options](FileSystem& files) {
+    const auto status = look(files, options->store);
+    options->json ? print_json(status) : print_for_people(status);
+    return status.alive ? 0 : 1;
+  };
+  return command;
+}
+
+}  // namespace lockstep::cli

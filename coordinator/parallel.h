@@ -1,0 +1,45 @@
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace lockstep {
+
+// How many threads wait for a store at once: more than the cores there are pays on network file
+// systems, many more hurt everybody else's.
+inline std::size_t reading_threads() {
+  return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 4, 8);
+}
+
+// Local: work(i) for every i below `count`, on at most `threads` threads, this one counted. The
+// first exception passes, after all have stopped; then not every i was worked on.
+template <typename Work>
+void for_each_index(std::size_t count, std::size_t threads, Work&& work) {
+  std::atomic<std::size_t> next = 0;
+  std::exception_ptr failure;
+  std::mutex mutex;
+  const auto worker = [&] {
+    try {
+      for (std::size_t i = next++; i < count; i = next++)
+        work(i);
+    } catch (...) {
+      next = count;
+      const std::lock_guard lock(mutex);
+      if (!failure) failure = std::current_exception();
+    }
+  };
+  {
+    std::vector<std::jthread> others;
+    for (std::size_t t = 1; t < std::min(count, threads); ++t)
+      others.emplace_back(worker);
+    worker();
+  }
+  if (failure) std::rethrow_exception(failure);
+}
+
+}  // namespace lockstep

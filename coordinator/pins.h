@@ -1,0 +1,19 @@
+#pragma once
+
+#include <set>
+#include <string>
+
+#include "common/file_system.h"
+#include "common/names.h"
+
+namespace lockstep {
+
+// Pins: checkpoints that retention and prune leave, each a file pins/3@1200. All: Local.
+
+std::set<CheckpointId> read_pins(const FileSystem& files, const std::string& store);
+
+// Durably. false: it was so already.
+bool pin(FileSystem& files, const std::string& store, const CheckpointId& checkpoint);
+bool unpin(FileSystem& files, const std::string& store, const CheckpointId& checkpoint);
+
+}  // namespace lockstep

@@ -1,0 +1,61 @@
+#include "coordinator/standing.h"
+
+#include "common/error.h"
+#include "coordinator/lineage.h"
+
+namespace lockstep {
+
+std::string to_text(Standing standing) {
+  switch (standing) {
+    case Standing::kGood:
+      return "good";
+    case Standing::kDamaged:
+      return "damaged";
+    case Standing::kNotFinite:
+      return "not finite";
+    case Standing::kAbandoned:
+      return "abandoned";
+  }
+  throw Error(ErrorCode::kInternal, "no such standing");
+}
+
+Standing standing_of(const Examined& found, bool in_newest_lineage) {
+  if (found.state == CheckpointState::kDamaged) return Standing::kDamaged;
+  if (found.state == CheckpointState::kNotFinite) return Standing::kNotFinite;
+  return in_newest_lineage ? Standing::kGood : Standing::kAbandoned;
+}
+
+bool is_eligible(Standing standing) {
+  return standing == Standing::kGood;
+}
+
+std::string outcome_text(const AttemptView& attempt, LocalSight sight) {
+  if (attempt.outcome) return to_text(attempt.outcome->outcome);
+  if (sight == LocalSight::kThere) return "running";
+  return sight == LocalSight::kGone ? "crashed" : "running or crashed";
+}
+
+std::string origin_text(const StoreView& store, const AttemptView& attempt) {
+  if (parent_unknown(store, attempt)) return "?";
+  if (const auto parent = parent_of(store, attempt)) return to_text(*parent);
+  if (!attempt.decision) return "-";
+  const auto& parent = attempt.decision->parent;
+  if (parent && parent->store)
+    return to_text(parent->checkpoint) +
+           (parent->store->empty() ? " of a loose folder" : " of store " + *parent->store);
+  return attempt.decision->source ? "weights of " + *attempt.decision->source : "-";
+}
+
+std::vector<DamagedRecord> damaged_records(const StoreView& store) {
+  std::vector<DamagedRecord> all;
+  for (const auto& attempt : store.attempts)
+    for (const auto& damage : attempt.damage) {
+      const auto colon = damage.find(": ");
+      const auto why = colon == std::string::npos ? std::string() : damage.substr(colon + 2);
+      all.push_back(
+          {"attempts/" + attempt_folder(attempt.number) + "/" + damage.substr(0, colon), why});
+    }
+  return all;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,312 @@
+#!/usr/bin/env -S python3 -B
+"""The commands that look at a store: what they say, their exit codes, and what they leave alone."""
+
+import json
+import math
+import os
+import pty
+import shutil
+import struct
+import subprocess
+import unittest
+
+from lockstep_jobs import BIN, command, environment
+from lockstep_store import ITEM_BYTES, Tensor, difference, require, snapshot
+from lockstep_test import JobTest, main
+
+def flip(path, at):
+    data = bytearray(path.read_bytes())
+    data[at] ^= 0x10
+    path.write_bytes(data)
+
+
+def read_plain(path):
+    """{name: Tensor} of a safetensors file, in the order of its data; its metadata."""
+    raw = path.read_bytes()
+    (length,) = struct.unpack_from("<Q", raw)
+    header = json.loads(raw[8:8 + length])
+    metadata, data, at, tensors = header.pop("__metadata__"), raw[8 + length:], 0, {}
+    for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+        begin, end = entry["data_offsets"]
+        width = ITEM_BYTES[entry["dtype"]]
+        require(begin == at and end - begin == math.prod(entry["shape"]) * width, f"{name}: a hole")
+        require((8 + length + begin) % width == 0, f"{name}: not aligned")
+        tensors[name], at = Tensor(entry["dtype"], tuple(entry["shape"]), data[begin:end]), end
+    require(at == len(data), f"{path}: bytes behind the last tensor")
+    return tensors, metadata
+
+
+def on_terminal(*argv, **env):
+    """What a command writes where stdout is a terminal."""
+    ours, its = pty.openpty()
+    with subprocess.Popen([str(BIN / "lockstep"), *map(str, argv)], stdout=its,
+                          stdin=subprocess.DEVNULL, env=environment(TERM="xterm", **env)):
+        os.close(its)
+        said = b""
+        try:
+            while piece := os.read(ours, 65536):
+                said += piece
+        except OSError:  # how Linux says that the other side is closed
+            pass
+    os.close(ours)
+    return said.decode()
+
+
+class Commands(JobTest):
+    @classmethod
+    def setUpClass(cls):
+        """1: 10 20 30 of 2 ranks; 2 from 1@20: 30 40 of 3 ranks; 3 from 2@40: 50 of 1 rank."""
+        cls.origin = cls.of_class().site("origin")
+        cls.origin.trained(30)
+        cls.origin.trained(40, ranks=3, restore="1@20")
+        cls.origin.trained(50, ranks=1, restore="2@40")
+
+    def setUp(self):
+        self.store = self.origin.store
+
+    def said(self, code, *argv, **how):
+        """What a command prints, which must end with this code. A mistake: at most four lines, on
+        stderr alone."""
+        result = command(*argv, **how)
+        self.assertEqual(result.code, code, f"lockstep {' '.join(map(str, argv))}: {result}")
+        if code in (2, 3):
+            self.assertEqual(result.out, "", result)
+            self.assertIn(len(result.err.splitlines()), range(1, 5), result)
+        return result.err if code in (2, 3) else result.out
+
+    def json_of(self, code, *argv):
+        return json.loads(self.said(code, *argv, "--json"))
+
+    def copied(self):
+        return self.origin.copy(self).store
+
+    # ---- ls ----------------------------------------------------------------------------------
+    def test_ls_draws_the_newest_lineage_and_with_all_the_forks(self):
+        first = [line.split("  ")[0] for line in self.said(0, "ls", self.store.path).splitlines()]
+        self.assertEqual(first[1:6], ["* 3@50", "* 2@40", "* 2@30", "* 1@20", "* 1@10"])
+        out = self.said(0, "ls", self.store.path, "--all")
+        drawn = [line.split("  ")[0] for line in out.splitlines()]
+        self.assertEqual(drawn[1:8], ["* 3@50", "* 2@40", "* 2@30", "| o 1@30", "|/", "* 1@20",
+                                      "* 1@10"])
+        self.expect_words(out, r"3 .*2@40 +finished", "1@30 .*abandoned",
+                          "abandoned lineages: 1 checkpoint, [1-9]")
+
+    def expect_words(self, out, *patterns):
+        for pattern in patterns:
+            self.assertRegex(out, pattern)
+
+    def test_ls_json_has_every_field(self):
+        whole = self.json_of(0, "ls", self.store.path, "--all")
+        self.assertEqual([(x["attempt"], x["parent"], x["outcome"]) for x in whole["attempts"]],
+                         [(1, None, "finished"), (2, {"attempt": 1, "iteration": 20}, "finished"),
+                          (3, {"attempt": 2, "iteration": 40}, "finished")])
+        states = {(x["attempt"], x["iteration"]): (x["state"], x["eligible"], x["world_size"])
+                  for x in whole["checkpoints"]}
+        self.assertEqual(states, {(3, 50): ("good", True, 1), (2, 40): ("good", True, 3),
+                                  (2, 30): ("good", True, 3), (1, 30): ("abandoned", False, 2),
+                                  (1, 20): ("good", True, 2), (1, 10): ("good", True, 2)})
+        for x in whole["checkpoints"]:
+            self.assertEqual(set(x), {"attempt", "iteration", "state", "eligible", "bytes",
+                                      "world_size", "created", "metrics", "pinned", "why"})
+            folder = self.store.checkpoint(x["attempt"], x["iteration"])
+            self.assertEqual(x["bytes"], sum(p.stat().st_size for p in folder.iterdir()))
+
+    def test_colour_and_unicode_are_for_terminals_alone(self):
+        rich = on_terminal("ls", self.store.path, "--all", LANG="C.UTF-8", LC_ALL="")
+        self.assertIn("\x1b[32mgood", rich)
+        self.assertIn("├─╯", rich)
+        plain = on_terminal("ls", self.store.path, "--all", LANG="C.UTF-8", LC_ALL="", NO_COLOR="1")
+        self.assertNotIn("\x1b", plain)
+        ascii_only = on_terminal("ls", self.store.path, "--all", "--ascii", LANG="C.UTF-8")
+        self.assertTrue(ascii_only.isascii())
+        self.assertTrue(on_terminal("ls", self.store.path, "--all", LC_ALL="C").isascii())
+        self.assertNotIn("\x1b", self.said(0, "ls", self.store.path, "--all", LANG="C.UTF-8"))
+
+    def test_ls_and_status_tell_a_running_attempt_from_a_crashed_one(self):
+        site = self.origin.copy(self)
+        job = site.start(restore="latest", run={"max_iterations": 10**6}, task={"iteration_ms": 5})
+        job.until(lambda: site.store.iteration(4) > 60, "iteration 60 of attempt 4")
+        self.expect_words(self.said(0, "ls", site.store.path), r"4 .*3@50 +running\n")
+        status = self.json_of(0, "status", site.store.path)
+        self.assertEqual((status["attempt"], status["alive"], status["outcome"]), (4, True, None))
+        self.assertGreaterEqual(status["iteration"], 60)
+        job.kill_all()
+        self.expect_words(self.said(0, "ls", site.store.path), r"4 .*3@50 +crashed\n")
+        self.expect_words(self.said(1, "status", site.store.path), "crashed")
+        self.assertFalse(self.json_of(1, "status", site.store.path)["alive"])
+
+    # ---- status ------------------------------------------------------------------------------
+    def test_status_of_a_store_without_a_job_shows_the_last_outcome(self):
+        out = self.said(1, "status", self.store.path)
+        self.expect_words(out, r"state +finished, exit code 0", r"iteration +50",
+                          r"last committed +3@50", r"newest checkpoint +3@50.*good",
+                          r"abandoned +1 checkpoint, [1-9]", r"free space +[1-9]")
+        status = self.json_of(1, "status", self.store.path)
+        self.assertEqual(status["checkpoint"]["iteration"], 50)
+        self.assertGreater(status["free_bytes"], 0)
+        self.assertEqual(status["abandoned_bytes"], sum(
+            p.stat().st_size for p in self.store.checkpoint(1, 30).iterdir()))
+
+    # ---- show --------------------------------------------------------------------------------
+    def test_show_takes_latest_an_iteration_or_a_checkpoint(self):
+        for word, wanted in (("latest", (3, 50)), ("30", (2, 30)), ("1@30", (1, 30))):
+            shown = self.json_of(0, "show", self.store.path, word)
+            self.assertEqual((shown["attempt"], shown["iteration"]), wanted, word)
+            self.assertEqual(shown, self.store.manifest(*wanted))
+        self.assertIn("keep_best", self.said(2, "show", self.store.path, "best"))
+        for word in ("31", "7@30", "latest@", "-1", "0x1"):
+            self.said(2, "show", self.store.path, word)
+
+    # ---- verify ------------------------------------------------------------------------------
+    def test_verify_reads_every_byte_and_names_what_is_damaged(self):
+        self.expect_words(self.said(0, "verify", self.store.path),
+                          r"6 of 6 checkpoints sound; .* GB/s")
+        self.said(0, "verify", self.store.path, "latest")
+        self.assertIn("1@20", self.said(2, "verify", self.store.path, "9@9"))
+        store = self.copied()
+        flip(store.shard(2, 30, 1), -1)  # no header shows it
+        self.said(0, "verify", store.path, "1@20")
+        self.expect_words(self.said(1, "verify", store.path, "2@30"), "2@30 +damaged.*shard 1: check")
+        flip(store.attempt(1) / "outcome.json", 5)
+        out = self.said(1, "verify", store.path)
+        self.expect_words(out, "2@30 +damaged", "attempts/0001/outcome.json +damaged",
+                          "5 of 6 checkpoints sound")
+        report = self.json_of(1, "verify", store.path)
+        self.assertEqual([(x["attempt"], x["iteration"]) for x in report["checkpoints"]
+                          if x["state"] == "damaged"], [(2, 30)])
+        self.assertEqual(report["records"][0]["file"], "attempts/0001/outcome.json")
+        self.assertEqual(report["bytes"] > 0, True)
+        self.expect_words(self.said(0, "ls", store.path, "--all"), "attempts/0001/outcome.json")
+        self.expect_words(self.said(1, "status", store.path), "attempts/0001/outcome.json")
+
+    @unittest.skipUnless(shutil.which("strace"), "strace is missing")
+    def test_what_cant_be_read_now_is_no_damage(self):
+        shard = self.store.shard(2, 30, 1)
+        done = subprocess.run(
+            ["strace", "-f", "-o", "/dev/null", "-P", shard, "-e", "inject=openat:error=EIO",
+             BIN / "lockstep", "verify", self.store.path], capture_output=True, text=True,
+            env=environment(), timeout=60)
+        self.assertEqual(done.returncode, 3, done)
+        self.expect_words(done.stdout, "2@30 +unreadable.*Input/output error", "5 of 6")
+
+    # ---- diff --------------------------------------------------------------------------------
+    def test_diff_compares_states_and_lists_the_configuration(self):
+        self.said(0, "diff", self.store.path, "3@50", "latest", "--strict")
+        out = self.said(1, "diff", self.store.path, "2@30", "1@30")
+        self.expect_words(out, "another state", "model.*[1-9]")
+        self.assertIn("restore.attempt", out)
+        out = self.said(1, "diff", self.store.path, "1@10", "1@20")
+        self.expect_words(out, r"iteration +10 +20", r"data position +120 +240")
+        self.assertIn("1@20", self.said(2, "diff", self.store.path, "1@20", "8@8"))
+        # The same state with another configuration: trained again from the start.
+        site = self.site()
+        site.trained(10, restore="fresh")
+        site.trained(10, restore="fresh", checkpoint={"keep_last": 7})
+        out = self.said(0, "diff", site.store.path, "1@10", "2@10")
+        self.expect_words(out, "the same state", r"checkpoint.keep_last +1000 +7")
+        self.said(1, "diff", site.store.path, "1@10", "2@10", "--strict")
+        flip(site.store.shard(2, 10, 0), -1)
+        self.assertIn("2@10: shard 0", self.said(2, "diff", site.store.path, "1@10", "2@10"))
+
+    # ---- export ------------------------------------------------------------------------------
+    def test_export_writes_whole_tensors(self):
+        out = self.site().folder / "state.safetensors"
+        self.said(0, "export", self.store.path, "2@40", out)
+        tensors, metadata = read_plain(out)
+        self.expect_same_tensors(tensors, self.store.tensors(2, 40))
+        identity = json.loads((self.store.path / "store.json").read_text())["id"]
+        self.assertEqual(metadata, {"format": "pt", "lockstep.checkpoint": "2@40",
+                                    "lockstep.store": identity, "lockstep.scope": "full"})
+        self.said(0, "export", self.store.path, "2@40", "m.safetensors", "--scope", "model",
+                  cwd=out.parent)
+        model, metadata = read_plain(out.parent / "m.safetensors")
+        self.assertEqual(metadata["lockstep.scope"], "model")
+        self.expect_same_tensors(model, tensors, lambda n: n.startswith(("model.", "buffer.")))
+        self.assertFalse(any(name.startswith("optimizer.") for name in model))
+
+    def test_export_writes_over_nothing_and_leaves_no_half_file(self):
+        folder = self.site("out").folder
+        out = folder / "out"
+        out.write_text("mine")
+        self.assertIn("--force", self.said(2, "export", self.store.path, "latest", out))
+        self.assertEqual(out.read_text(), "mine")
+        self.said(0, "export", self.store.path, "latest", out, "--force")
+        self.assertGreater(out.stat().st_size, 1000)
+        before = snapshot(folder)
+        store = self.copied()
+        flip(store.shard(3, 50, 0), -1)
+        for wrong in ((store.path, "latest", out, "--force"), (store.path, "latest", folder / "new"),
+                      (self.store.path, "latest", folder), (self.store.path, "latest", folder / "a/b"),
+                      (self.store.path, "latest", self.store.path / "x"),
+                      (self.store.path, "latest", self.store.checkpoint(3, 50) / "x"),
+                      (self.store.path, "7@7", folder / "new"),
+                      (self.store.path, "latest", folder / "new", "--scope", "all")):
+            self.said(2, "export", *wrong)
+        self.assertEqual(difference(before, snapshot(folder)), [])
+
+    # ---- pin ---------------------------------------------------------------------------------
+    def test_a_pinned_checkpoint_outlives_retention(self):
+        site = self.origin.copy(self)
+        self.expect_words(self.said(0, "pin", site.store.path, "1@10"), "1@10 is pinned now")
+        self.expect_words(self.said(0, "pin", site.store.path, "1@10"), "pinned already")
+        self.expect_words(self.said(0, "ls", site.store.path), r"1@10 .*good.*, pinned\n")
+        site.trained(70, restore="latest", checkpoint={"keep_last": 1})
+        self.assertIn((1, 10), site.store.committed())
+        self.assertNotIn((1, 20), site.store.committed())
+        self.expect_words(self.said(0, "unpin", site.store.path, "1@10"), "no longer pinned")
+        self.expect_words(self.said(0, "unpin", site.store.path, "1@10"), "was not pinned")
+        for name in ("pin", "unpin"):
+            self.assertIn("4@70", self.said(2, name, site.store.path, "1@20"))
+        site.trained(80, restore="latest", checkpoint={"keep_last": 1})
+        self.assertNotIn((1, 10), site.store.committed())
+
+    # ---- all of them -------------------------------------------------------------------------
+    def test_reading_commands_write_nothing(self):
+        before = snapshot(self.store.path)
+        for argv in (["ls", "--all"], ["ls", "--json"], ["show", "latest"], ["verify"],
+                     ["diff", "10", "20"], ["status"], ["unpin", "1@10"]):
+            command(argv[0], self.store.path, *argv[1:])
+        command("completion", "checkpoints", self.store.path)
+        self.assertEqual(difference(before, snapshot(self.store.path)), [])
+
+    def test_mistakes_are_named_with_the_nearest_word(self):
+        self.assertIn("'verify'", self.said(2, "verfy", self.store.path))
+        self.assertIn("'--json'", self.said(2, "ls", self.store.path, "--jsn"))
+        self.said(2)
+        for name in ("ls", "verify", "status", "show", "diff", "export", "pin", "unpin"):
+            self.said(2, name)
+            extra = {"show": ["1"], "diff": ["1", "2"], "export": ["1", "x"], "pin": ["1@1"],
+                     "unpin": ["1@1"]}.get(name, [])
+            self.said(2, name, self.scratch / "absent", *extra)
+            self.assertIn("exit codes:", self.said(0, name, "--help"))
+        self.assertFalse((self.scratch / "absent").exists())
+
+    def completed(self, line):
+        """What bash would offer at the end of a line."""
+        script = (f"source <({BIN}/lockstep completion bash); COMP_LINE={json.dumps(line)}; "
+                  'COMP_POINT=${#COMP_LINE}; _lockstep; printf "%s\\n" "${COMPREPLY[@]}"')
+        done = subprocess.run(["bash", "--norc", "-c", script], capture_output=True, text=True,
+                              env=environment(PATH=f"{BIN}:{os.environ['PATH']}"),
+                              cwd=self.origin.folder, timeout=20)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), line)
+        return done.stdout.split()
+
+    def test_bash_completes_commands_options_and_checkpoints(self):
+        script = self.said(0, "completion", "bash")
+        checked = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True)
+        self.assertEqual((checked.returncode, checked.stderr), (0, ""))
+        self.assertEqual(self.completed("lockstep ver"), ["verify"])
+        self.assertEqual(self.completed("lockstep ls store --a"), ["--all", "--ascii"])
+        self.assertEqual(self.completed("lockstep ls st"), ["store"])
+        self.assertEqual(self.completed("lockstep show store 3"), ["3@50"])
+        self.assertEqual(self.completed("lockstep diff store 3@50 2@"), ["40", "30"],
+                         "bash has broken the word at the @")
+        self.assertEqual(self.completed("lockstep show --json store be"), ["best"])
+        self.assertEqual(self.completed("lockstep export store latest out --scope m"), ["model"])
+        self.assertIn("train.yaml", self.completed("lockstep plan "))
+        self.assertEqual(self.completed("lockstep plan train.yaml --set "), [])
+        self.said(2, "completion", "zsh")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "coordinator/cli/command_line.h"
+#include "coordinator/cli/commands.h"
+#include "coordinator/cli/completion.h"
+#include "coordinator/cli/help.h"
+#include "coordinator/cli/store_reading.h"
+#include "coordinator/cli/table.h"
+
+namespace lockstep::cli {
+namespace {
+
+using ::testing::HasSubstr;
+
+struct TestCommand {
+  TestCommand() {
+    command.name = "look";
+    command.purpose = "looks";
+    command.arguments = {store_argument(store), checkpoint_argument(checkpoint)};
+    command.arguments[1].required = false;
+    command.options = {flag("--json", json, "JSON"),
+                       {"--scope", "full|model", "what", &scope, {"full", "model"}},
+                       {"--set", "K=V", "sets", &sets}};
+    commands = {command};
+  }
+  Parsed parse(std::vector<const char*> words) {
+    words.insert(words.begin(), "lockstep");
+    return parse_command_line(commands, static_cast<int>(words.size()), words.data());
+  }
+  std::string mistake(const std::vector<const char*>& words) {
+    const auto parsed = parse(words);
+    const auto* found = std::get_if<Mistake>(&parsed);
+    return found != nullptr ? found->cause : "no mistake";
+  }
+
+  std::string store;
+  std::string checkpoint;
+  std::string scope;
+  std::vector<std::string> sets;
+  bool json = false;
+  Command command;
+  std::vector<Command> commands;
+};
+
+TEST(CommandLine, FillsInWhatWasGiven) {
+  TestCommand test;
+  const auto parsed = test.parse(
+      {"look", "look", "--set", "a=1", "3@10", "--set", "b=2", "--json", "--scope=model"});
+  ASSERT_TRUE(std::holds_alternative<const Command*>(parsed));
+  EXPECT_EQ(test.store, "look") << "a store may have a command's name";
+  EXPECT_EQ(test.checkpoint, "3@10");
+  EXPECT_EQ(test.sets, (std::vector<std::string>{"a=1", "b=2"}));
+  EXPECT_TRUE(test.json);
+  EXPECT_EQ(test.scope, "model");
+}
+
+TEST(CommandLine, NamesAMistakeAndTheNearestWord) {
+  TestCommand test;
+  EXPECT_EQ(test.mistake({}), "no command");
+  EXPECT_EQ(test.mistake({"lok"}), "unknown command 'lok'; did you mean 'look'?");
+  EXPECT_EQ(test.mistake({"xyzzy"}), "unknown command 'xyzzy'");
+  EXPECT_EQ(test.mistake({"--jsn"}), "unknown option '--jsn'");
+  EXPECT_EQ(test.mistake({"look", "s", "--jsn"}), "unknown option '--jsn'; did you mean '--json'?");
+  EXPECT_THAT(test.mistake({"look"}), HasSubstr("STORE"));
+  EXPECT_THAT(test.mistake({"look", "s", "1", "2"}), HasSubstr("2"));
+  EXPECT_THAT(test.mistake({"look", "s", "--scope", "all"}), HasSubstr("all"));
+}
+
+TEST(CommandLine, HelpIsOfTheCommandThatWasNamed) {
+  TestCommand test;
+  EXPECT_EQ(std::get<Usage>(test.parse({"look", "--help"})).text, help_of(test.command));
+  EXPECT_EQ(std::get<Usage>(test.parse({"--help"})).text, help_of(test.commands));
+  EXPECT_THAT(std::get<Usage>(test.parse({"--version"})).text, HasSubstr("lockstep "));
+}
+
+TEST(Help, EveryCommandSaysHowItIsUsedAndWhatItsExitCodesMean) {
+  const auto commands = all_commands();
+  const auto overview = help_of(commands);
+  for (const auto& command : commands) {
+    const auto text = help_of(command);
+    EXPECT_THAT(text, HasSubstr("lockstep " + command.name));
+    EXPECT_THAT(text, HasSubstr("\nexit codes:\n"));
+    EXPECT_THAT(overview, HasSubstr("\n  " + command.name + " "));
+    EXPECT_EQ(text.find("\nexamples:\n") == std::string::npos, command.takes_anything) << text;
+    for (const auto& option : command.options)
+      EXPECT_THAT(text, HasSubstr("\n  " + option.name)) << command.name;
+    std::size_t begin = 0;
+    for (std::size_t end = 0; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1)
+      EXPECT_LE(end - begin, 100U) << text.substr(begin, end - begin);
+  }
+  EXPECT_EQ(usage_of(TestCommand().command),
+            "lockstep look STORE [CHECKPOINT] [--json] [--scope full|model] [--set K=V]...");
+}
+
+TEST(Table, AlignsCharactersNotBytesAndEndsLinesWithoutBlanks) {
+  EXPECT_EQ(table({{"●", "a"}, {"long", ""}, {"x", "b", "c"}}),
+            "●     a\n"
+            "long\n"
+            "x     b  c\n");
+}
+
+TEST(Table, EscapesControlsAndPaintsOnlyWhereThatIsWanted) {
+  const std::vector<Row> rows = {{{"a\x1b[31m\n", Colour::kRed}, "b"}};
+  EXPECT_EQ(table(rows), "a\\x1b[31m\\x0a  b\n");
+  EXPECT_EQ(table(rows, true), "\x1b[31ma\\x1b[31m\\x0a\x1b[0m  b\n");
+}
+
+TEST(Texts, BytesAndRates) {
+  EXPECT_EQ(bytes_text(1023), "1023 B");
+  EXPECT_EQ(bytes_text(1536), "1.5 KiB");
+  EXPECT_EQ(rate_text(3'000'000'000, 2), "1.50 GB/s");
+  EXPECT_EQ(age_text("yesterday"), "?");
+}
+
+}  // namespace
+}  // namespace lockstep::cli
