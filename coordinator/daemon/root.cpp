@@ -165,6 +165,14 @@ CommitSteps Root::commit_steps() {
           [this, &store](const CheckpointId& id) { abandon_commit(files_, store, id); }};
 }
 
+void Root::require_newest() const {
+  try {
+    lockstep::require_newest(files_, launch_.store_path, claimed_->attempt);
+  } catch (const Error& e) {
+    if (e.code() == ErrorCode::kSuperseded) throw;
+  }
+}
+
 void Root::tidy() {
   try {
     if (!swept_) sweep_partials(files_, launch_.store_path, claimed_->attempt);

@@ -38,6 +38,8 @@ class Root {
 
   // The steps of a save (worker/checkpoint.h), for this attempt.
   CommitSteps commit_steps();
+  // Error(kSuperseded) where another attempt has claimed the store; what can't be seen is no error.
+  void require_newest() const;
   // After an acknowledged commit: retention, and sweeping after the first one. Never throws: what
   // can't be deleted now is a warning.
   void tidy();

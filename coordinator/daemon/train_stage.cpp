@@ -1,5 +1,6 @@
 #include <cstdio>
 
+#include "common/agree.h"
 #include "common/error.h"
 #include "common/names.h"
 #include "coordinator/attempt.h"
@@ -34,8 +35,17 @@ Manifest manifest_of(const Job& job, const SaveRequest& save) {
 
 void save(Job& job, const SaveRequest& request) {
   const auto steps = job.root ? job.root->commit_steps() : CommitSteps{};
-  save_checkpoint(job.comm, job.files, job.loaded.paths.store, manifest_of(job, request),
-                  job.state->view(), steps);
+  try {
+    save_checkpoint(job.comm, job.files, job.loaded.paths.store, manifest_of(job, request),
+                    job.state->view(), steps);
+  } catch (const AgreedError&) {
+    // A job that slept while another took over may find its .partial swept: then that is the cause.
+    root_decides(job.comm, "commit", [&] {
+      job.root->require_newest();
+      return std::string();
+    });
+    throw;
+  }
   if (!job.root) return;
   job.log.info("committed " + to_text(CheckpointId{job.decision.attempt, request.iteration}) +
                    after_comma(metrics_text(request.metrics)),

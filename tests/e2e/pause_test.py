@@ -1,0 +1,193 @@
+#!/usr/bin/env -S python3 -B
+"""Two jobs on one store: the first is stopped by SIGSTOP between any two steps of claim, commit and
+delete, a second one takes the store over, trains, commits and ends, and the first wakes up.
+
+Nothing of what the second has committed may be lost or changed, no commit of the sleeper may count
+that the second has not seen, and what was acknowledged must still be there. The stop is strace's:
+it delivers SIGSTOP at the N-th call of a kind, where N is taken from a trace of the same job run
+without a stop; where it really stopped is read from the trace and compared.
+"""
+
+import os
+import re
+import shutil
+import signal
+import time
+import unittest
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from lockstep_jobs import is_running
+from lockstep_store import snapshot
+from lockstep_test import JobTest, main, pair
+
+CALLS = ("mkdir", "rename", "link", "fsync", "unlink", "rmdir", "getdents64")
+STRACE = ["strace", "-f", "-qq", "-y", "-s", "4096", "-e", "trace=" + ",".join(CALLS)]
+ATTEMPT = 2  # the sleeper's, where it comes to claim one
+AT_ONCE = 4  # most of the time a job waits for another
+STOPPED = "--- stopped by SIGSTOP ---"
+SLEEPER = {"run": {"id": "sleeper", "max_iterations": 40}, "restore": "latest",
+           "checkpoint": {"interval": 10, "keep_last": 1}}
+SECOND = {"run": {"id": "second", "max_iterations": 40}, "restore": "latest"}
+
+
+class Step(NamedTuple):
+    """A call in the store: its name, its paths without what is random, and which call of its name
+    it is in its process."""
+    phase: str
+    name: str
+    what: str
+    nth: int
+
+
+def calls_of(text, store):
+    """(thread, name, paths below the store) of each call of a trace; paths are "" elsewhere."""
+    for line in text.splitlines():
+        if not (found := re.match(r"(\d+) +(\w+)\((.*)", line)):
+            continue
+        paths = re.findall(rf'[<"]{re.escape(str(store))}([^>"]*)[>"]', found[3])
+        stable = re.sub(r"[0-9a-f]{16}", "*", " -> ".join(paths))
+        yield found[1], found[2], stable if paths else None
+
+
+def phase_of(what, begun):
+    if "/.trash-" in what:
+        return "delete"
+    return "commit" if begun else "claim"
+
+
+def steps_of(text, store):
+    """The calls from the last one before the claim to the end of the first deletions."""
+    seen, steps, begun = Counter(), [], False
+    for thread, name, what in calls_of(text, store):
+        seen[thread, name] += 1
+        if what is None:
+            continue
+        begun = begun or f"/.{ATTEMPT:04d}-" in what
+        if begun and f".{ATTEMPT:04d}-0000000040.partial" in what:
+            return steps
+        step = Step(phase_of(what, begun), name, what, seen[thread, name])
+        if steps and steps[-1][:3] == step[:3]:
+            steps.pop()  # a listing is complete only with its last call
+        steps.append(step)
+    return steps
+
+
+def as_committed(store):
+    """{(attempt, iteration): its files' digests} of what counts: in its place, or in trash that
+    still has its manifest."""
+    found = {key: snapshot(folder) for key, folder in store.committed().items()}
+    for path in (store.path / "checkpoints").glob(".trash-*"):
+        name = re.fullmatch(r"\.trash-\d+-[0-9a-f]+-(\d+)-(\d+)", path.name)
+        if name and (path / "manifest.json").exists():
+            found.setdefault((int(name[1]), int(name[2])), snapshot(path))
+    return found
+
+
+def acknowledged(text):
+    return {(int(a), int(i)) for a, i in re.findall(r"committed (\d+)@(\d+)", text)}
+
+
+@unittest.skipUnless(shutil.which("strace"), "strace is missing")
+class SleepersWakeUpLate(JobTest):
+    @classmethod
+    def setUpClass(cls):
+        cls.origin = cls.of_class().site("origin")
+        cls.origin.trained(20, ranks=1, task={"parameters": 2000, "tensors": 2})
+
+    def sleeper(self, site, *inject):
+        script = site.folder / "traced.sh"
+        script.write_text(f'#!/bin/sh\nexec {" ".join(STRACE)} -o {site.folder}/trace '
+                          f'{" ".join(inject)} "$@"\n')
+        script.chmod(0o755)
+        return site.start(ranks=1, wrapper=[script], task={"parameters": 2000, "tensors": 2},
+                          **SLEEPER)
+
+    def steps(self):
+        site = self.origin.copy(self, "plain")
+        self.expect_exit(self.sleeper(site).wait(), 0)
+        return steps_of((site.folder / "trace").read_text(), site.store.path)
+
+    def asleep(self, site, step):
+        """Starts the sleeper and waits until it has stopped right after `step`; its process."""
+        job = self.sleeper(site, "-e", f"inject={step.name}:signal=SIGSTOP:when={step.nth}")
+        trace = site.folder / "trace"
+        text = job.until(lambda: trace.exists() and STOPPED in (text := trace.read_text()) and text,
+                         f"it stops after {step}")
+        before = text[:text.index("--- SIGSTOP")].splitlines()[-2:]
+        thread, name, what = list(calls_of("\n".join(before), site.store.path))[-1]
+        self.assertEqual((name, what), (step.name, step.what), "it stopped somewhere else")
+        return job, int(thread)
+
+    def wake(self, job, thread):
+        """Its threads stop one after the other; a SIGCONT before the last one has would be lost."""
+        while is_running(thread):
+            try:
+                os.kill(thread, signal.SIGCONT)
+            except ProcessLookupError:
+                break
+            deadline = time.monotonic() + 0.5
+            while time.monotonic() < deadline and is_running(thread):
+                time.sleep(0.01)
+        return job.wait()
+
+    def pause(self, number, step):
+        """One pause: what was seen of it, as (late commits accepted, checkpoints lost)."""
+        site = self.origin.copy(self, f"step{number}")
+        job, thread = self.asleep(site, step)
+        said_before = acknowledged(job.err() + (job.folder / "out").read_text())
+        there = as_committed(site.store)
+        second = site.run(ranks=1, task={"parameters": 2000, "tensors": 2}, **SECOND)
+        self.expect_exit(second, 0)
+        number = max(site.store.attempts())
+        of_second = as_committed(site.store)
+        began_at = pair(site.store.record(number, "decision")["parent"])
+        newest = max(key for key in of_second if key[0] == number)
+
+        woken = self.wake(job, thread)
+        now = site.store.committed()
+        lost = [key for key, files in {**there, **of_second}.items()
+                if key not in now or snapshot(now[key]) != files]
+        late = acknowledged(woken.out + woken.err) - said_before
+        accepted = [key for key in late if key[0] < number and key != began_at]
+        self.assertEqual(lost, [], f"lost or changed: {woken}")
+        self.assertEqual(accepted, [], f"acknowledged though nobody has seen it: {woken}")
+        if number == ATTEMPT:  # it had not claimed: it carries on from what the second has made
+            self.expect_exit(woken, 0)
+        else:
+            self.expect_exit(woken, 2, "superseded")
+            self.assertEqual(site.store.record(ATTEMPT, "outcome")["outcome"], "superseded")
+        plan = site.plan(restore="latest", run={"id": "third", "max_iterations": 1000})
+        self.assertEqual(pair(plan["parent"]), newest, plan["reasons"])
+        listed = site.listed("--all")
+        reached = max((key for key, entry in listed.items() if entry["eligible"]),
+                      key=lambda key: (key[0] == number, key[1]))
+        self.assertEqual(reached, newest)
+        for key in said_before | acknowledged(second.out + second.err):
+            if key in there or key in of_second:
+                self.assertIn(listed[key]["state"], ("good", "abandoned"), key)
+        return step.phase, len(accepted), len(lost), len(late)
+
+    def test_whatever_step_they_slept_at(self):
+        steps = self.steps()
+        phases = Counter(step.phase for step in steps)
+        self.assertGreaterEqual(phases["claim"], 8, steps)
+        self.assertGreaterEqual(phases["commit"], 8, steps)
+        self.assertGreaterEqual(phases["delete"], 8, steps)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            tries = [pool.submit(self.pause, i, step) for i, step in enumerate(steps)]
+        found = []
+        for step, tried in zip(steps, tries):
+            with self.subTest(f"stopped after {step.phase}: {step.name} {step.what}"):
+                found.append(tried.result())
+        print(f"pauses: {len(found)} steps (" +
+              ", ".join(f"{phase} {n}" for phase, n in phases.items()) +
+              f"), {sum(accepted for _, accepted, _, _ in found)} accepted commits of the sleeper, "
+              f"{sum(lost for _, _, lost, _ in found)} lost; "
+              f"{sum(late for *_, late in found)} commits that the second had seen were "
+              "acknowledged after it woke")
+
+
+if __name__ == "__main__":
+    main()

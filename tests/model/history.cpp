@@ -1,0 +1,176 @@
+#include "tests/model/history.h"
+
+#include <algorithm>
+
+#include "tests/model/planner.h"
+#include "tests/model/random_bytes.h"
+#include "tests/model/sleeper.h"
+
+namespace lockstep::model {
+
+namespace {
+
+class History {
+ public:
+  History(std::uint64_t seed, const Steps& steps)
+      : world_(seed), random_(world_.random), planner_(world_), steps_(steps) {
+    seed_random_bytes(seed);
+    if (random_.percent(10)) world_.disk.make_folder(kStore);
+  }
+
+  Report run() {
+    const auto events = 3 + random_.below(6);
+    for (std::int64_t i = 0; i < events && world_.differences.empty(); ++i)
+      event();
+    for (auto& sleeper : world_.sleepers)
+      if (random_.percent(75)) sleeper->wake(INT64_MAX);
+    world_.sleepers.clear();  // the others never wake
+    world_.check_nothing_lost("at the end");
+    if (world_.differences.empty()) last_launch();
+    return {world_.differences, world_.story, world_.counts};
+  }
+
+ private:
+  void event() {
+    const auto what = random_.below(100);
+    if (what < 72) {
+      launch(planner_.next_plan());
+    } else if (what < 80) {
+      harm_checkpoint();
+    } else if (what < 84) {
+      harm_record();
+    } else if (what < 88) {
+      pin();
+    } else if (what < 91) {
+      world_.tell("power cut");
+      world_.lose_power();
+    } else if (!world_.sleepers.empty()) {
+      wake(*random_.pick(pointers()));
+    }
+    world_.check_nothing_lost("after event " + std::to_string(world_.story.size()));
+  }
+
+  void launch(const Plan& plan) {
+    world_.counts.add("launches");
+    tell(plan);
+    if (plan.sleep_at) {
+      auto sleeper = std::make_unique<Sleeper>(world_, plan, steps_);
+      if (!sleeper->ended()) world_.sleepers.push_back(std::move(sleeper));
+      return;
+    }
+    Job job(world_, plan, steps_);
+    job.run();
+    if (job.crashed() && plan.crash_is_power_cut) world_.lose_power();
+  }
+
+  // Everybody may ask for the newest: it is what the reference says, and it loads.
+  void last_launch() {
+    Plan plan;
+    plan.launch.run = "last";
+    plan.launch.request.present = true;
+    plan.launch.max_iterations = INT64_MAX;
+    plan.saves = 1;
+    launch(plan);
+  }
+
+  void tell(const Plan& plan) {
+    world_.tell(
+        "launch: run " + plan.launch.run + " restart " + std::to_string(plan.launch.restart_count) +
+        " " + canonical_json(plan.launch.request) + " to " +
+        std::to_string(plan.launch.max_iterations) + ", saves " + std::to_string(plan.saves) +
+        " every " + std::to_string(plan.interval) + ", keeps " + std::to_string(plan.keep_last));
+  }
+
+  void harm_checkpoint() {
+    const auto id = planner_.some_checkpoint();
+    const auto folder = id ? world_.ledger.folder_of(world_.disk, *id) : "";
+    if (folder.empty()) return world_.tell("nothing to harm");
+    auto& known = world_.ledger.checkpoints.at(*id);
+    const bool manifest = random_.percent(40);
+    const auto path =
+        folder + "/" + (manifest ? known.files.begin()->first : known.files.rbegin()->first);
+    if (world_.disk.bytes(path) == nullptr) return world_.tell("nothing to harm");
+    known.harmed = true;
+    world_.counts.add("damage planted in a checkpoint");
+    world_.tell("harm " + path);
+    harm(path);
+  }
+
+  void harm(const std::string& path) {
+    auto bytes = *world_.disk.bytes(path);
+    const auto size = static_cast<std::int64_t>(bytes.size());
+    switch (size > 0 ? random_.below(4) : 0) {
+      case 0:
+        world_.disk.unlink(path);
+        return world_.disk.sync_folder(path.substr(0, path.rfind('/')));
+      case 1:
+        bytes.resize(static_cast<std::size_t>(random_.below(size)));
+        break;
+      case 2:
+        bytes[static_cast<std::size_t>(random_.below(size))] ^= 1;
+        break;
+      default:
+        bytes.back() ^= 1;  // the data of a shard, which only a load reads
+    }
+    world_.disk.harm(path, bytes);
+  }
+
+  // A record of an attempt that will write no more.
+  void harm_record() {
+    const auto highest = world_.ledger.highest_on(world_.disk);
+    if (highest == 0) return world_.tell("no record to harm");
+    const auto attempt = 1 + random_.below(highest);
+    const auto name = random_.pick(
+        std::vector<std::string>{"claim.json", "decision.json", "outcome.json", "heartbeat"});
+    const auto path = attempt_path_of(attempt) + "/" + name;
+    const bool asleep =
+        std::any_of(world_.sleepers.begin(), world_.sleepers.end(), [&](const auto& sleeper) {
+          return sleeper->job().attempt() == attempt || sleeper->job().attempt() == 0;
+        });
+    if (asleep || world_.disk.bytes(path) == nullptr) return world_.tell("no record to harm");
+    world_.counts.add("damage planted in a record");
+    world_.tell("harm " + path);
+    auto bytes = *world_.disk.bytes(path);
+    bytes[0] ^= 1;
+    world_.disk.harm(path, bytes);
+    world_.ledger.attempts.at(attempt).harmed.insert(name);
+  }
+
+  void pin() {
+    const auto id = planner_.some_checkpoint();
+    if (!id) return world_.tell("nothing to pin");
+    world_.disk.make_folder(kStore + "/pins");
+    const auto path = kStore + "/pins/" + lockstep::to_text(*id);
+    if (!world_.disk.info(path)) write_durably(world_.disk, path, "");
+    world_.disk.sync_folder(kStore);
+    world_.ledger.pins.insert(*id);
+    world_.tell("pin " + lockstep::to_text(*id));
+  }
+
+  std::vector<Sleeper*> pointers() {
+    std::vector<Sleeper*> all;
+    for (const auto& sleeper : world_.sleepers)
+      all.push_back(sleeper.get());
+    return all;
+  }
+  void wake(Sleeper& sleeper) {
+    world_.tell("attempt " + std::to_string(sleeper.job().attempt()) + " wakes");
+    ++world_.wakes;
+    world_.counts.add("wakes");
+    sleeper.wake(random_.percent(60) ? INT64_MAX : 1 + random_.below(30));
+    std::erase_if(world_.sleepers, [](const auto& s) { return s->ended(); });
+  }
+
+  World world_;
+  Random& random_;
+  Planner planner_;
+  const Steps& steps_;
+};
+
+}  // namespace
+
+Report run_history(std::uint64_t seed, const Steps& steps) {
+  return History(seed, steps).run();
+}
+
+}  // namespace lockstep::model

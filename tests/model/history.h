@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tests/model/job.h"
+#include "tests/model/world.h"
+
+namespace lockstep::model {
+
+struct Report {
+  std::vector<std::string> differences;
+  std::vector<std::string> story;
+  Counts counts;
+};
+
+// One random history of one store, all by its seed: launches of several runs, go-backs, saves,
+// crashes and power cuts between any two operations, jobs stopped before any operation while others
+// take over, retention, damage, tensors that are not finite. `steps`: what each job does.
+Report run_history(std::uint64_t seed, const Steps& steps = {});
+
+}  // namespace lockstep::model

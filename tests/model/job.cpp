@@ -1,0 +1,307 @@
+#include "tests/model/job.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "common/digest.h"
+#include "coordinator/attempt.h"
+#include "coordinator/catalog.h"
+#include "coordinator/commit.h"
+#include "tests/model/sleeper.h"
+
+namespace lockstep::model {
+
+namespace {
+
+LaunchFacts facts_of(const Plan& plan) {
+  const auto& launch = plan.launch;
+  LaunchFacts facts;
+  facts.request = launch.request;
+  facts.run = {launch.run, plan.run_is_stable, launch.run_from_slurm, launch.job,
+               launch.restart_count};
+  facts.max_iterations = launch.max_iterations;
+  facts.store_path = kStore;
+  facts.world_size = 1;
+  facts.hosts = {"n1"};
+  facts.build = "b";
+  facts.config_digest = std::to_string(launch.config);
+  return facts;
+}
+
+Claim claim_of(const LaunchFacts& facts) {
+  Claim claim;
+  claim.run = facts.run.id;
+  claim.request = canonical_json(facts.request);
+  claim.job = facts.run.job;
+  claim.restart_count = facts.run.restart_count;
+  claim.process.host = "n1";
+  claim.process.boot_id = "another";  // so that nobody looks for its process here
+  claim.world_size = facts.world_size;
+  claim.hosts = facts.hosts;
+  claim.build = facts.build;
+  claim.config_digest = facts.config_digest;
+  claim.heartbeat_seconds = 1;
+  claim.grace_seconds = 1;
+  claim.stall_seconds = 1;
+  claim.nonce = std::string(32, '0');
+  return claim;
+}
+
+Choice choice_of(const Ruling& ruling) {
+  const auto& record = ruling.record;
+  Choice choice;
+  choice.kind = static_cast<Choice::Kind>(record.kind);
+  if (record.parent) choice.parent = record.parent->checkpoint;
+  choice.code = ruling.code;
+  return choice;
+}
+static_assert(static_cast<int>(Choice::Kind::kFresh) == static_cast<int>(DecisionKind::kFresh));
+static_assert(static_cast<int>(Choice::Kind::kRestore) == static_cast<int>(DecisionKind::kRestore));
+static_assert(static_cast<int>(Choice::Kind::kFinished) ==
+              static_cast<int>(DecisionKind::kFinished));
+static_assert(static_cast<int>(Choice::Kind::kError) == static_cast<int>(DecisionKind::kError));
+
+}  // namespace
+
+const char* to_text(Phase phase) {
+  constexpr std::array<const char*, kPhases> kNames = {
+      "look", "claim", "decide", "load", "train", "save", "commit", "tidy", "delete", "outcome"};
+  return kNames[static_cast<std::size_t>(phase)];
+}
+
+Steps::Steps() : commit(lockstep::commit) {}
+
+Job::Job(World& world, const Plan& plan, const Steps& steps, Sleep sleep)
+    : world_(world),
+      plan_(plan),
+      steps_(steps),
+      sleep_(std::move(sleep)),
+      files_(world.disk, [this](const Operation& operation) { before(operation); }),
+      facts_(steps.facts(facts_of(plan))) {}
+
+void Job::run() {
+  try {
+    try {
+      launch();
+    } catch (const Error& e) {
+      close_after(e);
+    }
+  } catch (const Crash&) {
+    crashed_ = true;
+    world_.counts.add(std::string("crashes: ") + to_text(phase_) + ", before " + operation_);
+    world_.tell("  crashed in " + std::string(to_text(phase_)) + " before " + operation_);
+  }
+}
+
+void Job::launch() {
+  auto trial = look();
+  if (!trial || !claim(*trial) || !settle(*trial) || !load()) return;
+  train();
+}
+
+std::optional<Decided> Job::look() {
+  std::optional<Decided> trial;
+  expect(Phase::kLook, [&] {
+    trial = look_and_try(files_, facts_, clock(), {}, [](const std::string&) {});
+    return choice_of(trial->ruling);
+  });
+  const bool ends = trial && trial->ruling.record.kind != DecisionKind::kFresh &&
+                    trial->ruling.record.kind != DecisionKind::kRestore;
+  if (ends) trial.reset();
+  return trial;
+}
+
+bool Job::claim(Decided& trial) {
+  for (auto number = trial.store.highest_attempt() + 1;;) {
+    phase_ = Phase::kClaim;
+    if (claim_next(files_, facts_, number, claim_of(facts_))) {
+      attempt_ = number;
+      break;
+    }
+    auto again = look();
+    if (!again) return false;
+    trial = std::move(*again);
+    number = std::max(number, trial.store.highest_attempt()) + 1;
+  }
+  world_.ledger.attempts.at(attempt_).acknowledged = true;
+  world_.counts.add("claims");
+  beat();
+  return true;
+}
+
+bool Job::settle(const Decided& trial) {
+  const auto error = expect(Phase::kDecide, [&] {
+    decided_ = steps_.decide(files_, facts_, attempt_, trial);
+    return choice_of(decided_.ruling);
+  });
+  if (error) {
+    close_after(*error);
+    return false;
+  }
+  const auto& record = decided_.ruling.record;
+  if (steps_.other_rank(record, trial).parent != record.parent)
+    differs("another rank restores another checkpoint");
+  // Whoever gave one of these up has lost the right to delete it: this attempt counts on them.
+  if (world_.ledger.highest_on(world_.disk) == attempt_)
+    for (const auto& [id, fact] : world_.ledger.facts(world_.disk).checkpoints)
+      if (world_.ledger.is_whole(world_.disk, id)) world_.ledger.checkpoints.at(id).may_go = false;
+  undisturbed_ = world_.wakes;
+  return take(std::move(decided_));
+}
+
+// Whether there is something to train, and from where.
+bool Job::take(Decided decided) {
+  decided_ = std::move(decided);
+  const auto& record = decided_.ruling.record;
+  if (record.kind == DecisionKind::kFresh || record.kind == DecisionKind::kRestore) {
+    start_.reset();
+    if (record.parent) start_ = record.parent->checkpoint;
+    return true;
+  }
+  close(OutcomeKind::kRefused, record.exit_code);
+  return false;
+}
+
+bool Job::load() {
+  while (start_) {
+    phase_ = Phase::kLoad;
+    const auto found = examine(files_, kStore, {*start_, {}, {}}, Depth::kBytes);
+    if (found.state != CheckpointState::kDamaged) return true;
+    if (world_.ledger.is_whole(world_.disk, *start_))
+      differs(to_text(*start_) + " is whole and was judged damaged: " + found.why);
+    world_.counts.add("loads that found damage");
+    found_damaged_.insert(*start_);
+    const auto error = expect(Phase::kDecide, [&] {
+      decided_ = decide_again(files_, facts_, attempt_, std::move(decided_), found.why);
+      return choice_of(decided_.ruling);
+    });
+    if (error) throw Error(*error);
+    if (!take(std::move(decided_))) return false;
+  }
+  return true;
+}
+
+void Job::train() {
+  training_ = true;
+  phase_ = Phase::kTrain;
+  auto iteration = start_ ? start_->iteration : 0;
+  heartbeat_.iteration = iteration + 1;
+  if (plan_.iterates) beat();
+  const auto saves = plan_.iterates ? plan_.saves : 0;
+  for (std::int64_t i = 0; i < saves && iteration < plan_.launch.max_iterations; ++i) {
+    iteration = std::min(iteration + plan_.interval, plan_.launch.max_iterations);
+    heartbeat_.iteration = iteration;
+    save({attempt_, iteration}, i < plan_.not_finite_from);
+  }
+  phase_ = Phase::kTrain;
+  if (plan_.end == End::kDies) throw Crash{};
+  if (iteration >= plan_.launch.max_iterations) return close(OutcomeKind::kFinished, 0);
+  if (plan_.end == End::kFails) return close(OutcomeKind::kFailed, plan_.exit_code);
+  if (plan_.end == End::kIsPreempted) return close(OutcomeKind::kPreempted, 75);
+  close(OutcomeKind::kStopped, 77);
+}
+
+void Job::save(const CheckpointId& id, bool finite) {
+  phase_ = Phase::kSave;
+  saving_ = id;
+  saving_finite_ = finite;
+  begin_commit(files_, kStore, id);
+  const auto manifest = write_checkpoint(id, finite);
+  phase_ = Phase::kCommit;
+  steps_.commit(files_, kStore, manifest);
+  committed_ = heartbeat_.last_committed = id.iteration;
+  beat();
+  acknowledge(id);
+  tidy();
+}
+
+Manifest Job::write_checkpoint(const CheckpointId& id, bool finite) {
+  Manifest manifest;
+  manifest.checkpoint = id;
+  manifest.world_size = 1;
+  manifest.finite = finite;
+  manifest.tensors = {{"model.weight", Dtype::kF32, {kShardDataBytes / 4}}};
+  manifest.partition = {{1, kShardDataBytes / 4}};
+  if (start_) manifest.parent = Parent{*start_, std::nullopt};
+  manifest.data = {id.iteration * 10, 100, "data"};
+  manifest.run = facts_.run.id;
+  manifest.created = "2026-01-02T03:04:05Z";
+  manifest.shards = {{shard_file({0, 1}), 0, std::string(32, '0')}};
+  const std::vector<std::byte> data(kShardDataBytes, static_cast<std::byte>(id.iteration));
+  const auto head = encode_shard_header(
+      {id.attempt, id.iteration, 0, 1, expected_pieces(manifest, 0), {checksum64(data)}});
+  const auto file = files_.create(partial_path(kStore, id) + "/" + shard_file({0, 1}));
+  file->append(std::as_bytes(std::span(head)));
+  file->append(data);
+  file->finish();
+  manifest.shards = {{shard_file({0, 1}), head.size() + data.size(), digest128(head)}};
+  return manifest;
+}
+
+// From here on it must never be lost; so nobody may have decided without seeing it.
+void Job::acknowledge(const CheckpointId& id) {
+  auto& known = world_.ledger.checkpoints.at(id);
+  known.acknowledged = true;
+  world_.counts.add("acknowledged commits");
+  world_.tell("  committed " + to_text(id));
+  for (const auto& [number, other] : world_.ledger.attempts)
+    if (number > attempt_ && other.scanned && *other.scanned < known.visible)
+      differs("acknowledged " + to_text(id) + ", but attempt " + std::to_string(number) +
+              " had decided before it was there");
+}
+
+void Job::tidy() {
+  phase_ = Phase::kTidy;
+  const auto wakes = world_.wakes;
+  try {
+    if (!swept_) sweep_partials(files_, kStore, attempt_);
+    swept_ = true;
+    auto& ledger = world_.ledger;
+    const auto sleeps = sleeps_;
+    auto going = to_delete(ledger.facts(world_.disk), attempt_, plan_.keep_last, ledger.pins);
+    std::erase_if(going, [&](const CheckpointId& id) {  // in the trash of one that is asleep
+      return ledger.folder_of(world_.disk, id) != place_of(id);
+    });
+    for (const auto& id : going)
+      ledger.checkpoints.at(id).may_go = true;
+    const auto gone = steps_.retain(files_, kStore, attempt_, {plan_.keep_last});
+    world_.counts.add("deletions", static_cast<std::int64_t>(gone.size()));
+    for (const auto& id : gone)
+      world_.tell("  deleted " + to_text(id));
+    if (wakes == world_.wakes && sleeps == sleeps_ &&
+        std::set<CheckpointId>(gone.begin(), gone.end()) != going)
+      differs("retention deleted other checkpoints than its rule says");
+  } catch (const Error& e) {
+    // A warning in lockstep; the next look at attempts/ says why, or a sleeper took the same
+    // .partial.
+    if (world_.ledger.highest_on(world_.disk) <= attempt_ && wakes == world_.wakes)
+      differs(std::string("retention: ") + e.what());
+  }
+}
+
+void Job::beat() {
+  ++heartbeat_.counter;
+  files_.overwrite(attempt_path_of(attempt_) + "/heartbeat", encode(heartbeat_));
+}
+
+void Job::close(OutcomeKind kind, int exit_code) {
+  phase_ = Phase::kOutcome;
+  const Outcome outcome{kind, exit_code, committed_, std::nullopt, {}};
+  world_.ledger.attempts.at(attempt_).outcome = outcome;
+  world_.tell("  ends " + lockstep::to_text(kind) + " " + std::to_string(exit_code));
+  world_.counts.add("outcomes: " + lockstep::to_text(kind));
+  write_outcome(files_, kStore, attempt_, outcome);
+}
+
+void Job::close_after(const Error& error) {
+  world_.tell(std::string("  error: ") + error.what());
+  const bool superseded = world_.ledger.highest_on(world_.disk) > attempt_;
+  if (attempt_ == 0 || !superseded)
+    differs(std::string("an error that nothing explains: ") + error.what());
+  if (attempt_ == 0) return;
+  if (error.code() == ErrorCode::kSuperseded) return close(OutcomeKind::kSuperseded, 2);
+  const auto code = error.code() == ErrorCode::kNotFound ? ErrorCode::kIo : error.code();
+  close(training_ ? OutcomeKind::kFailed : OutcomeKind::kRefused, exit_code(code));
+}
+
+}  // namespace lockstep::model

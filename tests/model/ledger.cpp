@@ -1,0 +1,152 @@
+#include "tests/model/ledger.h"
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+
+namespace lockstep::model {
+
+namespace {
+
+template <typename... Numbers>
+std::string format(const char* pattern, Numbers... numbers) {
+  std::array<char, 128> text{};
+  std::snprintf(text.data(), text.size(), pattern, static_cast<long long>(numbers)...);
+  return text.data();
+}
+
+std::string name_of(const CheckpointId& id) {
+  return format("%04lld-%010lld", id.attempt, id.iteration);
+}
+
+// "parent": null or {"attempt": A, "iteration": N}: read without lockstep's parser.
+Start read_start(const std::string& decision) {
+  const auto at = decision.find("\"parent\":");
+  const auto digit = decision.find_first_of("0123456789n", at + 9);
+  if (at == std::string::npos || decision[digit] == 'n') return {};
+  char* end = nullptr;
+  CheckpointId parent;
+  parent.attempt = std::strtoll(&decision[digit], &end, 10);
+  const auto second =
+      decision.find_first_of("0123456789", static_cast<std::size_t>(end - decision.data()));
+  parent.iteration = std::strtoll(&decision[second], nullptr, 10);
+  return {parent};
+}
+
+struct Beat {
+  std::int64_t iteration = 0;
+  std::optional<std::int64_t> committed;
+};
+
+std::optional<Beat> read_beat(const std::string* line) {
+  long long counter = 0;
+  long long iteration = 0;
+  std::array<char, 32> committed{};
+  if (line == nullptr || !line->ends_with('\n') ||
+      std::sscanf(line->c_str(), "counter %lld iteration %lld committed %31s", &counter, &iteration,
+                  committed.data()) != 3)
+    return std::nullopt;
+  Beat beat{iteration, std::nullopt};
+  if (committed[0] != '-') beat.committed = std::strtoll(committed.data(), nullptr, 10);
+  return beat;
+}
+
+bool header_is_whole(const std::string* found, const std::string& committed) {
+  const auto head = committed.size() - kShardDataBytes;
+  return found != nullptr && found->size() == committed.size() &&
+         found->compare(0, head, committed, 0, head) == 0;
+}
+
+}  // namespace
+
+std::string attempt_path_of(std::int64_t attempt) {
+  return kStore + format("/attempts/%04lld", attempt);
+}
+std::string place_of(const CheckpointId& id) {
+  return kStore + "/checkpoints/" + name_of(id);
+}
+std::string partial_of(const CheckpointId& id) {
+  return kStore + "/checkpoints/." + name_of(id) + ".partial";
+}
+
+std::string Ledger::folder_of(const MemoryFileSystem& disk, const CheckpointId& id) const {
+  if (disk.info(place_of(id))) return place_of(id);
+  const auto folder = kStore + "/checkpoints";
+  if (!disk.info(folder)) return "";
+  for (const auto& entry : disk.list(folder)) {
+    if (!entry.name.starts_with(".trash-") || !entry.name.ends_with("-" + name_of(id))) continue;
+    const auto deleter = std::strtoll(entry.name.c_str() + 7, nullptr, 10);
+    const auto outcome = attempt_path_of(deleter) + "/outcome.json";
+    const bool ended = disk.info(outcome) && !attempts.at(deleter).harmed.contains("outcome.json");
+    if (!ended && disk.info(folder + "/" + entry.name + "/manifest.json"))
+      return folder + "/" + entry.name;
+  }
+  return "";
+}
+
+bool Ledger::is_whole(const MemoryFileSystem& disk, const CheckpointId& id) const {
+  const auto folder = folder_of(disk, id);
+  if (folder.empty()) return false;
+  for (const auto& [name, committed] : checkpoints.at(id).files) {
+    const auto* found = disk.bytes(folder + "/" + name);
+    if (found == nullptr || *found != committed) return false;
+  }
+  return true;
+}
+
+std::int64_t Ledger::highest_on(const MemoryFileSystem& disk) const {
+  for (auto it = attempts.rbegin(); it != attempts.rend(); ++it)
+    if (disk.info(attempt_path_of(it->first))) return it->first;
+  return 0;
+}
+
+AttemptFact Ledger::fact_of(const MemoryFileSystem& disk, std::int64_t number,
+                            const KnownAttempt& known) const {
+  AttemptFact fact;
+  const auto folder = attempt_path_of(number);
+  const auto readable = [&](const char* name) {
+    return known.harmed.contains(name) ? nullptr : disk.bytes(folder + "/" + name);
+  };
+  fact.claim_readable = readable("claim.json") != nullptr;
+  fact.run = known.launch.run;
+  fact.restart_count = known.launch.restart_count;
+  fact.config = known.launch.config;
+  fact.request = known.launch.request;
+  fact.decision_damaged = known.harmed.contains("decision.json");
+  if (const auto* decision = readable("decision.json")) fact.decided = read_start(*decision);
+  if (readable("outcome.json") != nullptr) {
+    fact.refused = known.outcome->outcome == OutcomeKind::kRefused;
+    fact.exit_code = known.outcome->exit_code;
+    fact.last_committed = known.outcome->last_committed_iteration;
+  }
+  if (const auto beat = read_beat(disk.bytes(folder + "/heartbeat"))) {
+    fact.iteration = beat->iteration;
+    if (!fact.last_committed) fact.last_committed = beat->committed;
+  }
+  return fact;
+}
+
+Facts Ledger::facts(const MemoryFileSystem& disk, std::optional<std::int64_t> without) const {
+  Facts facts;
+  facts.store_there = disk.info(kStore).has_value();
+  for (const auto& [number, known] : attempts)
+    if (number != without && disk.info(attempt_path_of(number)))
+      facts.attempts.emplace(number, fact_of(disk, number, known));
+  for (const auto& [id, known] : checkpoints) {
+    const auto folder = folder_of(disk, id);
+    if (folder.empty()) continue;
+    CheckpointFact fact{known.finite ? State::kGood : State::kNotFinite, true, known.parent};
+    for (const auto& [name, committed] : known.files) {
+      const auto* found = disk.bytes(folder + "/" + name);
+      const bool is_manifest = name == "manifest.json";
+      const bool whole =
+          is_manifest ? found != nullptr && *found == committed : header_is_whole(found, committed);
+      if (!whole) fact.state = State::kDamaged;
+      if (is_manifest) fact.manifest_whole = whole;
+    }
+    facts.checkpoints.emplace(id, fact);
+  }
+  return facts;
+}
+
+}  // namespace lockstep::model

@@ -1,0 +1,103 @@
+#include "tests/model/mutants.h"
+
+#include <algorithm>
+
+#include "coordinator/attempt.h"
+#include "coordinator/catalog.h"
+#include "coordinator/commit.h"
+
+namespace lockstep::model {
+
+namespace {
+
+Mutant the_highest_number_wins() {
+  Mutant mutant{"the highest number wins", {}};
+  mutant.steps.decide = [](FileSystem& files, const LaunchFacts& facts, std::int64_t attempt,
+                           const Decided& trial) {
+    auto decided = decide_claimed(files, facts, attempt);
+    auto& record = decided.ruling.record;
+    if (record.kind != DecisionKind::kRestore) return decided;
+    for (const auto& checkpoint : trial.store.checkpoints)
+      if (checkpoint.id.iteration > record.parent->checkpoint.iteration)
+        record.parent->checkpoint = checkpoint.id;
+    write_decision(files, kStore, attempt, record);
+    return decided;
+  };
+  return mutant;
+}
+
+Mutant the_request_is_applied_every_time() {
+  Mutant mutant{"the request is applied every time", {}};
+  mutant.steps.facts = [](LaunchFacts facts) {
+    facts.run.id += "-" + random_hex(8);  // nobody's earlier attempts are of this run
+    return facts;
+  };
+  return mutant;
+}
+
+Mutant prune_by_number() {
+  Mutant mutant{"prune by number", {}};
+  mutant.steps.retain = [](FileSystem& files, const std::string& store, std::int64_t mine,
+                           const RetentionRule& rule) {
+    auto view = scan_store(files, store);
+    auto& all = view.checkpoints;
+    std::sort(all.begin(), all.end(), [](const CheckpointView& a, const CheckpointView& b) {
+      return a.id.iteration > b.id.iteration;
+    });
+    std::vector<CheckpointId> gone;
+    for (auto i = static_cast<std::size_t>(rule.keep_last); i < all.size(); ++i) {
+      delete_checkpoint(files, store, mine, all[i].id);
+      gone.push_back(all[i].id);
+    }
+    return gone;
+  };
+  return mutant;
+}
+
+Mutant decide_before_the_claim() {
+  Mutant mutant{"decide before the claim", {}};
+  mutant.steps.decide = [](FileSystem& files, const LaunchFacts&, std::int64_t attempt,
+                           const Decided& trial) {
+    auto decided = trial;
+    decided.ruling.record.attempt = attempt;
+    write_decision(files, kStore, attempt, decided.ruling.record);
+    return decided;
+  };
+  return mutant;
+}
+
+Mutant no_second_look() {
+  Mutant mutant{"no second look after the rename", {}};
+  mutant.steps.commit = [](FileSystem& files, const std::string& store, const Manifest& manifest) {
+    const auto& id = manifest.checkpoint;
+    const auto partial = partial_path(store, id);
+    const auto file = files.create(partial + "/manifest.json");
+    const auto text = encode_manifest(manifest);
+    file->append(std::as_bytes(std::span(text)));
+    file->finish();
+    files.sync_folder(partial);
+    require_newest(files, store, id.attempt);
+    files.rename(partial, checkpoint_path(store, id));
+    files.sync_folder(checkpoints_path(store));
+  };
+  return mutant;
+}
+
+// The others look when they start, as rank 0 does on trial, and take what they see.
+Mutant each_rank_decides_alone() {
+  Mutant mutant{"each rank decides alone", {}};
+  mutant.steps.other_rank = [](const DecisionRecord&, const Decided& trial) {
+    return trial.ruling.record;
+  };
+  return mutant;
+}
+
+}  // namespace
+
+std::vector<Mutant> mutants() {
+  return {the_highest_number_wins(), the_request_is_applied_every_time(),
+          prune_by_number(),         decide_before_the_claim(),
+          no_second_look(),          each_rank_decides_alone()};
+}
+
+}  // namespace lockstep::model

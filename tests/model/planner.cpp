@@ -1,0 +1,127 @@
+#include "tests/model/planner.h"
+
+#include <iterator>
+
+namespace lockstep::model {
+
+Planner::Planner(World& world) : world_(world), random_(world.random) {
+  const auto users = 1 + random_.below(3);
+  for (std::int64_t i = 0; i < users; ++i)
+    users_.push_back({static_cast<User::Runs>(random_.below(3)),
+                      std::string(1, static_cast<char>('a' + i)), std::nullopt, -1});
+}
+
+Plan Planner::next_plan() {
+  Plan plan;
+  auto& user =
+      users_[static_cast<std::size_t>(random_.below(static_cast<std::int64_t>(users_.size())))];
+  identify(plan, user);
+  if (!user.request || random_.percent(35)) user.request = next_request();
+  plan.launch.request = *user.request;
+  plan.launch.config = random_.percent(5) ? 1 : 0;
+  plan.launch.max_iterations = random_.percent(15) ? 10 * random_.below(4) : 1000;
+  plan.keep_last = random_.percent(45) ? 1 : 1 + random_.below(3);
+  plan.interval = random_.percent(50) ? 10 : 5;
+  plan.saves = random_.below(4);
+  plan.iterates = !random_.percent(25);
+  if (random_.percent(12)) plan.not_finite_from = random_.below(4);
+  plan.end = static_cast<End>(random_.below(5));
+  plan.exit_code = random_.pick(std::vector<int>{2, 3, 76});
+  befall(plan);
+  return plan;
+}
+
+Moment Planner::some_moment() {
+  struct Share {
+    Phase phase;
+    std::int64_t first;
+    std::int64_t last;  // about as many operations as the phase has
+    std::int64_t percent;
+  };
+  static const std::vector<Share> kShares = {
+      {Phase::kLook, 1, 40, 6},   {Phase::kClaim, 1, 24, 16},  {Phase::kDecide, 1, 60, 12},
+      {Phase::kLoad, 1, 4, 2},    {Phase::kSave, 1, 20, 6},    {Phase::kCommit, 1, 28, 10},
+      {Phase::kCommit, 5, 8, 26},  // from the first look at attempts/ to the second
+      {Phase::kTidy, 1, 60, 4},   {Phase::kDelete, 1, 12, 14}, {Phase::kOutcome, 1, 5, 4}};
+  auto at = random_.below(100);
+  auto share = kShares.begin();
+  while (at >= share->percent)
+    at -= (share++)->percent;
+  return {share->phase, share->first + random_.below(share->last - share->first + 1)};
+}
+
+void Planner::befall(Plan& plan) {
+  if (random_.percent(25)) {
+    plan.crash_at = some_moment();
+    plan.crash_is_power_cut = random_.percent(25);
+  }
+  if (world_.sleepers.size() < 2 && random_.percent(28)) {
+    plan.sleep_at = some_moment();
+    plan.beats_asleep = random_.percent(25);
+    plan.crash_is_power_cut = false;
+  }
+  if (!world_.sleepers.empty() && random_.percent(60))
+    for (auto n = random_.below(4); n > 0; --n)
+      plan.wakes_at.push_back(1 + random_.below(160));
+}
+
+void Planner::identify(Plan& plan, User& user) {
+  auto& launch = plan.launch;
+  switch (user.runs) {
+    case User::Runs::kNamed:
+      launch.run = user.name;
+      return;
+    case User::Runs::kGenerated:
+      launch.run = user.name + std::to_string(++generated_);
+      plan.run_is_stable = false;
+      return;
+    case User::Runs::kSlurm:
+      // Mostly a requeue; else typed again in the same allocation.
+      user.restart_count = random_.percent(85) ? user.restart_count + 1 : random_.below(2);
+      launch.run = "slurm-" + user.name;
+      launch.job = user.name;
+      launch.run_from_slurm = true;
+      launch.restart_count = user.restart_count;
+  }
+}
+
+std::optional<CheckpointId> Planner::some_checkpoint() {
+  const auto& all = world_.ledger.checkpoints;
+  std::optional<CheckpointId> found;
+  for (int tries = 0; tries < 3 && !all.empty(); ++tries) {
+    found = std::next(all.begin(), random_.below(static_cast<std::int64_t>(all.size())))->first;
+    if (world_.disk.info(place_of(*found))) break;
+  }
+  return found;
+}
+
+// New keys of the section are added here and, with their meaning, to the reference.
+Request Planner::next_request() {
+  Request request;
+  const auto what = random_.below(100);
+  request.present = what >= 8;
+  request.once = !random_.percent(8);
+  if (what < 8) return Request{};
+  if (what < 22) {
+    request.mode = RestoreMode::kFresh;
+  } else if (what < 64 || world_.ledger.checkpoints.empty()) {
+    latest(request);
+  } else {
+    named(request);
+  }
+  return request;
+}
+void Planner::latest(Request& request) {
+  request.fresh_if_missing = random_.percent(85);
+  if (random_.percent(12)) request.max_lost_iterations = 5 * random_.below(5);
+  if (random_.percent(8)) request.attempt = 1 + random_.below(6);
+}
+void Planner::named(Request& request) {
+  request.mode = RestoreMode::kIteration;
+  const auto there = some_checkpoint();
+  request.iteration = random_.percent(95) ? there->iteration : 5 * random_.below(8);
+  if (random_.percent(50)) request.attempt = there->attempt;
+  if (random_.percent(10)) request.max_lost_iterations = 5 * random_.below(5);
+}
+
+}  // namespace lockstep::model

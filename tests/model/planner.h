@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/model/job.h"
+#include "tests/model/world.h"
+
+namespace lockstep::model {
+
+// Who launches: a person, or a batch system that requeues.
+struct User {
+  enum class Runs : std::uint8_t { kNamed, kGenerated, kSlurm };
+  Runs runs = Runs::kNamed;
+  std::string name;
+  std::optional<Request> request;  // of the last launch
+  std::int64_t restart_count = -1;
+};
+
+// Draws what is launched next, and what befalls it.
+class Planner {
+ public:
+  explicit Planner(World& world);
+
+  Plan next_plan();
+  // A checkpoint that was there at some time, mostly one that still is.
+  std::optional<CheckpointId> some_checkpoint();
+
+ private:
+  void identify(Plan& plan, User& user);
+  void befall(Plan& plan);
+  Moment some_moment();
+  Request next_request();
+  void latest(Request& request);
+  void named(Request& request);
+
+  World& world_;
+  Random& random_;
+  std::vector<User> users_;
+  std::int64_t generated_ = 0;
+};
+
+}  // namespace lockstep::model
