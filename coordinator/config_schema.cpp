@@ -126,8 +126,6 @@ const std::vector<Gate>& gates() {
       {"task.name", {"fashion_mnist", "synthetic"}},
       {"precision", {"fp32"}},
       {"checkpoint.minutes", {}},
-      {"checkpoint.keep_every", {}},
-      {"checkpoint.keep_best", {}},
       {"checkpoint.when_busy", {"wait"}},
       {"control.listen", {"off"}},
       {"metrics.tensorboard", {"false"}},

@@ -1,56 +1,74 @@
 #include "coordinator/retention.h"
 
-#include <algorithm>
+#include <functional>
+#include <vector>
 
 #include "common/error.h"
 #include "coordinator/attempt.h"
 #include "coordinator/catalog.h"
-#include "coordinator/lineage.h"
+#include "coordinator/pins.h"
 
 namespace lockstep {
 
-std::vector<CheckpointId> choose_deletions(const StoreView& store, std::int64_t attempt,
-                                           const RetentionRule& rule,
-                                           const std::set<CheckpointId>& pins) {
-  std::vector<CheckpointId> gone;
-  std::int64_t good = 0;
-  bool non_finite_kept = false;
-  for (const auto& id : lineage(store, attempt)) {
-    const auto* view = store.checkpoint(id);
-    const bool behind = good >= std::max<std::int64_t>(rule.keep_last, 1);
-    bool goes = behind;
-    if (view->examined && view->examined->state == CheckpointState::kNotFinite) {
-      goes = behind || non_finite_kept;
-      non_finite_kept = true;
-    } else if (!behind && view->examined && view->examined->state == CheckpointState::kGood) {
-      ++good;
-    }
-    if (goes && !pins.contains(id)) gone.push_back(id);
-  }
-  return gone;
-}
-
 namespace {
 
+bool has_manifest(const FileSystem& files, const std::string& folder) {
+  return files.info(folder + "/manifest.json").has_value();
+}
+
+std::vector<Entry> list_if_there(const FileSystem& files, const std::string& folder) {
+  try {
+    return files.list(folder);
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::kNotFound) throw;
+    return {};
+  }
+}
+
+// Where the folder is gone somebody who took over has brought it back: nothing is left to do.
 void unlink_files(FileSystem& files, const std::string& folder) {
-  const auto entries = files.list(folder);
+  const auto entries = list_if_there(files, folder);
   files.unlink(folder + "/manifest.json");
   for (const auto& entry : entries)
     files.unlink(folder + "/" + entry.name);
   files.remove_folder(folder);
 }
 
-void trash_and_unlink(FileSystem& files, const std::string& store, const std::string& place,
-                      const TrashName& name) {
-  const auto trash = checkpoints_path(store) + "/" + trash_folder(name);
-  files.rename(place, trash);
+// A rename into trash, and what may follow it.
+struct Trashing {
+  std::string place;
+  std::string trash;
+  bool whole = false;  // had a manifest in its place
+};
+
+// Somebody who took over may have brought it back already, or may be sweeping it just now: then it
+// must not come back without its manifest.
+void put_back(FileSystem& files, const Trashing& moved) {
+  try {
+    files.rename(moved.trash, moved.place);
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::kNotFound) throw;
+    return;
+  }
+  if (moved.whole && !has_manifest(files, moved.place)) files.rename(moved.place, moved.trash);
+}
+
+// `wanted`, asked after the rename: true brings it back. false: it was.
+bool trash_and_unlink(FileSystem& files, const std::string& store, const std::string& place,
+                      const TrashName& name, const std::function<bool()>& wanted = {}) {
+  const Trashing moved{place, checkpoints_path(store) + "/" + trash_folder(name),
+                       has_manifest(files, place)};
+  files.rename(moved.place, moved.trash);
+  bool stays = false;
   try {
     require_newest(files, store, name.deleter);
+    stays = wanted && wanted();
   } catch (const Error&) {
-    files.rename(trash, place);
+    put_back(files, moved);
     throw;
   }
-  unlink_files(files, trash);
+  stays ? put_back(files, moved) : unlink_files(files, moved.trash);
+  return !stays;
 }
 
 }  // namespace
@@ -61,23 +79,12 @@ void delete_checkpoint(FileSystem& files, const std::string& store, std::int64_t
                    {deleter, random_hex(16), checkpoint, false});
 }
 
-std::vector<CheckpointId> retain(FileSystem& files, const std::string& store, std::int64_t mine,
-                                 const RetentionRule& rule) {
-  auto view = scan_store(files, store);
-  std::int64_t good = 0;
-  for (const auto& id : lineage(view, mine)) {
-    if (good >= rule.keep_last) break;
-    auto* checkpoint = view.checkpoint(id);
-    checkpoint->examined = examine(files, store, *checkpoint, Depth::kHeaders);
-    if (checkpoint->examined->state == CheckpointState::kGood) ++good;
-  }
-  std::vector<CheckpointId> deleted;
-  for (const auto& id : choose_deletions(view, mine, rule, read_pins(files, store))) {
-    if (view.checkpoint(id)->trash) continue;
-    delete_checkpoint(files, store, mine, id);
-    deleted.push_back(id);
-  }
-  return deleted;
+bool delete_unpinned(FileSystem& files, const std::string& store, std::int64_t deleter,
+                     const CheckpointView& checkpoint) {
+  const auto place = folder_of(store, checkpoint);
+  if (!files.info(place)) return false;
+  return trash_and_unlink(files, store, place, {deleter, random_hex(16), checkpoint.id, false},
+                          [&] { return read_pins(files, store).contains(checkpoint.id); });
 }
 
 void sweep_partials(FileSystem& files, const std::string& store, std::int64_t mine) {
@@ -91,7 +98,7 @@ void sweep_partials(FileSystem& files, const std::string& store, std::int64_t mi
       // A checkpoint's, with a manifest and without its deleter's outcome, may be on its way back.
       const bool over = trash->partial ||
                         files.info(attempt_path(store, trash->deleter) + "/outcome.json") ||
-                        !files.info(folder + "/" + entry.name + "/manifest.json");
+                        !has_manifest(files, folder + "/" + entry.name);
       if (over) unlink_files(files, folder + "/" + entry.name);
     }
   }

@@ -1,9 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <set>
 #include <string>
-#include <vector>
 
 #include "common/file_system.h"
 #include "coordinator/pins.h"
@@ -11,22 +9,8 @@
 
 namespace lockstep {
 
-struct RetentionRule {
-  std::int64_t keep_last = 3;
-};
-
-// Pure: which checkpoints of attempt's lineage go, given the view after a commit. Good ones are
-// counted from the newest; what lies behind the last that is kept goes, pinned ones excepted. Of
-// non-finite ones only the newest stays, and none counts. Every checkpoint of the lineage must have
-// been examined, newest first, until keep_last good ones were seen; what was not is behind them.
-// Never names the lineage's last good one.
-std::vector<CheckpointId> choose_deletions(const StoreView& store, std::int64_t attempt,
-                                           const RetentionRule& rule,
-                                           const std::set<CheckpointId>& pins);
-
-// Local: applies the rule as attempt `mine`, which must be the newest. Gives what was deleted.
-std::vector<CheckpointId> retain(FileSystem& files, const std::string& store, std::int64_t mine,
-                                 const RetentionRule& rule);
+// Deleting, so that a process that sleeps at any point of it and wakes when others have taken over
+// destroys nothing that they count on.
 
 // Local: deletes one checkpoint as attempt `deleter`:
 //   1. rename to .trash-DELETER-<nonce>-...   2. list attempts/ again: a higher number than the
@@ -36,6 +20,13 @@ std::vector<CheckpointId> retain(FileSystem& files, const std::string& store, st
 // and wakes after the folder was renamed back finds nothing at its paths.
 void delete_checkpoint(FileSystem& files, const std::string& store, std::int64_t deleter,
                        const CheckpointId& checkpoint);
+
+// The same for one that the user may want to keep: a pin that is there after the rename brings it
+// back too. Who pins looks, after the pin is there, whether the checkpoint still stands in its
+// place: so one of the two sees the other. `trash`: the folder's name where a deleter that died has
+// it. false: it is pinned, or somebody else has deleted it.
+bool delete_unpinned(FileSystem& files, const std::string& store, std::int64_t deleter,
+                     const CheckpointView& checkpoint);
 
 // Local: after the own first commit: sweeps .partial folders of earlier attempts, and trash that is
 // no checkpoint any more: of a .partial, without a manifest, or left by a deleter that has ended.

@@ -145,4 +145,9 @@ Metrics run_evaluation(const Comm& comm, Task& task, const std::function<bool()>
   return metrics;
 }
 
+std::vector<std::string> metric_names(const Task& task) {
+  if (task.counts_correct()) return {"accuracy", "loss"};
+  return {"loss"};
+}
+
 }  // namespace lockstep

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "common/comm.h"
 #include "worker/task.h"
@@ -36,5 +38,8 @@ IterationOutcome run_iteration(const Comm& comm, Tick& tick, const Training& tra
 // may communicate; where it is true evaluation ends and the result is empty. Collective. Throws
 // AgreedError.
 Metrics run_evaluation(const Comm& comm, Task& task, const std::function<bool()>& interrupted);
+
+// Pure: the metrics that an evaluation of `task` gives, where they are finite.
+std::vector<std::string> metric_names(const Task& task);
 
 }  // namespace lockstep

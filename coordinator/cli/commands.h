@@ -14,6 +14,7 @@ Command diff_command();
 Command export_command();
 Command pin_command();
 Command unpin_command();
+Command prune_command();
 Command status_command();
 // Of a shell, for these commands.
 Command completion_command(const std::vector<Command>& commands);

@@ -1,13 +1,32 @@
+#include <algorithm>
+
 #include "common/agree.h"
 #include "common/digest.h"
 #include "common/error.h"
 #include "common/names.h"
+#include "coordinator/candidates.h"
 #include "coordinator/daemon/job.h"
 #include "coordinator/liveness.h"
 #include "worker/checkpoint.h"
 #include "worker/make_task.h"
+#include "worker/training_iteration.h"
 
 namespace lockstep {
+
+namespace {
+
+// Found out at the first evaluation it would cost the work until then.
+void require_metric(const CheckpointConfig& config, const Task& task) {
+  if (!config.keep_best) return;
+  const auto there = metric_names(task);
+  const auto& wanted = config.keep_best->metric;
+  if (std::find(there.begin(), there.end(), wanted) != there.end()) return;
+  throw Error(ErrorCode::kInvalidConfig,
+              "checkpoint.keep_best.metric: this task's evaluation gives no '" + wanted +
+                  "'; it gives " + enumerate(there));
+}
+
+}  // namespace
 
 void prepare_task(Job& job) {
   job.host = host_share(job.comm);
@@ -19,6 +38,7 @@ void prepare_task(Job& job) {
                                                  std::to_string(config.data.global_batch) +
                                                  ": start fewer ranks, or raise data.global_batch");
     job.task = make_task(job.loaded, job.host.threads);
+    require_metric(config.checkpoint, *job.task);
     job.state = std::make_unique<TrainingState>(*job.task, config.optimizer,
                                                 static_cast<std::uint64_t>(config.run.seed),
                                                 Share{job.comm.rank(), job.comm.size()});

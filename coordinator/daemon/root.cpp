@@ -7,18 +7,19 @@
 #include "coordinator/attempt.h"
 #include "coordinator/catalog.h"
 #include "coordinator/commit.h"
-#include "coordinator/retention.h"
+#include "coordinator/retainer.h"
 #include "coordinator/source.h"
 
 namespace lockstep {
 
 Root::Root(FileSystem& files, const LoadedConfig& loaded, const Log& log, LaunchFacts launch,
-           Claim claim)
+           Claim claim, RunsOn retention_runs_on)
     : files_(files),
       loaded_(loaded),
       log_(log),
       launch_(std::move(launch)),
-      claim_(std::move(claim)) {}
+      claim_(std::move(claim)),
+      retention_runs_on_(retention_runs_on) {}
 
 namespace {
 
@@ -174,15 +175,16 @@ void Root::require_newest() const {
 }
 
 void Root::tidy() {
-  try {
-    if (!swept_) sweep_partials(files_, launch_.store_path, claimed_->attempt);
-    swept_ = true;
-    for (const auto& gone : retain(files_, launch_.store_path, claimed_->attempt,
-                                   {loaded_.config.checkpoint.keep_last}))
-      log_.debug("retention: " + to_text(gone) + " deleted");
-  } catch (const Error& e) {
-    log_.warning(std::string("retention: ") + e.what());
+  if (!retention_) {
+    const auto retainer = std::make_shared<Retainer>(files_, launch_.store_path, claimed_->attempt,
+                                                     rule_of(loaded_.config.checkpoint), log_);
+    retention_ = std::make_unique<RetentionWorker>(
+        [retainer](std::int64_t acknowledged, const std::function<bool()>& hurried) {
+          retainer->pass(acknowledged, hurried);
+        },
+        retention_runs_on_);
   }
+  retention_->committed(*last_committed_);
 }
 
 void Root::note_iteration(std::int64_t iteration) {
@@ -199,6 +201,11 @@ void Root::note_iteration(std::int64_t iteration) {
 
 void Root::close(OutcomeKind kind, int exit_code, const std::optional<std::string>& error) {
   if (!claimed_) return;
+  // Before the outcome: what an attempt with an outcome has in trash does not come back. Who was
+  // stopped has no time to lose; what is left over is the next attempt's to delete.
+  constexpr double kLimitOfAStopSeconds = 2;
+  const bool stopped = kind != OutcomeKind::kFinished;
+  if (retention_) retention_->finish(stopped ? std::optional(kLimitOfAStopSeconds) : std::nullopt);
   try {
     if (heartbeat_) heartbeat_->beat();
     write_outcome(files_, launch_.store_path, claimed_->attempt,

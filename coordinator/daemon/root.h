@@ -12,6 +12,7 @@
 #include "coordinator/daemon/shared_decision.h"
 #include "coordinator/heartbeat.h"
 #include "coordinator/launch.h"
+#include "coordinator/retention_worker.h"
 #include "worker/checkpoint.h"
 
 namespace lockstep {
@@ -21,7 +22,7 @@ namespace lockstep {
 class Root {
  public:
   Root(FileSystem& files, const LoadedConfig& loaded, const Log& log, LaunchFacts launch,
-       Claim claim);
+       Claim claim, RunsOn retention_runs_on);
 
   // Steps 1 and 2. An error is thrown; `finished` is returned and nothing is written.
   DecisionRecord look();
@@ -40,15 +41,15 @@ class Root {
   CommitSteps commit_steps();
   // Error(kSuperseded) where another attempt has claimed the store; what can't be seen is no error.
   void require_newest() const;
-  // After an acknowledged commit: retention, and sweeping after the first one. Never throws: what
-  // can't be deleted now is a warning.
+  // After an acknowledged commit: retention may begin, beside training.
   void tidy();
 
   void note_iteration(std::int64_t iteration);
   // The newest checkpoint that is finite and that this attempt's lineage holds.
   std::optional<CheckpointId> last_finite() const { return last_finite_; }
   bool claimed() const { return claimed_.has_value(); }
-  // Writes outcome.json where the attempt was claimed; a failure to write is a warning.
+  // Ends retention, then writes outcome.json where the attempt was claimed; a failure to write is a
+  // warning.
   void close(OutcomeKind kind, int exit_code, const std::optional<std::string>& error);
 
  private:
@@ -63,10 +64,11 @@ class Root {
   Claim claim_;
   std::optional<Claimed> claimed_;
   Decided decided_;
+  RunsOn retention_runs_on_;
   std::unique_ptr<HeartbeatWriter> heartbeat_;
+  std::unique_ptr<RetentionWorker> retention_;
   std::optional<std::int64_t> last_committed_;
   std::optional<CheckpointId> last_finite_;
-  bool swept_ = false;
   bool beaten_ = false;
   bool heartbeat_failing_ = false;
 };

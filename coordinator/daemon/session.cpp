@@ -21,13 +21,13 @@ std::optional<std::string> environment(const std::string& name) {
   return value != nullptr ? std::optional<std::string>(value) : std::nullopt;
 }
 
-void describe_job(Job& job) {
+void describe_job(Job& job, RunsOn retention_runs_on) {
   job.build = agree(job.comm, "read the build", build_id);
   const auto hosts = gather_names(job.comm, this_process().host);
   root_decides(job.comm, "describe the launch", [&] {
     auto [launch, claim] = describe_launch(job.loaded, hosts, job.build, environment);
-    job.root =
-        std::make_unique<Root>(job.files, job.loaded, job.log, std::move(launch), std::move(claim));
+    job.root = std::make_unique<Root>(job.files, job.loaded, job.log, std::move(launch),
+                                      std::move(claim), retention_runs_on);
     return std::string();
   });
 }
@@ -40,8 +40,8 @@ DecisionRecord look(Job& job) {
                [&] { return parse_decision(trial, "the trial decision"); });
 }
 
-int run_job(Job& job, Purpose purpose) {
-  describe_job(job);
+int run_job(Job& job, Purpose purpose, RunsOn retention_runs_on) {
+  describe_job(job, retention_runs_on);
   if (purpose == Purpose::kEvaluate) {
     prepare_task(job);
     restore_beside(job);
@@ -69,15 +69,15 @@ std::string error_text(const AgreedError& error, bool training) {
 
 }  // namespace
 
-int run_session(const Comm& comm, FileSystem& files, const ReadConfig& read_config,
-                Purpose purpose) {
+int run_session(const Comm& comm, FileSystem& files, const ReadConfig& read_config, Purpose purpose,
+                RunsOn retention_runs_on) {
   std::optional<Job> job;
   try {
     const auto bytes = root_decides(comm, "read configuration", read_config);
     job.emplace(comm, files,
                 agree(comm, "read configuration", [&] { return decode_config(bytes); }));
     agree(comm, "watch signals", [&] { narrow_stop_signals(job->loaded.config.preempt.signals); });
-    return run_job(*job, purpose);
+    return run_job(*job, purpose, retention_runs_on);
   } catch (const AgreedError& e) {
     const int code = exit_code(e.code());
     if (!comm.is_root()) return code;

@@ -6,6 +6,7 @@
 
 #include "common/comm.h"
 #include "common/file_system.h"
+#include "coordinator/retention_worker.h"
 
 namespace lockstep {
 
@@ -19,8 +20,9 @@ enum class Purpose : std::uint8_t {
 
 // One job, from the configuration to its end: DESIGN's "From launch to first iteration", then the
 // training, then outcome.json. Collective over `comm`. Gives the exit code, the same on every rank;
-// rank 0 has printed what there is to say. Throws MpiError, and what is a bug.
+// rank 0 has printed what there is to say. With retention on its own thread `files` is used by two
+// threads at once. Throws MpiError, and what is a bug.
 int run_session(const Comm& comm, FileSystem& files, const ReadConfig& read_config,
-                Purpose purpose = Purpose::kTrain);
+                Purpose purpose = Purpose::kTrain, RunsOn retention_runs_on = RunsOn::kOwnThread);
 
 }  // namespace lockstep

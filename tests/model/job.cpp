@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <iterator>
 
 #include "common/digest.h"
 #include "coordinator/attempt.h"
@@ -254,8 +255,6 @@ void Job::tidy() {
   phase_ = Phase::kTidy;
   const auto wakes = world_.wakes;
   try {
-    if (!swept_) sweep_partials(files_, kStore, attempt_);
-    swept_ = true;
     auto& ledger = world_.ledger;
     const auto sleeps = sleeps_;
     auto going = to_delete(ledger.facts(world_.disk), attempt_, plan_.keep_last, ledger.pins);
@@ -264,11 +263,18 @@ void Job::tidy() {
     });
     for (const auto& id : going)
       ledger.checkpoints.at(id).may_go = true;
-    const auto gone = steps_.retain(files_, kStore, attempt_, {plan_.keep_last});
+    const auto before = ledger.present(world_.disk);
+    retain();
+    const auto after = ledger.present(world_.disk);
+    std::vector<CheckpointId> gone;
+    std::set_difference(before.begin(), before.end(), after.begin(), after.end(),
+                        std::back_inserter(gone));
     world_.counts.add("deletions", static_cast<std::int64_t>(gone.size()));
     for (const auto& id : gone)
       world_.tell("  deleted " + to_text(id));
-    if (wakes == world_.wakes && sleeps == sleeps_ &&
+    // One that has been superseded keeps still; the next look of its commit says why.
+    const bool newest = ledger.highest_on(world_.disk) <= attempt_;
+    if (newest && wakes == world_.wakes && sleeps == sleeps_ &&
         std::set<CheckpointId>(gone.begin(), gone.end()) != going)
       differs("retention deleted other checkpoints than its rule says");
   } catch (const Error& e) {
@@ -277,6 +283,13 @@ void Job::tidy() {
     if (world_.ledger.highest_on(world_.disk) <= attempt_ && wakes == world_.wakes)
       differs(std::string("retention: ") + e.what());
   }
+}
+
+void Job::retain() {
+  const RetentionRule rule{plan_.keep_last, {}, {}};
+  if (steps_.retain) return steps_.retain(files_, kStore, attempt_, rule);
+  if (!retainer_) retainer_.emplace(files_, kStore, attempt_, rule, silence_);
+  retainer_->pass(committed_.value_or(-1));
 }
 
 void Job::beat() {

@@ -7,8 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "common/log.h"
 #include "coordinator/launch.h"
-#include "coordinator/retention.h"
+#include "coordinator/retainer.h"
 #include "tests/model/gate.h"
 #include "tests/model/world.h"
 
@@ -66,9 +67,8 @@ struct Steps {
   std::function<DecisionRecord(const DecisionRecord& of_rank_0, const Decided& trial)> other_rank =
       [](const DecisionRecord& of_rank_0, const Decided&) { return of_rank_0; };
   std::function<void(FileSystem&, const std::string&, const Manifest&)> commit;
-  std::function<std::vector<CheckpointId>(FileSystem&, const std::string&, std::int64_t,
-                                          const RetentionRule&)>
-      retain = lockstep::retain;
+  // In place of the job's Retainer.
+  std::function<void(FileSystem&, const std::string&, std::int64_t, const RetentionRule&)> retain;
   Steps();
 };
 
@@ -105,6 +105,7 @@ class Job {
   Manifest write_checkpoint(const CheckpointId& id, bool finite);
   void acknowledge(const CheckpointId& id);
   void tidy();
+  void retain();
   void beat();
   void close(OutcomeKind kind, int exit_code);
   void close_after(const Error& error);
@@ -131,7 +132,8 @@ class Job {
   std::int64_t attempt_ = 0;
   bool crashed_ = false;
   bool training_ = false;
-  bool swept_ = false;
+  Log silence_{LogConfig{}, false};
+  std::optional<Retainer> retainer_;
   std::vector<Choice>* allowed_ = nullptr;  // while `expect` calls
   Decided decided_;
   std::uint64_t undisturbed_ = 0;  // World::wakes when it decided

@@ -94,6 +94,13 @@ bool Ledger::is_whole(const MemoryFileSystem& disk, const CheckpointId& id) cons
   return true;
 }
 
+std::set<CheckpointId> Ledger::present(const MemoryFileSystem& disk) const {
+  std::set<CheckpointId> there;
+  for (const auto& [id, known] : checkpoints)
+    if (disk.info(place_of(id))) there.insert(id);
+  return there;
+}
+
 std::int64_t Ledger::highest_on(const MemoryFileSystem& disk) const {
   for (auto it = attempts.rbegin(); it != attempts.rend(); ++it)
     if (disk.info(attempt_path_of(it->first))) return it->first;

@@ -5,6 +5,7 @@
 #include "coordinator/attempt.h"
 #include "coordinator/catalog.h"
 #include "coordinator/commit.h"
+#include "coordinator/retention.h"
 
 namespace lockstep::model {
 
@@ -44,12 +45,8 @@ Mutant prune_by_number() {
     std::sort(all.begin(), all.end(), [](const CheckpointView& a, const CheckpointView& b) {
       return a.id.iteration > b.id.iteration;
     });
-    std::vector<CheckpointId> gone;
-    for (auto i = static_cast<std::size_t>(rule.keep_last); i < all.size(); ++i) {
+    for (auto i = static_cast<std::size_t>(rule.keep_last); i < all.size(); ++i)
       delete_checkpoint(files, store, mine, all[i].id);
-      gone.push_back(all[i].id);
-    }
-    return gone;
   };
   return mutant;
 }

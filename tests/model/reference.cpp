@@ -228,8 +228,9 @@ std::set<CheckpointId> to_delete(const Facts& facts, std::int64_t attempt, std::
   std::int64_t not_finite = 0;
   for (const auto& id : line_of(facts, attempt)) {
     const auto state = facts.checkpoints.at(id).state;
-    const bool second_not_finite = state == State::kNotFinite && not_finite++ > 0;
-    if ((good >= keep_last || second_not_finite) && !pins.contains(id)) gone.insert(id);
+    const bool not_finite_goes = state == State::kNotFinite && not_finite++ > 0;
+    const bool goes = state == State::kNotFinite ? not_finite_goes : good >= keep_last;
+    if (goes && !pins.contains(id)) gone.insert(id);
     if (state == State::kGood) ++good;
   }
   return gone;

@@ -62,15 +62,18 @@ class SessionTest : public ::testing::Test {
 
   // One job to iteration `to`; its exit code, which must be every rank's.
   int run(FileSystem& files, std::int64_t to, const std::string& more = "") {
-    const auto text = "run: {max_iterations: " + std::to_string(to) +
-                      "}\nstore: ./store\ntask: {name: synthetic, parameters: 64, tensors: 4}\n"
-                      "data: {global_batch: 8}\ncheckpoint: {interval: 2, max_failures: 1}\n"
-                      "log: {level: error}\n" +
-                      more;
-    const auto code = run_session(comm_, files, [&] {
+    const auto text =
+        "run: {max_iterations: " + std::to_string(to) +
+        "}\nstore: ./store\ntask: {name: synthetic, parameters: 64, tensors: 4}\n"
+        "data: {global_batch: 8}\ncheckpoint: {interval: 2, keep_last: 1, max_failures: 1}\n"
+        "log: {level: error}\n" +
+        more;
+    const auto read = [&] {
       return encode(parse_config(text, folder_ + "/train.yaml", {},
                                  [](const std::string&) { return std::nullopt; }));
-    });
+    };
+    // One order of operations, so that the nth of a kind is the same one in every job.
+    const auto code = run_session(comm_, files, read, Purpose::kTrain, RunsOn::kCallersThread);
     EXPECT_EQ(code, std::stoi(root_decides(comm_, "compare", [&] { return std::to_string(code); })))
         << "every rank ends with the same code";
     return code;

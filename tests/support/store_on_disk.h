@@ -100,6 +100,13 @@ class StoreOnDisk {
     return checkpoint_path(store_, id) + "/" + shard_file({index, count});
   }
 
+  // The store as it is now, for as many tries as a test needs: copying costs less than making.
+  void keep() { std::filesystem::copy(store_, folder_ / "kept", kRecursive); }
+  void bring_back_kept() {
+    std::filesystem::remove_all(store_);
+    std::filesystem::copy(folder_ / "kept", store_, kRecursive);
+  }
+
   // Every file's content by its path below the store.
   std::map<std::string, std::string> content() const {
     std::map<std::string, std::string> all;
@@ -133,6 +140,8 @@ class StoreOnDisk {
     file->finish();
     return {shard_file({index, manifest.world_size}), head.size() + bytes.size(), digest128(head)};
   }
+
+  static constexpr auto kRecursive = std::filesystem::copy_options::recursive;
 
   std::filesystem::path folder_;
   std::string store_;

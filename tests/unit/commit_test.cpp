@@ -8,6 +8,8 @@
 #include "common/error.h"
 #include "coordinator/catalog.h"
 #include "coordinator/lineage.h"
+#include "coordinator/pins.h"
+#include "coordinator/retainer.h"
 #include "coordinator/retention.h"
 #include "tests/support/fault_file_system.h"
 #include "tests/support/store_on_disk.h"
@@ -120,10 +122,15 @@ TEST(Commit, AbandonLeavesNothing) {
   EXPECT_EQ(disk.content(), before);
 }
 
+// What a pass of attempt `attempt` deletes, newest first.
 std::vector<std::string> deletions(StoreOnDisk& disk, std::int64_t attempt, std::int64_t keep) {
+  const Log silent({}, false);
+  const auto before = scan_store(disk.files(), disk.path());
+  Retainer(disk.files(), disk.path(), attempt, {keep, {}, {}}, silent).pass(INT64_MAX);
+  const auto after = scan_store(disk.files(), disk.path());
   std::vector<std::string> gone;
-  for (const auto& id : retain(disk.files(), disk.path(), attempt, {keep}))
-    gone.push_back(to_text(id));
+  for (const auto& id : lineage(before, attempt))
+    if (after.checkpoint(id) == nullptr) gone.push_back(to_text(id));
   return gone;
 }
 
@@ -146,8 +153,7 @@ TEST(Retention, LeavesPinnedOnes) {
   disk.attempt("a");
   for (const std::int64_t at : {10, 20, 30})
     disk.checkpoint({1, at});
-  fs::create_directory(pins_path(disk.path()));
-  disk.files().overwrite(pins_path(disk.path()) + "/1@10", "");
+  pin(disk.files(), disk.path(), {1, 10});
   EXPECT_THAT(deletions(disk, 1, 1), ElementsAre("1@20"));
 }
 

@@ -1,0 +1,183 @@
+#include "coordinator/prune.h"
+
+#include <cstdio>
+#include <memory>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "common/log.h"
+#include "coordinator/catalog.h"
+#include "coordinator/cli/commands.h"
+#include "coordinator/cli/store_reading.h"
+#include "coordinator/cli/table.h"
+#include "coordinator/examine.h"
+#include "coordinator/lineage.h"
+#include "coordinator/pins.h"
+#include "coordinator/retention.h"
+
+namespace lockstep::cli {
+
+namespace {
+
+struct Options {
+  std::string store;
+  std::string keep_last;
+  std::string keep_every;
+  std::string keep_best;
+  bool abandoned = false;
+  bool dry_run = false;
+  bool json = false;
+};
+
+// What goes, or went.
+struct Pruned {
+  Deletion deletion;
+  std::uint64_t bytes = 0;
+};
+
+std::int64_t count_of(const std::string& option, const std::string& text) {
+  const auto number = parse_number(text);
+  if (!number || *number < 1)
+    throw Error(ErrorCode::kInvalidConfig,
+                option + " takes a whole number from 1, not '" + text + "'");
+  return *number;
+}
+
+// METRIC:max|min[:COUNT]
+KeepBest keep_best_of(const std::string& text) {
+  const auto metric_end = text.find(':');
+  const auto mode_end =
+      metric_end == std::string::npos ? metric_end : text.find(':', metric_end + 1);
+  KeepBest rule;
+  rule.metric = text.substr(0, metric_end);
+  const auto mode = metric_end == std::string::npos
+                        ? std::string()
+                        : text.substr(metric_end + 1, mode_end - metric_end - 1);
+  if (rule.metric.empty() || (mode != "max" && mode != "min"))
+    throw Error(ErrorCode::kInvalidConfig,
+                "--keep-best takes METRIC:max or METRIC:min, and :COUNT behind it where more than "
+                "one is to stay, not '" +
+                    text + "'");
+  rule.maximize = mode == "max";
+  if (mode_end != std::string::npos)
+    rule.count = count_of("--keep-best METRIC:MODE:COUNT", text.substr(mode_end + 1));
+  return rule;
+}
+
+PruneRequest request_of(const Options& options) {
+  PruneRequest request;
+  request.abandoned = options.abandoned;
+  if (!options.keep_last.empty() || !options.keep_every.empty() || !options.keep_best.empty()) {
+    auto& rule = request.rule.emplace();
+    rule.keep_last = options.keep_last.empty() ? 1 : count_of("--keep-last", options.keep_last);
+    if (!options.keep_every.empty()) rule.keep_every = count_of("--keep-every", options.keep_every);
+    if (!options.keep_best.empty()) rule.keep_best = keep_best_of(options.keep_best);
+  }
+  if (!request.rule && !request.abandoned)
+    throw Error(ErrorCode::kInvalidConfig,
+                "prune: say what is to stay: --keep-last N, --keep-every N, --keep-best "
+                "METRIC:max|min[:COUNT]; or what is to go: --abandoned; --dry-run only tells");
+  return request;
+}
+
+// What goes, with sizes; what can't be read now is Error(kIo), and nothing goes.
+std::vector<Pruned> choose(const FileSystem& files, OpenStore& store, const PruneRequest& request) {
+  for (const auto& id : newest_lineage(store.view).checkpoints) {
+    auto* checkpoint = store.view.checkpoint(id);
+    if (request.rule && !checkpoint->examined)
+      checkpoint->examined = examine(files, store.path, *checkpoint, Depth::kHeaders);
+  }
+  std::vector<Pruned> chosen;
+  for (auto& deletion : choose_pruned(store.view, request, read_pins(files, store.path))) {
+    const auto bytes = bytes_of(files, store.path, *store.view.checkpoint(deletion.checkpoint));
+    chosen.push_back({std::move(deletion), bytes});
+  }
+  return chosen;
+}
+
+void print_for_people(const std::vector<Pruned>& pruned, std::uint64_t bytes, bool dry_run) {
+  if (pruned.empty()) {
+    std::puts("nothing to prune");
+    return;
+  }
+  std::vector<Row> rows = {{{"CHECKPOINT"}, {"SIZE"}, {"WHY"}}};
+  for (const auto& one : pruned)
+    rows.push_back(
+        {{to_text(one.deletion.checkpoint)}, {bytes_text(one.bytes)}, {one.deletion.why}});
+  std::fputs(table(rows).c_str(), stdout);
+  std::printf("\n%zu %s %s, %s\n", pruned.size(), pruned.size() == 1 ? "checkpoint" : "checkpoints",
+              dry_run ? "would go" : "deleted", bytes_text(bytes).c_str());
+}
+
+void print_json(const std::vector<Pruned>& pruned, std::uint64_t bytes, bool dry_run) {
+  nlohmann::ordered_json out;
+  out["dry_run"] = dry_run;
+  out["bytes"] = bytes;
+  out["checkpoints"] = nlohmann::ordered_json::array();
+  for (const auto& one : pruned)
+    out["checkpoints"].push_back({{"attempt", one.deletion.checkpoint.attempt},
+                                  {"iteration", one.deletion.checkpoint.iteration},
+                                  {"bytes", one.bytes},
+                                  {"why", one.deletion.why}});
+  std::puts(out.dump(2).c_str());
+}
+
+void print(const std::vector<Pruned>& pruned, const Options& options) {
+  std::uint64_t bytes = 0;
+  for (const auto& one : pruned)
+    bytes += one.bytes;
+  options.json ? print_json(pruned, bytes, options.dry_run)
+               : print_for_people(pruned, bytes, options.dry_run);
+}
+
+int run_prune(FileSystem& files, const Options& options) {
+  const auto request = request_of(options);
+  auto store = open_store(files, options.store);
+  require_idle(files, store.path, store.view, steady_clock(), [](const std::string& text) {
+    std::fprintf(stderr, "%s\n", escape_controls(text).c_str());
+  });
+  const auto chosen = choose(files, store, request);
+  std::vector<Pruned> gone;
+  const auto deleter = store.view.highest_attempt();
+  try {
+    for (const auto& one : chosen) {
+      const auto& view = *store.view.checkpoint(one.deletion.checkpoint);
+      if (options.dry_run || delete_unpinned(files, store.path, deleter, view)) gone.push_back(one);
+    }
+  } catch (const Error& e) {
+    print(gone, options);  // what went is gone, however it ends
+    if (e.code() != ErrorCode::kSuperseded) throw;
+    throw Error(ErrorCode::kInUse, "a job has begun on this store: nothing more is deleted");
+  }
+  print(gone, options);
+  return 0;
+}
+
+}  // namespace
+
+Command prune_command() {
+  const auto options = std::make_shared<Options>();
+  Command command;
+  command.name = "prune";
+  command.purpose = "deletes checkpoints, while no job runs on the store";
+  command.description =
+      "Along the newest lineage what no --keep- option keeps goes; the newest good checkpoint and "
+      "pinned ones always stay.";
+  command.arguments = {store_argument(options->store)};
+  command.options = {
+      {"--keep-last", "N", "the newest N good ones stay", &options->keep_last},
+      {"--keep-every", "N", "iterations divisible by N stay", &options->keep_every},
+      {"--keep-best", "METRIC:max|min[:COUNT]", "the best by a metric stay", &options->keep_best},
+      flag("--abandoned", options->abandoned, "what is not in the newest lineage goes"),
+      flag("--dry-run", options->dry_run, "tell what would go, delete nothing"),
+      flag("--json", options->json, "one JSON object")};
+  command.exit_codes = usual_exit_codes("done, or nothing to delete");
+  command.exit_codes[1].meaning += "; or a job runs on the store";
+  command.examples = {"lockstep prune checkpoints --keep-last 3 --keep-every 1000 --dry-run",
+                      "lockstep prune checkpoints --abandoned"};
+  command.run = [options](FileSystem& files) { return run_prune(files, *options); };
+  return command;
+}
+
+}  // namespace lockstep::cli

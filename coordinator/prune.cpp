@@ -1,0 +1,103 @@
+#include "coordinator/prune.h"
+
+#include <algorithm>
+
+#include "common/error.h"
+#include "coordinator/best.h"
+#include "coordinator/candidates.h"
+#include "coordinator/catalog.h"
+#include "coordinator/lineage.h"
+
+namespace lockstep {
+
+namespace {
+
+void require_metric(const StoreView& store, const NewestLineage& newest, const KeepBest& rule) {
+  std::set<std::string> there;
+  for (const auto& id : newest.checkpoints) {
+    const auto& view = *store.checkpoint(id);
+    if (metric_of(view, rule)) return;
+    if (view.examined && view.examined->manifest)
+      for (const auto& [name, value] : view.examined->manifest->metrics)
+        there.insert(name);
+  }
+  const std::vector<std::string> names(there.begin(), there.end());
+  throw Error(ErrorCode::kInvalidConfig,
+              "--keep-best: no good checkpoint of the newest lineage has the metric '" +
+                  rule.metric + "'; " +
+                  (names.empty() ? "none has any" : "there is " + enumerate(names)));
+}
+
+bool hides_its_parent(const StoreView& store, const AttemptView& attempt) {
+  const auto is_decision = [](const std::string& text) {
+    return text.starts_with("decision.json");
+  };
+  return !is_refused(attempt) && parent_unknown(store, attempt) &&
+         std::any_of(attempt.damage.begin(), attempt.damage.end(), is_decision);
+}
+
+// Ancestors behind an attempt whose parent is not known would count as abandoned.
+void require_known_parents(const StoreView& store, const NewestLineage& newest) {
+  auto judged = newest.passed_over;
+  for (auto at = newest.attempt; at;) {
+    judged.push_back(*at);
+    const auto* view = store.attempt(*at);
+    const auto parent = view != nullptr ? parent_of(store, *view) : std::nullopt;
+    at = parent ? std::optional(parent->attempt) : std::nullopt;
+  }
+  for (const auto number : judged) {
+    const auto* attempt = store.attempt(number);
+    if (attempt == nullptr || !hides_its_parent(store, *attempt)) continue;
+    throw Error(ErrorCode::kInvalidConfig,
+                "--abandoned: the decision.json of attempt " + std::to_string(number) +
+                    " is damaged, so it can't be said what it descends from, nor what is "
+                    "abandoned; pin what must stay and delete the rest by hand");
+  }
+}
+
+}  // namespace
+
+std::vector<Deletion> choose_pruned(const StoreView& store, const PruneRequest& request,
+                                    const std::set<CheckpointId>& pins) {
+  const auto newest = newest_lineage(store);
+  std::vector<Deletion> gone;
+  if (request.rule) {
+    if (request.rule->keep_best && !newest.checkpoints.empty())
+      require_metric(store, newest, *request.rule->keep_best);
+    gone = choose_deletions(store, newest.checkpoints, *request.rule, pins);
+  }
+  if (!request.abandoned) return gone;
+  require_known_parents(store, newest);
+  const std::set<CheckpointId> reached(newest.checkpoints.begin(), newest.checkpoints.end());
+  for (auto it = store.checkpoints.rbegin(); it != store.checkpoints.rend(); ++it)
+    if (!reached.contains(it->id) && !pins.contains(it->id))
+      gone.push_back({it->id, "abandoned: not in attempt " +
+                                  std::to_string(newest.attempt.value_or(0)) + "'s lineage"});
+  return gone;
+}
+
+void require_idle(const FileSystem& files, const std::string& store, const StoreView& view,
+                  const Clock& clock, const std::function<void(const std::string&)>& say) {
+  const auto newest = newest_attempt(view);
+  if (!newest) return;
+  const auto& attempt = *view.attempt(*newest);
+  const auto folder = files.info(attempt_path(store, *newest));
+  if (attempt.outcome || !folder || folder->kind != EntryKind::kFolder) return;
+  if (!attempt.claim || look_for(attempt.claim->process) != LocalSight::kGone)
+    say("watching the heartbeat of attempt " + std::to_string(*newest) + ", for up to 3 periods");
+  if (watch(files, store, attempt, clock) == Life::kDead) return;
+  throw Error(ErrorCode::kInUse, "in use: " + react_to(attempt, {}).text +
+                                     "; wait for its end, or stop it. A job deletes by itself what "
+                                     "its checkpoint section does not keep");
+}
+
+std::uint64_t bytes_of(const FileSystem& files, const std::string& store,
+                       const CheckpointView& checkpoint) {
+  const auto folder = folder_of(store, checkpoint);
+  std::uint64_t bytes = 0;
+  for (const auto& entry : files.list(folder))
+    if (const auto info = files.info(folder + "/" + entry.name)) bytes += info->bytes;
+  return bytes;
+}
+
+}  // namespace lockstep

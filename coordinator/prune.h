@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/file_system.h"
+#include "coordinator/liveness.h"
+#include "coordinator/retention_rule.h"
+#include "coordinator/store_view.h"
+
+namespace lockstep {
+
+// `lockstep prune`: deleting from a store on which no job runs.
+//
+// It has no attempt of its own. It deletes under the number of the highest attempt that there was
+// when it looked, so a job that begins meanwhile has a higher one: seen after a rename, the rename
+// is taken back and prune ends. A prune that is killed leaves at most one checkpoint in trash.
+// Where the highest attempt has an outcome that trash is swept by the next job; where it crashed
+// without one the next job brings it back.
+
+struct PruneRequest {
+  std::optional<RetentionRule> rule;  // along the newest lineage
+  bool abandoned = false;             // and all that is outside of it
+};
+
+// Pure: what goes of the newest lineage (examined as far as it could be read) and outside of it.
+// Error(kInvalidConfig) where what is asked can't be said: keep_best by a metric that no good
+// checkpoint of the lineage has, or an attempt whose damaged decision.json hides what it descends
+// from, so that `abandoned` might name what is not.
+std::vector<Deletion> choose_pruned(const StoreView& store, const PruneRequest& request,
+                                    const std::set<CheckpointId>& pins);
+
+// Local: watches the newest attempt as a launch does. Error(kInUse) where its job is at work.
+// `say` is told where that takes a while.
+void require_idle(const FileSystem& files, const std::string& store, const StoreView& view,
+                  const Clock& clock, const std::function<void(const std::string&)>& say);
+
+// Local: bytes of all files of a checkpoint, whole or not.
+std::uint64_t bytes_of(const FileSystem& files, const std::string& store,
+                       const CheckpointView& checkpoint);
+
+}  // namespace lockstep
