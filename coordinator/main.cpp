@@ -91,7 +91,7 @@ int main(int argc, char** argv) {
   std::optional<EarlyConfig> early;
   if (launcher_rank == 0) early = read_early(arguments);
   int provided = 0;
-  // FUNNELED: the heartbeat's thread never calls MPI.
+  // FUNNELED: the threads of heartbeat and retention never call MPI.
   MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
   const int code = run(arguments, std::move(early));
   MPI_Finalize();

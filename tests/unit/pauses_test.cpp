@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <stdexcept>
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -110,6 +111,29 @@ TEST(Pauses, ADeletionThatSleepsAnywhereDestroysNothingThatWasBroughtBack) {
     EXPECT_GE(tally.pauses, 9) << "rename, list, list, manifest, shards, folder";
     EXPECT_GE(tally.restored, 3);
   }
+}
+
+TEST(Pauses, ADeletionThatIsKilledAnywhereLeavesAWholeCheckpointOrNone) {
+  StoreOnDisk disk("pauses");
+  disk.attempt("killed", {}, std::nullopt);
+  for (const std::int64_t at : {10, 20, 30})
+    disk.checkpoint({1, at});
+  disk.keep();
+  int kept = 0;
+  for (int nth = 1;; ++nth, disk.bring_back_kept()) {
+    PausingFileSystem files(disk.files(), nth, [] { throw std::runtime_error("killed"); });
+    try {
+      delete_checkpoint(files, disk.path(), 1, kVictim);
+    } catch (const std::runtime_error& e) {
+      if (!files.paused()) throw;
+    }
+    if (!files.paused()) break;
+    const auto next = take_over(disk, latest());
+    EXPECT_EQ(next.parent, (CheckpointId{1, 30}));
+    EXPECT_TRUE(all_whole(disk, next.lineage)) << "killed before operation " << nth;
+    if (next.lineage.size() == 3) ++kept;
+  }
+  EXPECT_GE(kept, 4) << "until its manifest is unlinked it comes back";
 }
 
 TEST(Pauses, APassOfRetentionThatSleepsAnywhereTakesNothingFromTheNewcomer) {

@@ -181,6 +181,41 @@ TEST(Retainer, APinThatComesInTheMidstOfADeletionBringsItBack) {
   EXPECT_TRUE(fs::exists(checkpoint_path(disk.path(), {1, 10}) + "/manifest.json"));
 }
 
+TEST(Retainer, WhatAPruneThatWasKilledLeftIsSweptAfterTheNextCommit) {
+  StoreOnDisk disk("retainer");
+  disk.attempt("a");
+  disk.checkpoint({1, 10});
+  disk.checkpoint({1, 20});
+  FaultFileSystem files(disk.files());
+  files.fail_next(Op::kUnlink);
+  EXPECT_THROW(delete_unpinned(files, disk.path(), 1, {{1, 10}, {}, {}}), Error);
+  EXPECT_THAT(there(disk), ElementsAre("1@20")) << "it was asked to go";
+  disk.attempt("b", CheckpointId{1, 20}, std::nullopt);
+  disk.checkpoint({2, 30});
+  Retainer(disk.files(), disk.path(), 2, {5, {}, {}}, kSilent).pass(30);
+  EXPECT_THAT(there(disk), ElementsAre("1@20", "2@30"));
+  for (const auto& [path, text] : disk.content())
+    EXPECT_EQ(path.find(".trash"), std::string::npos) << path;
+}
+
+TEST(Retainer, LinksAreDeletedNeverFollowed) {
+  StoreOnDisk disk("retainer");
+  disk.attempt("a", {}, std::nullopt);
+  for (const std::int64_t at : {10, 20})
+    disk.checkpoint({1, at});
+  const auto outside = fs::path(disk.path()).parent_path() / "outside";
+  fs::create_directory(outside);
+  disk.files().overwrite(outside.string() + "/precious", "text");
+  const auto farm = checkpoint_path(disk.path(), {1, 10});
+  fs::create_symlink(outside / "precious", farm + "/to-a-file");
+  fs::create_directory_symlink(outside, farm + "/to-a-folder");
+  fs::create_directory_symlink(outside, checkpoint_path(disk.path(), {1, 5}));
+  Retainer(disk.files(), disk.path(), 1, {1, {}, {}}, kSilent).pass(20);
+  EXPECT_FALSE(fs::exists(farm));
+  EXPECT_TRUE(fs::exists(outside / "precious"));
+  EXPECT_TRUE(fs::is_symlink(checkpoint_path(disk.path(), {1, 5}))) << "no checkpoint of ours";
+}
+
 // ---- the thread
 // ----------------------------------------------------------------------------------
 
