@@ -127,7 +127,9 @@ class History {
         std::any_of(world_.sleepers.begin(), world_.sleepers.end(), [&](const auto& sleeper) {
           return sleeper->job().attempt() == attempt || sleeper->job().attempt() == 0;
         });
-    if (asleep || world_.disk.bytes(path) == nullptr) return world_.tell("no record to harm");
+    const bool again = world_.ledger.attempts.at(attempt).harmed.contains(name);
+    if (asleep || again || world_.disk.bytes(path) == nullptr)
+      return world_.tell("no record to harm");
     world_.counts.add("damage planted in a record");
     world_.tell("harm " + path);
     auto bytes = *world_.disk.bytes(path);
