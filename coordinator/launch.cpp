@@ -210,13 +210,18 @@ void keep_damage(StoreView& store, const StoreView& before) {
       view->examined = old.examined;
 }
 
-// Decides anew, by what there is now, without the checkpoint that a load found damaged.
+// Decides anew, by what there is now, without the checkpoint that a load found damaged; but where
+// it is not in its place the load has proven nothing: an attempt that was taken for dead has it in
+// trash just now.
 Decided decide_without_chosen(const FileSystem& files, const LaunchFacts& launch, Decided before,
                               const std::string& why, const std::function<StoreView()>& scan) {
-  if (!before.ruling.chosen) throw Error(ErrorCode::kDamaged, why);  // weights in files
-  auto& found = before.chosen();
-  found.state = CheckpointState::kDamaged;
-  found.why = why;
+  const auto& chosen = before.ruling.chosen;
+  if (!chosen) throw Error(ErrorCode::kDamaged, why);  // weights in files
+  if (chosen->in_source || files.info(checkpoint_path(launch.store_path, chosen->id))) {
+    auto& found = before.chosen();
+    found.state = CheckpointState::kDamaged;
+    found.why = why;
+  }
   const auto scan_again = [&] {
     auto store = scan();
     keep_damage(store, before.store);

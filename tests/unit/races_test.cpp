@@ -145,6 +145,23 @@ TEST_F(Trash, MayBeUnlinkedByItsDeleterMeanwhile) {
   EXPECT_THAT(seen(disk), ElementsAre("1@20")) << "never a checkpoint without its manifest";
 }
 
+TEST(Races, ALoadThatMissesWhatIsInTrashProvesNoDamage) {
+  StoreOnDisk disk("races");
+  disk.attempt("other", {}, std::nullopt);
+  disk.checkpoint({1, 10});
+  disk.checkpoint({1, 20});
+  disk.attempt("mine", {}, std::nullopt);
+  const auto launch = facts(disk.path(), latest());
+  auto decided = decide_claimed(disk.files(), launch, 2);
+  disk.files().rename(
+      checkpoint_path(disk.path(), {1, 20}),
+      checkpoints_path(disk.path()) + "/" + trash_folder({1, "0123456789abcdef", {1, 20}, false}));
+  decided = decide_again(disk.files(), launch, 2, std::move(decided), "shard 0: missing");
+  EXPECT_EQ(to_text(decided.ruling.record.parent->checkpoint), "1@20");
+  decided = decide_again(disk.files(), launch, 2, std::move(decided), "shard 0: checksum");
+  EXPECT_EQ(to_text(decided.ruling.record.parent->checkpoint), "1@10");
+}
+
 TEST(Races, ASweptPartialNeverCounts) {
   StoreOnDisk disk("races");
   disk.attempt("dead", {}, std::nullopt);
