@@ -1,11 +1,13 @@
 // The shard writer and reader on real files, without MPI.
 
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <functional>
 #include <limits>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -184,6 +186,17 @@ TEST_F(ShardFile, OneThatIsNotThereNowIsMissingOnlyAfterAFreshLook) {
   files.clear();
   std::filesystem::remove(path);
   EXPECT_EQ(error_of(ErrorCode::kDamaged, [&] { read(); }), "3@1200: shard 0: missing");
+}
+
+TEST_F(ShardFile, OneWhoseFolderComesBackAtOnceIsNotMissing) {
+  write();
+  std::filesystem::rename(folder, folder + ".trash");
+  std::thread sleeper([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    std::filesystem::rename(folder + ".trash", folder);
+  });
+  expect_read_back();
+  sleeper.join();
 }
 
 TEST_F(ShardFile, OnlyARegularFileIsAShard) {
