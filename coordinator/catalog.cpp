@@ -114,6 +114,10 @@ void add_checkpoints(const FileSystem& files, const std::string& store, StoreVie
       if (!name->partial) trash.push_back(std::move(*name));
     }
   }
+  // Who has a checkpoint has decided: perhaps only after its records were read.
+  std::erase_if(view.attempts, [&](const AttemptView& a) {
+    return !a.decision && a.damage.empty() && numbers.contains(a.number);
+  });
   read_attempts(files, store, view, numbers);
   for (const auto& name : trash) {
     const auto* deleter = view.attempt(name.deleter);

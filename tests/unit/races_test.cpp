@@ -95,6 +95,24 @@ TEST(Races, ACommitThatARecordNamesIsSeenToo) {
   EXPECT_EQ(trial(files, facts(disk.path(), latest())), "1@10");
 }
 
+TEST(Races, ADecisionThatIsMadeMeanwhileIsSeenWithItsCheckpoints) {
+  StoreOnDisk disk("races");
+  disk.attempt("mine");
+  disk.checkpoint({1, 10});
+  auto claim = StoreOnDisk::claim_of("mine");
+  claim.request = canonical_json(latest());
+  const auto launch = facts(disk.path(), latest());
+  claim_next(disk.files(), launch, 2, claim);
+  const Meanwhile files(disk, "/checkpoints", [&] {
+    decide_claimed(disk.files(), launch, 2);
+    disk.checkpoint({2, 20});
+    delete_checkpoint(disk.files(), disk.path(), 2, {1, 10});
+  });
+  const auto view = scan_store(files, disk.path());
+  ASSERT_NE(view.attempt(2), nullptr);
+  EXPECT_TRUE(view.attempt(2)->decision);
+}
+
 TEST(Races, WhatIsDeletedWhileItIsOpenedIsNotDamaged) {
   StoreOnDisk disk("races");
   disk.attempt("other");
