@@ -87,13 +87,26 @@ bool delete_unpinned(FileSystem& files, const std::string& store, std::int64_t d
                           [&] { return read_pins(files, store).contains(checkpoint.id); });
 }
 
+namespace {
+
+// Of an attempt that may be awake after all: then it has renamed it meanwhile, or dropped it.
+void sweep_partial(FileSystem& files, const std::string& store, std::int64_t mine,
+                   const CheckpointId& id) {
+  try {
+    trash_and_unlink(files, store, partial_path(store, id), {mine, random_hex(16), id, true});
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::kNotFound) throw;
+  }
+}
+
+}  // namespace
+
 void sweep_partials(FileSystem& files, const std::string& store, std::int64_t mine) {
   const auto folder = checkpoints_path(store);
   for (const auto& entry : files.list(folder)) {
     if (entry.kind != EntryKind::kFolder) continue;
     if (const auto partial = parse_partial_folder(entry.name); partial && partial->attempt < mine)
-      trash_and_unlink(files, store, folder + "/" + entry.name,
-                       {mine, random_hex(16), *partial, true});
+      sweep_partial(files, store, mine, *partial);
     if (const auto trash = parse_trash_folder(entry.name); trash && trash->deleter < mine) {
       // A checkpoint's, with a manifest and without its deleter's outcome, may be on its way back.
       const bool over = trash->partial ||

@@ -278,9 +278,8 @@ void Job::tidy() {
         std::set<CheckpointId>(gone.begin(), gone.end()) != going)
       differs("retention deleted other checkpoints than its rule says");
   } catch (const Error& e) {
-    // A warning in lockstep; the next look at attempts/ says why, or a sleeper took the same
-    // .partial.
-    if (world_.ledger.highest_on(world_.disk) <= attempt_ && wakes == world_.wakes)
+    // A warning in lockstep; the next look at attempts/ says why.
+    if (world_.ledger.highest_on(world_.disk) <= attempt_)
       differs(std::string("retention: ") + e.what());
   }
 }

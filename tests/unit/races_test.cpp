@@ -196,6 +196,22 @@ TEST(Races, ASweptPartialNeverCounts) {
   EXPECT_THAT(disk.files().list(checkpoints_path(disk.path())), IsEmpty());
 }
 
+TEST(Races, APartialMayBeCommittedByItsOwnerWhileItIsSwept) {
+  StoreOnDisk disk("races");
+  disk.attempt("asleep", {}, std::nullopt);
+  begin_commit(disk.files(), disk.path(), {1, 10});
+  disk.attempt("mine", {}, std::nullopt);
+  class Owner : public FaultFileSystem {
+   public:
+    using FaultFileSystem::FaultFileSystem;
+    void rename(const std::string& from, const std::string& to) override {
+      FaultFileSystem::rename(from, from + ".elsewhere");
+      FaultFileSystem::rename(from, to);
+    }
+  } files(disk.files());
+  EXPECT_NO_THROW(sweep_partials(files, disk.path(), 2));
+}
+
 TEST(Races, AClaimIsDurableInAStoreThatSomebodyElseHasJustMade) {
   for (std::uint64_t seed = 0; seed < 50; ++seed) {
     MemoryFileSystem files("/f");
