@@ -43,7 +43,7 @@ struct Trashing {
 
 // Somebody who took over may have brought it back already, or may be sweeping it just now: then it
 // must not come back without its manifest.
-void put_back(FileSystem& files, const Trashing& moved) {
+void put_back(FileSystem& files, const std::string& store, const Trashing& moved) {
   try {
     files.rename(moved.trash, moved.place);
   } catch (const Error& e) {
@@ -51,6 +51,8 @@ void put_back(FileSystem& files, const Trashing& moved) {
     return;
   }
   if (moved.whole && !has_manifest(files, moved.place)) files.rename(moved.place, moved.trash);
+  // Before the outcome, with which trash no longer counts as present.
+  files.sync_folder(checkpoints_path(store));
 }
 
 // `wanted`, asked after the rename: true brings it back. false: it was.
@@ -64,10 +66,10 @@ bool trash_and_unlink(FileSystem& files, const std::string& store, const std::st
     require_newest(files, store, name.deleter);
     stays = wanted && wanted();
   } catch (const Error&) {
-    put_back(files, moved);
+    put_back(files, store, moved);
     throw;
   }
-  stays ? put_back(files, moved) : unlink_files(files, moved.trash);
+  stays ? put_back(files, store, moved) : unlink_files(files, moved.trash);
   return !stays;
 }
 
@@ -89,30 +91,30 @@ bool delete_unpinned(FileSystem& files, const std::string& store, std::int64_t d
 
 namespace {
 
-// Of an attempt that may be awake after all: then it has renamed it meanwhile, or dropped it.
-void sweep_partial(FileSystem& files, const std::string& store, std::int64_t mine,
-                   const CheckpointId& id) {
-  try {
-    trash_and_unlink(files, store, partial_path(store, id), {mine, random_hex(16), id, true});
-  } catch (const Error& e) {
-    if (e.code() != ErrorCode::kNotFound) throw;
+void sweep(FileSystem& files, const std::string& store, std::int64_t mine,
+           const std::string& name) {
+  const auto path = checkpoints_path(store) + "/" + name;
+  if (const auto partial = parse_partial_folder(name); partial && partial->attempt < mine)
+    trash_and_unlink(files, store, path, {mine, random_hex(16), *partial, true});
+  if (const auto trash = parse_trash_folder(name); trash && trash->deleter < mine) {
+    // A checkpoint's, with a manifest and without its deleter's outcome, may be on its way back.
+    const bool over = trash->partial ||
+                      files.info(attempt_path(store, trash->deleter) + "/outcome.json") ||
+                      !files.info(path + "/manifest.json");
+    if (over) unlink_files(files, path);
   }
 }
 
 }  // namespace
 
 void sweep_partials(FileSystem& files, const std::string& store, std::int64_t mine) {
-  const auto folder = checkpoints_path(store);
-  for (const auto& entry : files.list(folder)) {
+  for (const auto& entry : files.list(checkpoints_path(store))) {
     if (entry.kind != EntryKind::kFolder) continue;
-    if (const auto partial = parse_partial_folder(entry.name); partial && partial->attempt < mine)
-      sweep_partial(files, store, mine, *partial);
-    if (const auto trash = parse_trash_folder(entry.name); trash && trash->deleter < mine) {
-      // A checkpoint's, with a manifest and without its deleter's outcome, may be on its way back.
-      const bool over = trash->partial ||
-                        files.info(attempt_path(store, trash->deleter) + "/outcome.json") ||
-                        !has_manifest(files, folder + "/" + entry.name);
-      if (over) unlink_files(files, folder + "/" + entry.name);
+    try {
+      sweep(files, store, mine, entry.name);
+    } catch (const Error& e) {
+      // Its attempt is awake after all, and has renamed or removed it.
+      if (e.code() != ErrorCode::kNotFound) throw;
     }
   }
 }

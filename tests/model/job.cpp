@@ -168,7 +168,8 @@ bool Job::load() {
     phase_ = Phase::kLoad;
     const auto found = examine(files_, kStore, {*start_, {}, {}}, Depth::kBytes);
     if (found.state != CheckpointState::kDamaged) return true;
-    if (world_.ledger.is_whole(world_.disk, *start_))
+    if (world_.ledger.is_whole(world_.disk, *start_) &&
+        world_.ledger.highest_on(world_.disk) == attempt_)
       differs(to_text(*start_) + " is whole and was judged damaged: " + found.why);
     world_.counts.add("loads that found damage");
     found_damaged_.insert(*start_);

@@ -212,6 +212,18 @@ TEST(Races, APartialMayBeCommittedByItsOwnerWhileItIsSwept) {
   EXPECT_NO_THROW(sweep_partials(files, disk.path(), 2));
 }
 
+TEST(Races, WhatIsPutBackIsDurableBeforeTheOutcome) {
+  StoreOnDisk disk("races");
+  disk.attempt("asleep", {}, std::nullopt);
+  disk.checkpoint({1, 10});
+  disk.attempt("mine");
+  FaultFileSystem files(disk.files());
+  EXPECT_THROW(delete_checkpoint(files, disk.path(), 1, {1, 10}), Error);
+  EXPECT_EQ(files.calls(Op::kRename), 2);
+  EXPECT_EQ(files.calls(Op::kSyncFolder), 1);
+  EXPECT_THAT(seen(disk), ElementsAre("1@10"));
+}
+
 TEST(Races, AClaimIsDurableInAStoreThatSomebodyElseHasJustMade) {
   for (std::uint64_t seed = 0; seed < 50; ++seed) {
     MemoryFileSystem files("/f");
