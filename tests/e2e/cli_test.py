@@ -166,7 +166,8 @@ class Commands(JobTest):
         store = self.copied()
         flip(store.shard(2, 30, 1), -1)  # no header shows it
         self.said(0, "verify", store.path, "1@20")
-        self.expect_words(self.said(1, "verify", store.path, "2@30"), "2@30 +damaged.*shard 1: check")
+        self.expect_words(self.said(1, "verify", store.path, "2@30"),
+                          "2@30 +damaged.*shard 1: checksum of block 0")
         flip(store.attempt(1) / "outcome.json", 5)
         out = self.said(1, "verify", store.path)
         self.expect_words(out, "2@30 +damaged", "attempts/0001/outcome.json +damaged",
@@ -235,8 +236,10 @@ class Commands(JobTest):
         before = snapshot(folder)
         store = self.copied()
         flip(store.shard(3, 50, 0), -1)
-        for wrong in ((store.path, "latest", out, "--force"), (store.path, "latest", folder / "new"),
-                      (self.store.path, "latest", folder), (self.store.path, "latest", folder / "a/b"),
+        for wrong in ((store.path, "latest", out, "--force"),
+                      (store.path, "latest", folder / "new"),
+                      (self.store.path, "latest", folder),
+                      (self.store.path, "latest", folder / "a/b"),
                       (self.store.path, "latest", self.store.path / "x"),
                       (self.store.path, "latest", self.store.checkpoint(3, 50) / "x"),
                       (self.store.path, "7@7", folder / "new"),

@@ -28,7 +28,7 @@ using testing::FaultFileSystem;
 using testing::Op;
 
 constexpr std::size_t kMiB = std::size_t{1} << 20;
-constexpr int kReadsOfAHeader = 1;  // its length, the rest
+constexpr int kReadsOfAHeader = 1;
 
 // One rank's state: 9 MiB of F32 behind one odd byte, so that elements lie across block borders.
 class ShardFile : public ::testing::Test {

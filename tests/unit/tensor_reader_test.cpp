@@ -91,7 +91,7 @@ TEST_F(ReadTensors, NamesTheShardThatIsDamagedAndNeverGivesItsBytes) {
 TEST_F(ReadTensors, WhatCantBeReadIsTriedAgainWithAFreshLook) {
   const auto manifest = write_state(files, folder / "c", {1, 10}, state, 2);
   TensorReader reader(files, folder / "c", manifest);
-  files.fail_next(Op::kReadAt, ErrorCode::kIo, 3);
+  files.fail_next(Op::kReadAt, ErrorCode::kIo, 4);
   EXPECT_EQ(whole(reader, manifest.tensors[0], kChecksumBlockBytes), state[0][0].data);
   EXPECT_EQ(files.calls(Op::kOpen), 3);
   files.fail_when(Op::kOpen, "shard-00001");
