@@ -1,0 +1,135 @@
+// What a decision costs, on the file system of $TMPDIR (else /tmp): one JSON line a figure, medians.
+//   mpirun -n 2 build/release/tests/decision_bench
+// A decision's fsyncs are its floor, so the same number of fsyncs alone is measured beside it, in
+// the same rounds.
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <vector>
+
+#include <mpi.h>
+
+#include "common/agree.h"
+#include "common/digest.h"
+#include "coordinator/launch.h"
+#include "tests/support/store_builder.h"
+#include "tests/support/store_on_disk.h"
+
+namespace lockstep::testing {
+namespace {
+
+constexpr int kRounds = 21;
+
+double milliseconds(const std::function<void()>& run) {
+  const auto begin = std::chrono::steady_clock::now();
+  run();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+}
+
+double median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
+  return values[values.size() / 2];
+}
+
+void print(const std::string& what, double value, double bound) {
+  std::printf("{\"bench\": \"%s\", \"ms\": %.4f, \"bound_ms\": %g}\n", what.c_str(), value, bound);
+}
+
+void bench_names_only_scan() {
+  StoreOnDisk disk("bench");
+  disk.attempt("a");
+  for (int i = 1; i <= 10'000; ++i)
+    std::filesystem::create_directory(checkpoint_path(disk.path(), {1, i}));
+  std::vector<double> times;
+  for (int i = 0; i < kRounds; ++i)
+    times.push_back(milliseconds([&] { scan_store(disk.files(), disk.path()); }));
+  print("scan of 10000 checkpoints by name", median(times), 5);
+}
+
+// 100 attempts, each from the last checkpoint of the one before, 10 checkpoints each.
+void fill(StoreOnDisk& disk) {
+  std::optional<CheckpointId> parent;
+  for (int a = 1; a <= 100; ++a) {
+    const auto attempt = disk.attempt("run", parent);
+    for (int i = 1; i <= 10; ++i) {
+      parent = CheckpointId{attempt, a * 100 + i};
+      disk.checkpoint(*parent);
+    }
+  }
+}
+
+std::string decide_once(StoreOnDisk& disk, const LaunchFacts& launch, std::int64_t& attempt) {
+  auto trial = look_and_try(disk.files(), launch, steady_clock(), {}, [](const std::string&) {});
+  attempt = trial.store.highest_attempt() + 1;
+  claim_next(disk.files(), launch, attempt, StoreOnDisk::claim_of("another"));
+  return encode_decision(decide_claimed(disk.files(), launch, attempt).ruling.record);
+}
+
+// The fsyncs of a claim and a decision: four files or folders for each record, and attempts/.
+void fsyncs_alone(StoreOnDisk& disk) {
+  const auto folder = disk.path() + "/attempts";
+  disk.files().sync_folder(folder);
+  for (int i = 0; i < 2; ++i)
+    write_durably(disk.files(), disk.path() + "/floor", std::string(2000, 'x'));
+}
+
+struct Times {
+  std::vector<double> whole;
+  std::vector<double> ranks;  // what grows with ranks: broadcast and five comparisons
+  std::vector<double> fsyncs;
+};
+
+void bench_decision(const Comm& comm, StoreOnDisk* disk) {
+  Times times;
+  for (int i = 0; i < kRounds; ++i) {
+    check_mpi(MPI_Barrier(comm.raw()), "MPI_Barrier");
+    double root_ms = 0;
+    std::int64_t attempt = 0;
+    const auto whole = milliseconds([&] {
+      const auto bytes = root_decides(comm, "choose restore", [&] {
+        std::string record;
+        auto launch = launch_of(latest(), "another");
+        launch.store_path = disk->path();
+        root_ms = milliseconds([&] { record = decide_once(*disk, launch, attempt); });
+        return record;
+      });
+      for (const char* what : {"decision", "configuration", "build", "model", "data"})
+        require_same(comm, what, digest128(bytes));
+    });
+    times.whole.push_back(whole);
+    times.ranks.push_back(whole - root_ms);
+    if (disk == nullptr) continue;
+    write_outcome(disk->files(), disk->path(), attempt, {OutcomeKind::kRefused, 2, {}, {}, {}});
+    times.fsyncs.push_back(milliseconds([&] { fsyncs_alone(*disk); }));
+  }
+  if (disk == nullptr) return;
+  const auto ranks = " on " + std::to_string(comm.size()) + " ranks";
+  print("decision at 1000 checkpoints and 100 attempts" + ranks, median(times.whole), 6);
+  print("its fsyncs alone", median(times.fsyncs), 0);
+  print("the part that the ranks share" + ranks, median(times.ranks), 0);
+}
+
+}  // namespace
+
+int run() {
+  const auto comm = Comm::duplicate(MPI_COMM_WORLD);
+  std::optional<StoreOnDisk> disk;
+  if (comm.is_root()) {
+    bench_names_only_scan();
+    disk.emplace("bench");
+    fill(*disk);
+  }
+  bench_decision(comm, disk ? &*disk : nullptr);
+  return 0;
+}
+
+}  // namespace lockstep::testing
+
+int main(int argc, char** argv) {
+  MPI_Init(&argc, &argv);
+  const int code = lockstep::testing::run();
+  MPI_Finalize();
+  return code;
+}
