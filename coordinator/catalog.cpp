@@ -101,11 +101,12 @@ void add_checkpoints(const FileSystem& files, const std::string& store, StoreVie
                      const std::vector<Entry>& entries) {
   std::set<std::int64_t> numbers;
   std::vector<TrashName> trash;
+  view.checkpoints.reserve(entries.size());  // a view is large: moving thousands costs most of a scan
   for (const auto& entry : entries) {
     if (entry.kind != EntryKind::kFolder) continue;
     if (const auto id = parse_checkpoint_folder(entry.name)) {
       view.checkpoints.push_back({*id, std::nullopt, std::nullopt});
-      numbers.insert(id->attempt);
+      numbers.insert(numbers.end(), id->attempt);
     } else if (const auto partial = parse_partial_folder(entry.name)) {
       numbers.insert(partial->attempt);
     } else if (auto name = parse_trash_folder(entry.name)) {
@@ -126,8 +127,11 @@ void add_checkpoints(const FileSystem& files, const std::string& store, StoreVie
       view.checkpoints.push_back({name.checkpoint, std::nullopt, trash_folder(name)});
   }
   // Where a checkpoint stands both in its place and in trash, its place counts.
-  std::stable_sort(view.checkpoints.begin(), view.checkpoints.end(),
-                   [](const CheckpointView& a, const CheckpointView& b) { return a.id < b.id; });
+  const auto ascending = [](const CheckpointView& a, const CheckpointView& b) {
+    return a.id < b.id;
+  };
+  if (!std::is_sorted(view.checkpoints.begin(), view.checkpoints.end(), ascending))
+    std::stable_sort(view.checkpoints.begin(), view.checkpoints.end(), ascending);
   view.checkpoints.erase(
       std::unique(view.checkpoints.begin(), view.checkpoints.end(),
                   [](const CheckpointView& a, const CheckpointView& b) { return a.id == b.id; }),
