@@ -21,8 +21,11 @@ int run_pin(FileSystem& files, const Options& options) {
   auto store = open_store(files, options.store);
   const auto id = resolve(files, store, options.checkpoint);
   const bool fresh = pin(files, store.path, id);
-  // A job's retention may have deleted it before it could see the pin.
-  if (open_store(files, options.store).view.checkpoint(id) == nullptr) {
+  // A job's retention may have it in trash, or have deleted it, before it could see the pin. It
+  // looks at the pins after it has moved it, so where it stands now it stays.
+  const auto now = open_store(files, options.store);
+  const auto* there = now.view.checkpoint(id);
+  if (there == nullptr || there->trash) {
     unpin(files, store.path, id);
     throw Error(ErrorCode::kInvalidConfig, to_text(id) + " was deleted meanwhile");
   }

@@ -6,8 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/error.h"
 #include "common/log.h"
-#include "coordinator/catalog.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/store_reading.h"
 #include "coordinator/cli/table.h"
@@ -101,10 +101,9 @@ void print_for_people(const std::vector<Pruned>& pruned, std::uint64_t bytes, bo
     std::puts("nothing to prune");
     return;
   }
-  std::vector<Row> rows = {{{"CHECKPOINT"}, {"SIZE"}, {"WHY"}}};
+  std::vector<Row> rows = {{"CHECKPOINT", "SIZE", "WHY"}};
   for (const auto& one : pruned)
-    rows.push_back(
-        {{to_text(one.deletion.checkpoint)}, {bytes_text(one.bytes)}, {one.deletion.why}});
+    rows.push_back({to_text(one.deletion.checkpoint), bytes_text(one.bytes), one.deletion.why});
   std::fputs(table(rows).c_str(), stdout);
   std::printf("\n%zu %s %s, %s\n", pruned.size(), pruned.size() == 1 ? "checkpoint" : "checkpoints",
               dry_run ? "would go" : "deleted", bytes_text(bytes).c_str());
@@ -163,19 +162,22 @@ Command prune_command() {
   command.purpose = "deletes checkpoints, while no job runs on the store";
   command.description =
       "Along the newest lineage what no --keep- option keeps goes; the newest good checkpoint and "
-      "pinned ones always stay.";
+      "pinned ones always stay. With --abandoned all that is not in the newest lineage goes. "
+      "attempts/ stays.";
   command.arguments = {store_argument(options->store)};
   command.options = {
-      {"--keep-last", "N", "the newest N good ones stay", &options->keep_last},
+      {"--keep-last", "N", "the newest N good ones stay (1)", &options->keep_last},
       {"--keep-every", "N", "iterations divisible by N stay", &options->keep_every},
       {"--keep-best", "METRIC:max|min[:COUNT]", "the best by a metric stay", &options->keep_best},
       flag("--abandoned", options->abandoned, "what is not in the newest lineage goes"),
       flag("--dry-run", options->dry_run, "tell what would go, delete nothing"),
       flag("--json", options->json, "one JSON object")};
-  command.exit_codes = usual_exit_codes("done, or nothing to delete");
-  command.exit_codes[1].meaning += "; or a job runs on the store";
+  command.exit_codes = {
+      {0, "what was to go is gone, or nothing was to go"},
+      {2, "a mistake in the command, no such store, or a job runs on it or has begun meanwhile"},
+      {3, "the store can't be read or written now"}};
   command.examples = {"lockstep prune checkpoints --keep-last 3 --keep-every 1000 --dry-run",
-                      "lockstep prune checkpoints --abandoned"};
+                      "lockstep prune checkpoints --keep-best accuracy:max:2 --abandoned"};
   command.run = [options](FileSystem& files) { return run_prune(files, *options); };
   return command;
 }
