@@ -101,7 +101,8 @@ void add_checkpoints(const FileSystem& files, const std::string& store, StoreVie
                      const std::vector<Entry>& entries) {
   std::set<std::int64_t> numbers;
   std::vector<TrashName> trash;
-  view.checkpoints.reserve(entries.size());  // a view is large: moving thousands costs most of a scan
+  view.checkpoints.reserve(
+      entries.size());  // a view is large: moving thousands costs most of a scan
   for (const auto& entry : entries) {
     if (entry.kind != EntryKind::kFolder) continue;
     if (const auto id = parse_checkpoint_folder(entry.name)) {

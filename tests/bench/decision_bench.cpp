@@ -1,4 +1,5 @@
-// What a decision costs, on the file system of $TMPDIR (else /tmp): one JSON line a figure, medians.
+// What a decision costs, on the file system of $TMPDIR (else /tmp): one JSON line a figure,
+// medians.
 //   mpirun -n 2 build/release/tests/decision_bench
 // A decision's fsyncs are its floor, so the same number of fsyncs alone is measured beside it, in
 // the same rounds.
@@ -25,7 +26,8 @@ constexpr int kRounds = 21;
 double milliseconds(const std::function<void()>& run) {
   const auto begin = std::chrono::steady_clock::now();
   run();
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin)
+      .count();
 }
 
 double median(std::vector<double> values) {
