@@ -94,7 +94,7 @@ void Retainer::remove(const Deletion& deletion) {
   const auto name = to_text(deletion.checkpoint);
   try {
     if (delete_unpinned(files_, store_, mine_, *view_.checkpoint(deletion.checkpoint)))
-      log_.debug("retention: " + name + " deleted: " + deletion.why);
+      log_.info("retention: " + name + " deleted: " + deletion.why);
   } catch (const Error& e) {
     if (e.code() == ErrorCode::kSuperseded) throw;
     warn(name, e.what());
