@@ -110,7 +110,7 @@ TEST(Retainer, OneThatCanNotBeDeletedIsWarnedOfOnceAndTheOthersGo) {
   retainer.pass(30);
   retainer.pass(30);
   const auto said = ::testing::internal::GetCapturedStderr();
-  EXPECT_EQ(count_of(said, "retention: "), 1U) << said;
+  EXPECT_EQ(count_of(said, "warning: retention: "), 1U) << said;
   EXPECT_THAT(there(disk), ElementsAre("1@20", "1@30"));
   files.clear();
   retainer.pass(30);
