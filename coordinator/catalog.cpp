@@ -188,6 +188,11 @@ void add_missing_commit(StoreView& view) {
   auto last = attempt.outcome ? attempt.outcome->last_committed_iteration : std::nullopt;
   if (!last && attempt.heartbeat) last = attempt.heartbeat->last_committed;
   if (!last || view.checkpoint({*newest, *last}) != nullptr) return;
+  // One that has committed since its record was read may have deleted what was its last then.
+  const bool went_on = std::any_of(
+      view.checkpoints.begin(), view.checkpoints.end(),
+      [&](const CheckpointView& c) { return c.id.attempt == *newest && c.id.iteration > *last; });
+  if (went_on) return;
   CheckpointView lost{{*newest, *last}, Examined{}};
   lost.gone = true;
   lost.examined->state = CheckpointState::kDamaged;

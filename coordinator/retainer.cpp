@@ -35,9 +35,15 @@ void Retainer::apply(std::int64_t acknowledged, const std::function<bool()>& hur
   sweep();
   look();
   const auto lineage = counted(acknowledged);
+  std::int64_t good = 0;
   for (const auto& id : lineage) {
     if (hurried()) return;
+    // What others are deleted on the strength of is looked at anew: it may have been damaged since.
+    auto& examined = view_.checkpoint(id)->examined;
+    const bool relied_on = good < rule_.keep_last;
+    if (relied_on) examined.reset();
     examine_one(id);
+    if (relied_on && examined && examined->state == CheckpointState::kGood) ++good;
   }
   for (const auto& deletion : choose_deletions(view_, lineage, rule_, read_pins(files_, store_))) {
     if (hurried()) return;

@@ -13,10 +13,11 @@
 
 namespace lockstep {
 
-// Retention of one attempt, a pass after each acknowledged commit. It remembers what it has opened,
-// since a committed checkpoint never changes: a pass opens the new ones alone, and lists three
-// folders; the first pass reads the attempts' records and opens the whole lineage. Local; used by
-// one thread at a time.
+// Retention of one attempt, a pass after each acknowledged commit. Of what it has opened it
+// remembers what lies behind the `keep_last` newest good ones, for metrics and states; these few,
+// on the strength of which others go, are opened anew in each pass. A pass lists three folders; the
+// first one reads the attempts' records and opens the whole lineage. Local; used by one thread at a
+// time.
 class Retainer {
  public:
   // As attempt `mine`, which has decided.

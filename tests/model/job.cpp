@@ -62,6 +62,13 @@ static_assert(static_cast<int>(Choice::Kind::kFinished) ==
               static_cast<int>(DecisionKind::kFinished));
 static_assert(static_cast<int>(Choice::Kind::kError) == static_cast<int>(DecisionKind::kError));
 
+std::string to_texts(const std::set<CheckpointId>& ids) {
+  std::string text;
+  for (const auto& id : ids)
+    text += (text.empty() ? "" : ", ") + to_text(id);
+  return text.empty() ? "none" : text;
+}
+
 }  // namespace
 
 const char* to_text(Phase phase) {
@@ -275,9 +282,12 @@ void Job::tidy() {
       world_.tell("  deleted " + to_text(id));
     // One that has been superseded keeps still; the next look of its commit says why.
     const bool newest = ledger.highest_on(world_.disk) <= attempt_;
-    if (newest && wakes == world_.wakes && sleeps == sleeps_ &&
+    // What was damaged since is remembered as it was: it still goes, or stays, by that.
+    const bool remembers_well = steps_.retain || harmed_before_ == ledger.harmed();
+    if (newest && remembers_well && wakes == world_.wakes && sleeps == sleeps_ &&
         std::set<CheckpointId>(gone.begin(), gone.end()) != going)
-      differs("retention deleted other checkpoints than its rule says");
+      differs("retention deleted other checkpoints than its rule says: " + to_texts(going) +
+              " were to go");
   } catch (const Error& e) {
     // A warning in lockstep; the next look at attempts/ says why.
     if (world_.ledger.highest_on(world_.disk) <= attempt_)
@@ -288,7 +298,10 @@ void Job::tidy() {
 void Job::retain() {
   const RetentionRule rule{plan_.keep_last, {}, {}};
   if (steps_.retain) return steps_.retain(files_, kStore, attempt_, rule);
-  if (!retainer_) retainer_.emplace(files_, kStore, attempt_, rule, silence_);
+  if (!retainer_) {
+    retainer_.emplace(files_, kStore, attempt_, rule, silence_);
+    harmed_before_ = world_.ledger.harmed();
+  }
   retainer_->pass(committed_.value_or(-1));
 }
 

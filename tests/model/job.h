@@ -134,6 +134,7 @@ class Job {
   bool training_ = false;
   Log silence_{LogConfig{}, false};
   std::optional<Retainer> retainer_;
+  std::set<CheckpointId> harmed_before_;    // the first pass of retainer_, which remembers
   std::vector<Choice>* allowed_ = nullptr;  // while `expect` calls
   Decided decided_;
   std::uint64_t undisturbed_ = 0;  // World::wakes when it decided

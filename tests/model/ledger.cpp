@@ -94,6 +94,13 @@ bool Ledger::is_whole(const MemoryFileSystem& disk, const CheckpointId& id) cons
   return true;
 }
 
+std::set<CheckpointId> Ledger::harmed() const {
+  std::set<CheckpointId> found;
+  for (const auto& [id, known] : checkpoints)
+    if (known.harmed) found.insert(id);
+  return found;
+}
+
 std::set<CheckpointId> Ledger::present(const MemoryFileSystem& disk) const {
   std::set<CheckpointId> there;
   for (const auto& [id, known] : checkpoints)

@@ -357,6 +357,13 @@ TEST(Launch, ALastCommitThatIsGoneIsDamageAtOnceOnALocalFileSystem) {
   EXPECT_EQ(try_it(disk, facts(disk, request), time).ruling.record.parent->checkpoint,
             (CheckpointId{1, 10}));
   EXPECT_EQ(time.now_s, 0);
+  // It may have committed since its record was read, and deleted what was its last then.
+  disk.checkpoint({1, 30});
+  request.max_lost_iterations = 0;
+  auto onward = try_it(disk, facts(disk, request), time).ruling.record;
+  EXPECT_EQ(onward.parent->checkpoint, (CheckpointId{1, 30}));
+  EXPECT_TRUE(onward.rejected.empty());
+  fs::remove_all(checkpoint_path(disk.path(), {1, 30}));
   // What an earlier attempt committed last may have been deleted by a later one.
   disk.attempt("b", CheckpointId{1, 10});
   disk.checkpoint({2, 15});

@@ -55,21 +55,35 @@ TEST(Retainer, CountsTheAncestorsUpToTheBranchPointAndLeavesTheAbandonedBranch) 
   EXPECT_THAT(there(disk), ElementsAre("1@30", "1@40", "2@25"));
 }
 
-TEST(Retainer, ACommitOpensTheNewOneAlone) {
+TEST(Retainer, ACommitOpensOnlyWhatOthersGoOnTheStrengthOf) {
   StoreOnDisk disk("retainer");
   disk.attempt("a");
   for (std::int64_t at = 1; at <= 20; ++at)
     disk.checkpoint({1, at});
   disk.attempt("b", CheckpointId{1, 20}, std::nullopt);
   FaultFileSystem files(disk.files());
-  Retainer retainer(files, disk.path(), 2, {100, {}, KeepBest{"loss", false, 1}}, kSilent);
+  Retainer retainer(files, disk.path(), 2, {2, 1, KeepBest{"loss", false, 1}}, kSilent);
   disk.checkpoint({2, 21});
   retainer.pass(21);
   const int first = files.calls(Op::kOpen);
   disk.checkpoint({2, 22});
   retainer.pass(22);
-  EXPECT_EQ(files.calls(Op::kOpen) - first, 3) << "a manifest and two shards";
+  EXPECT_EQ(files.calls(Op::kOpen) - first, 2 * 3) << "a manifest and two shards of two";
   EXPECT_GT(first, 3 * 20) << "the first pass opens the lineage";
+}
+
+TEST(Retainer, WhatWasDamagedSinceTheLastPassNoLongerCounts) {
+  StoreOnDisk disk("retainer");
+  disk.attempt("a", {}, std::nullopt);
+  Retainer retainer(disk.files(), disk.path(), 1, {2, {}, {}}, kSilent);
+  for (const std::int64_t at : {10, 20}) {
+    disk.checkpoint({1, at});
+    retainer.pass(at);
+  }
+  std::filesystem::resize_file(disk.shard_path({1, 20}, 1), 100);
+  disk.checkpoint({1, 30});
+  retainer.pass(30);
+  EXPECT_THAT(there(disk), ElementsAre("1@10", "1@20", "1@30")) << "two good ones stay";
 }
 
 TEST(Retainer, ACommitThatIsNotAcknowledgedDoesNotCount) {
