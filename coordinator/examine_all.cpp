@@ -107,6 +107,8 @@ void look_again(const FileSystem& files, const std::string& store, std::vector<C
     const auto* now = fresh.checkpoint(one.checkpoint->id);
     if (now == nullptr) {
       all.gone.push_back(one.checkpoint->id);
+    } else if (now->gone) {
+      one.found = *now->examined;
     } else if (now->trash != one.checkpoint->trash) {
       one.checkpoint->trash = now->trash;
       one.found = examine(files, store, *one.checkpoint, options.depth);
@@ -120,7 +122,8 @@ ExaminedAll examine_all(const FileSystem& files, const std::string& store, Store
                         std::span<const CheckpointId> checkpoints, const ExamineOptions& options) {
   std::vector<Case> cases;
   for (const auto& id : checkpoints)
-    if (auto* checkpoint = view.checkpoint(id)) cases.push_back({checkpoint, {}, {}, {}, {}});
+    if (auto* checkpoint = view.checkpoint(id); checkpoint != nullptr && !checkpoint->gone)
+      cases.push_back({checkpoint, {}, {}, {}, {}});
   look_at(files, store, cases, options);
   ExaminedAll all;
   look_again(files, store, cases, options, all);

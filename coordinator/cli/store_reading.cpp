@@ -89,8 +89,9 @@ CheckpointId resolve(const FileSystem& files, OpenStore& store, const std::strin
 ShownCheckpoint examine_named(const FileSystem& files, OpenStore& store, const std::string& text) {
   const auto id = resolve(files, store, text);
   const auto& view = *store.view.checkpoint(id);
-  ShownCheckpoint shown{id, folder_of(store.path, view),
-                        examine(files, store.path, view, Depth::kHeaders)};
+  ShownCheckpoint shown{
+      id, folder_of(store.path, view),
+      view.gone ? *view.examined : examine(files, store.path, view, Depth::kHeaders)};
   if (!shown.found.manifest)
     throw Error(ErrorCode::kDamaged, to_text(id) + " is damaged: " + shown.found.why);
   return shown;

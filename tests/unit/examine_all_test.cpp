@@ -121,5 +121,14 @@ TEST(ForEachIndex, DoesEachOnceAndPassesTheFirstException) {
   }
 }
 
+TEST_F(ExamineAll, ALastCommitThatIsLostKeepsTheReasonOfTheScan) {
+  write_outcome(disk.files(), disk.path(), 1, {OutcomeKind::kFinished, 0, 30, {}, {}});
+  fs::remove_all(checkpoint_path(disk.path(), {1, 30}));
+  view = scan_store(disk.files(), disk.path());
+  EXPECT_THAT(examine().gone, IsEmpty());
+  EXPECT_EQ(state(30), CheckpointState::kDamaged);
+  EXPECT_THAT(view.checkpoint({1, 30})->examined->why, HasSubstr("gone, though its attempt says"));
+}
+
 }  // namespace
 }  // namespace lockstep
