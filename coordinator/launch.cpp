@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/digest.h"
 #include "common/error.h"
 #include "coordinator/attempt.h"
 #include "coordinator/lineage.h"
@@ -16,6 +17,21 @@ Examined& Decided::chosen() {
   if (view == nullptr || !view->examined)
     throw Error(ErrorCode::kInternal, "a checkpoint was chosen that was not examined");
   return *view->examined;
+}
+
+LaunchFacts facts_of(const LoadedConfig& loaded, const Environment& environment) {
+  const auto& config = loaded.config;
+  LaunchFacts launch;
+  launch.request = config.restore;
+  launch.run = identify_run(config.run.id, environment, "run-" + random_hex(8));
+  launch.max_iterations = config.run.max_iterations;
+  launch.max_epochs = config.run.max_epochs;
+  launch.keep_best = config.checkpoint.keep_best;
+  launch.store_path = loaded.paths.store;
+  launch.from_path = loaded.paths.from;
+  launch.config = canonical_json(config);
+  launch.config_digest = digest128(launch.config);
+  return launch;
 }
 
 namespace {
@@ -78,10 +94,6 @@ Decided decide_by(const FileSystem& files, const LaunchFacts& launch, Depth dept
   }
   throw_restless(launch);
 }
-
-}  // namespace
-
-namespace {
 
 bool lacks_commit(const StoreView& store) {
   return std::any_of(store.checkpoints.begin(), store.checkpoints.end(),
@@ -179,10 +191,6 @@ Decided settle(FileSystem& files, const LaunchFacts& launch, std::int64_t attemp
   write_decision(files, launch.store_path, attempt, record);
   return decided;
 }
-
-}  // namespace
-
-namespace {
 
 // What the attempt decides about: all there is but itself, with nothing left in trash.
 StoreView scan_claimed(FileSystem& files, const LaunchFacts& launch, std::int64_t attempt,

@@ -7,6 +7,7 @@
 #include "common/attempt_records.h"
 #include "common/file_system.h"
 #include "coordinator/catalog.h"
+#include "coordinator/config_loader.h"
 #include "coordinator/liveness.h"
 #include "coordinator/policy.h"
 
@@ -20,6 +21,10 @@ namespace lockstep {
 // A decision is made on one scan. Where a checkpoint is no longer where that scan saw it, an
 // attempt that was taken for dead is awake again and renames or deletes: nothing is proven damaged
 // by that, and the store is scanned anew. All: Local.
+
+// What the configuration and the environment say of a launch; who launches fills in ranks, hosts
+// and build. A run id is generated where nothing names one. Error(kInvalidConfig).
+LaunchFacts facts_of(const LoadedConfig& loaded, const Environment& environment);
 
 // A decision, with the view that it was made on: the fallback after a failed load asks again.
 struct Decided {

@@ -100,7 +100,7 @@ void sweep(FileSystem& files, const std::string& store, std::int64_t mine,
     // A checkpoint's, with a manifest and without its deleter's outcome, may be on its way back.
     const bool over = trash->partial ||
                       files.info(attempt_path(store, trash->deleter) + "/outcome.json") ||
-                      !files.info(path + "/manifest.json");
+                      !has_manifest(files, path);
     if (over) unlink_files(files, path);
   }
 }
@@ -131,7 +131,7 @@ bool bring_back(FileSystem& files, const std::string& store, const CheckpointVie
     if (e.code() != ErrorCode::kNotFound) throw;
     return false;
   }
-  if (files.info(place + "/manifest.json")) return true;
+  if (has_manifest(files, place)) return true;
   files.rename(place, trash);  // its manifest was unlinked first: nothing is left to keep
   return false;
 }

@@ -2,7 +2,6 @@
 #include <cstdlib>
 #include <memory>
 
-#include "common/digest.h"
 #include "common/log.h"
 #include "coordinator/catalog.h"
 #include "coordinator/cli/commands.h"
@@ -26,17 +25,8 @@ std::optional<std::string> environment(const std::string& name) {
   return value != nullptr ? std::optional<std::string>(value) : std::nullopt;
 }
 
-LaunchFacts facts_of(const FileSystem& files, const LoadedConfig& loaded) {
-  LaunchFacts launch;
-  launch.request = loaded.config.restore;
-  launch.run = identify_run(loaded.config.run.id, environment, "run-" + random_hex(8));
-  launch.max_iterations = loaded.config.run.max_iterations;
-  launch.max_epochs = loaded.config.run.max_epochs;
-  launch.keep_best = loaded.config.checkpoint.keep_best;
-  launch.store_path = loaded.paths.store;
-  launch.from_path = loaded.paths.from;
-  launch.config = canonical_json(loaded.config);
-  launch.config_digest = digest128(launch.config);
+LaunchFacts assumed_facts(const FileSystem& files, const LoadedConfig& loaded) {
+  auto launch = facts_of(loaded, environment);
   // For a crash loop: the same build and machines as last time are assumed.
   const auto store = scan_store(files, launch.store_path);
   const auto mine = attempts_of(store, launch.run);
@@ -52,7 +42,7 @@ DecisionRecord plan(const FileSystem& files, const LoadedConfig& loaded, const O
   LaunchFacts launch;
   launch.request = loaded.config.restore;
   try {
-    launch = facts_of(files, loaded);
+    launch = assumed_facts(files, loaded);
     LookOptions look;
     look.ignore_running = options.ignore_running;
     look.wait_for_outcome = false;

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "common/digest.h"
 #include "coordinator/attempt.h"
+#include "coordinator/launch.h"
 #include "coordinator/liveness.h"
 
 namespace lockstep {
@@ -32,20 +32,10 @@ std::pair<LaunchFacts, Claim> describe_launch(const LoadedConfig& loaded,
                                               const std::string& build,
                                               const Environment& environment) {
   const auto& config = loaded.config;
-  const auto canonical = canonical_json(config);
-  LaunchFacts launch;
-  launch.request = config.restore;
-  launch.run = identify_run(config.run.id, environment, "run-" + random_hex(8));
-  launch.max_iterations = config.run.max_iterations;
-  launch.max_epochs = config.run.max_epochs;
-  launch.keep_best = config.checkpoint.keep_best;
-  launch.store_path = loaded.paths.store;
-  launch.from_path = loaded.paths.from;
-  launch.config = canonical;
+  auto launch = facts_of(loaded, environment);
   launch.world_size = static_cast<std::int64_t>(hosts.size());
   launch.hosts = distinct(hosts);
   launch.build = build;
-  launch.config_digest = digest128(canonical);
 
   Claim claim;
   claim.run = launch.run.id;
@@ -57,7 +47,7 @@ std::pair<LaunchFacts, Claim> describe_launch(const LoadedConfig& loaded,
   claim.ranks_per_node = ranks_per_node(hosts);
   claim.hosts = launch.hosts;
   claim.build = build;
-  claim.config = canonical;
+  claim.config = launch.config;
   claim.config_digest = launch.config_digest;
   claim.heartbeat_seconds = config.watchdog.heartbeat_seconds;
   claim.grace_seconds = static_cast<double>(config.preempt.grace_seconds);
