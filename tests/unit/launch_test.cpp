@@ -363,6 +363,8 @@ TEST(Launch, ALastCommitThatIsGoneIsDamageAtOnceOnALocalFileSystem) {
   auto onward = try_it(disk, facts(disk, request), time).ruling.record;
   EXPECT_EQ(onward.parent->checkpoint, (CheckpointId{1, 30}));
   EXPECT_TRUE(onward.rejected.empty());
+  const auto seen = scan_store(disk.files(), disk.path());
+  EXPECT_EQ(seen.checkpoint({1, 20}), nullptr) << "deleted, not lost";
   fs::remove_all(checkpoint_path(disk.path(), {1, 30}));
   // What an earlier attempt committed last may have been deleted by a later one.
   disk.attempt("b", CheckpointId{1, 10});
