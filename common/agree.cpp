@@ -5,6 +5,8 @@
 #include <span>
 #include <vector>
 
+#include "common/digest.h"
+
 namespace lockstep::internal {
 
 Outcome describe(const std::exception_ptr& error) {
@@ -65,19 +67,21 @@ std::string broadcast_outcome(const Comm& comm, std::string_view phase, const Ou
 
 namespace lockstep {
 
-void require_same(const Comm& comm, std::string_view phase, std::string_view mine) {
-  // One broadcast and one vote, whatever the outcome: rank 0's text is what all compare with.
-  std::string root(mine);
-  auto size = static_cast<std::uint64_t>(root.size());
-  check_mpi(MPI_Bcast(&size, 1, MPI_UINT64_T, 0, comm.raw()), "MPI_Bcast");
-  root.resize(size);
-  broadcast_bytes(comm, std::as_writable_bytes(std::span(root)));
-  const bool same = root == mine;
+namespace {
+
+using Digest = std::array<std::uint64_t, 2>;
+
+Digest digest_of(std::string_view text) {
+  const auto hex = digest128(text);
+  return {*parse_hex64(hex.substr(0, 16)), *parse_hex64(hex.substr(16))};
+}
+
+// `phase` differs somewhere: says where.
+[[noreturn]] void throw_differing(const Comm& comm, std::string_view phase, const Digest& mine) {
+  Digest root = mine;
+  check_mpi(MPI_Bcast(root.data(), 2, MPI_UINT64_T, 0, comm.raw()), "MPI_Bcast");
+  const int differs = root == mine ? 0 : 1;
   std::vector<int> by_rank(static_cast<std::size_t>(comm.size()));
-  int differs = same ? 0 : 1;
-  int any = 0;
-  check_mpi(MPI_Allreduce(&differs, &any, 1, MPI_INT, MPI_MAX, comm.raw()), "MPI_Allreduce");
-  if (any == 0) return;
   check_mpi(MPI_Allgather(&differs, 1, MPI_INT, by_rank.data(), 1, MPI_INT, comm.raw()),
             "MPI_Allgather");
   std::string ranks;
@@ -89,6 +93,30 @@ void require_same(const Comm& comm, std::string_view phase, std::string_view min
   }
   throw AgreedError(ErrorCode::kMismatch, lowest, std::string(phase),
                     "differs from rank 0's on rank " + ranks);
+}
+
+}  // namespace
+
+void require_same(const Comm& comm, std::initializer_list<Answer> answers) {
+  // Largest and smallest of each word in one reduction: the smallest is the largest complement.
+  std::vector<Digest> words;
+  for (const auto& answer : answers) {
+    const auto digest = digest_of(answer.mine);
+    words.push_back(digest);
+    words.push_back({~digest[0], ~digest[1]});
+  }
+  auto largest = words;
+  check_mpi(MPI_Allreduce(MPI_IN_PLACE, largest.data(), static_cast<int>(2 * largest.size()),
+                          MPI_UINT64_T, MPI_MAX, comm.raw()),
+            "MPI_Allreduce");
+  std::size_t at = 0;
+  for (const auto& answer : answers) {
+    const auto& most = largest[at];
+    const auto& complement = largest[at + 1];
+    if (most[0] != ~complement[0] || most[1] != ~complement[1])
+      throw_differing(comm, answer.phase, words[at]);
+    at += 2;
+  }
 }
 
 }  // namespace lockstep

@@ -3,6 +3,7 @@
 #include <concepts>
 #include <exception>
 #include <functional>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -74,11 +75,18 @@ std::string root_decides(const Comm& comm, std::string_view phase, Fn&& decide) 
   return internal::broadcast_outcome(comm, phase, mine, payload);
 }
 
-// Proves that every rank's `mine` (a digest, at most a few hundred bytes) is rank 0's.
+// What a rank has of something that all must have alike.
+struct Answer {
+  std::string_view phase;
+  std::string_view mine;  // of any length: its 128-bit hash is compared
+};
+
+// Proves that every rank has what rank 0 has.
 //
-// Collective: every rank calls it, with the same `phase`.
-// Throws AgreedError(kMismatch), equal on all ranks, that names every rank that differs.
-// Cost: two broadcasts and one 4-byte allreduce; on failure an allgather more.
-void require_same(const Comm& comm, std::string_view phase, std::string_view mine);
+// Collective: every rank calls it, with the same phases in the same order.
+// Throws AgreedError(kMismatch), equal on all ranks, for the first phase in which some differ; it
+// names every rank that does.
+// Cost: one allreduce of 32 bytes a phase; on failure a broadcast and an allgather more.
+void require_same(const Comm& comm, std::initializer_list<Answer> answers);
 
 }  // namespace lockstep

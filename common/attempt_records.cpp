@@ -115,7 +115,7 @@ std::string encode(const Claim& claim) {
 }
 
 Claim parse_claim(std::string_view text, std::string_view what) {
-  const json object = unseal(text, what);
+  const json object = unseal(text, what, "config");
   Claim claim;
   claim.run = text_member(object, "run", what);
   claim.request = object_member(object, "request", what).dump();
@@ -127,7 +127,8 @@ Claim parse_claim(std::string_view text, std::string_view what) {
   claim.ranks_per_node = integers_member(object, "ranks_per_node", what);
   claim.hosts = texts_member(object, "hosts", what);
   claim.build = text_member(object, "build", what);
-  claim.config = object_member(object, "config", what).dump();
+  claim.config = text_member(object, "config", what);
+  if (!claim.config.starts_with('{')) throw_damaged(what, "config is no object");
   claim.config_digest = text_member(object, "config_digest", what);
   claim.heartbeat_seconds = seconds_member(object, "heartbeat_seconds", what);
   claim.grace_seconds = seconds_member(object, "grace_seconds", what);

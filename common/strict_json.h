@@ -10,11 +10,14 @@
 
 namespace lockstep {
 
+inline constexpr int kMaxDepth = 16;
+
 // Parses JSON that comes from a disk or a peer. Stricter than JSON: duplicate keys, numbers that
-// are not finite, invalid UTF-8, nesting deeper than `max_depth` and anything behind the value are
-// errors; so are a byte order mark and a NUL. Error(kDamaged) with `what` in front; no library's
-// own text is shown.
-nlohmann::json parse_strict_json(std::string_view text, std::string_view what, int max_depth = 16);
+// are not finite or integers beyond 64 bits, invalid UTF-8, nesting deeper than `max_depth` and
+// anything behind the value are errors; so are a byte order mark and a NUL. Error(kDamaged) with
+// `what` in front; no library's own text is shown.
+nlohmann::json parse_strict_json(std::string_view text, std::string_view what,
+                                 int max_depth = kMaxDepth);
 
 // Checked access for objects that came from parse_strict_json: Error(kDamaged) "WHAT: KEY is ..."
 // where the key is absent or of another type. Integers: no fraction, 0 to 2^63 - 1.
@@ -52,9 +55,10 @@ std::string dump_json(const nlohmann::json& value);
 
 // A record on disk carries its own digest: {"..., "digest": "<digest128 of the text without it>"}.
 // seal gives the file's text (keys sorted, one line, newline at the end); unseal checks and gives
-// the object without the digest. Error(kDamaged) where the digest is absent or wrong, or the text
-// is not byte for byte what seal makes: so every flipped bit is seen, white space included.
+// the object without the digest. Error(kDamaged) where the digest is absent or wrong. It is over
+// the text, not its meaning, so every flipped bit is seen, white space included.
 std::string seal(nlohmann::json object);
-nlohmann::json unseal(std::string_view text, std::string_view what);
+// `opaque`: a member that comes as its JSON text, not as a tree: a large one that few look into.
+nlohmann::json unseal(std::string_view text, std::string_view what, std::string_view opaque = {});
 
 }  // namespace lockstep

@@ -44,17 +44,19 @@ auto read_record(const FileSystem& files, const std::string& folder, const char*
   });
 }
 
+// In the reverse of the order in which they are written: beside an outcome all else is final.
 AttemptView read_attempt(const FileSystem& files, const std::string& store, std::int64_t number) {
   AttemptView view;
   view.number = number;
   const auto folder = attempt_path(store, number);
-  view.claim = read_record(files, folder, "claim.json", view.damage, parse_claim);
-  view.decision = read_record(files, folder, "decision.json", view.damage, parse_decision);
   view.outcome = read_record(files, folder, "outcome.json", view.damage, parse_outcome);
   const auto heartbeat =
       read_record(files, folder, "heartbeat", view.damage,
                   [](const std::string& text, const char*) { return parse_heartbeat(text); });
   if (heartbeat) view.heartbeat = *heartbeat;
+  view.decision = read_record(files, folder, "decision.json", view.damage, parse_decision);
+  view.claim = read_record(files, folder, "claim.json", view.damage, parse_claim);
+  std::sort(view.damage.begin(), view.damage.end());
   return view;
 }
 
@@ -85,6 +87,14 @@ std::optional<std::string> read_store_id(const FileSystem& files, const std::str
 bool has_manifest(const FileSystem& files, const std::string& folder) {
   const auto info = with_retries([&] { return files.info(folder + "/manifest.json"); });
   return info && info->kind == EntryKind::kFile;
+}
+
+void keep_ended_attempts(const StoreView& before, StoreView& view,
+                         const std::set<std::int64_t>& numbers) {
+  if (!view.id || before.id != view.id) return;
+  for (const auto& a : before.attempts)
+    if (a.outcome && a.decision && a.claim && a.damage.empty() && numbers.contains(a.number))
+      view.attempts.push_back(a);
 }
 
 void read_attempts(const FileSystem& files, const std::string& store, StoreView& view,
@@ -208,7 +218,7 @@ void add_missing_commit(StoreView& view) {
 // Others may write meanwhile, so what they make first is read last: an attempt is claimed where
 // store.json and checkpoints/ are, and a record names a checkpoint that is there already.
 StoreView scan_store(const FileSystem& files, const std::string& store,
-                     std::optional<std::int64_t> own) {
+                     std::optional<std::int64_t> own, const StoreView& before) {
   StoreView view;
   const auto info = with_retries([&] { return files.info(store); });
   if (!info) {
@@ -226,6 +236,7 @@ StoreView scan_store(const FileSystem& files, const std::string& store,
   std::set<std::int64_t> numbers;
   for (const auto& entry : attempts)
     if (const auto number = parse_attempt_folder(entry.name)) numbers.insert(*number);
+  keep_ended_attempts(before, view, numbers);
   read_attempts(files, store, view, numbers);
   const bool has_checkpoints = require_folder(files, checkpoints_path(store));
   const auto checkpoints = list_if_there(files, checkpoints_path(store));

@@ -22,7 +22,9 @@ namespace lockstep {
 // checkpoints/, damaged, or of another version. Cost: three listings, up to four small files an
 // attempt.
 // `own`: the attempt that scans, which is no part of what it decides about.
+// `before`: an earlier scan. Records of an attempt with an outcome never change again, so what it
+// saw of those is kept: reading them costs most of a scan.
 StoreView scan_store(const FileSystem& files, const std::string& store,
-                     std::optional<std::int64_t> own = {});
+                     std::optional<std::int64_t> own = {}, const StoreView& before = {});
 
 }  // namespace lockstep

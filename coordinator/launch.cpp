@@ -103,12 +103,12 @@ bool lacks_commit(const StoreView& store) {
 // A network file system may list a folder as it was a while ago: a listing that lacks the last
 // commit is repeated until it has it, for a minute at most. `before_each`: what makes it fresh.
 StoreView scan_patiently(const FileSystem& files, const std::string& store, const Clock& clock,
-                         std::optional<std::int64_t> own,
+                         std::optional<std::int64_t> own, const StoreView& before,
                          const std::function<void()>& before_each) {
   constexpr double kPatienceSeconds = 60;
   for (const double end_s = clock.now_s() + kPatienceSeconds;; clock.sleep(1)) {
     before_each();
-    auto view = scan_store(files, store, own);
+    auto view = scan_store(files, store, own, before);
     if (!lacks_commit(view) || !files.is_network(store) || clock.now_s() >= end_s) return view;
   }
 }
@@ -166,7 +166,7 @@ Decided look_and_try(const FileSystem& files, const LaunchFacts& launch, const C
   return decide_by(files, launch, options.depth, [&] {
     for (;;) {
       // It writes nothing yet, a scratch name neither.
-      auto store = scan_patiently(files, launch.store_path, clock, {}, [] {});
+      auto store = scan_patiently(files, launch.store_path, clock, {}, {}, [] {});
       if (options.ignore_running || !look(files, launch, store, clock, options, say, taken_over))
         return store;
     }
@@ -194,13 +194,13 @@ Decided settle(FileSystem& files, const LaunchFacts& launch, std::int64_t attemp
 
 // What the attempt decides about: all there is but itself, with nothing left in trash.
 StoreView scan_claimed(FileSystem& files, const LaunchFacts& launch, std::int64_t attempt,
-                       const Clock& clock) {
+                       const Clock& clock, const StoreView& before = {}) {
   const auto refresh = [&] {
     refresh_listing(files, attempts_path(launch.store_path));
     refresh_listing(files, checkpoints_path(launch.store_path));
   };
   for (int i = 0; i < kScans; ++i) {
-    auto store = scan_patiently(files, launch.store_path, clock, attempt, refresh);
+    auto store = scan_patiently(files, launch.store_path, clock, attempt, before, refresh);
     if (store.highest_attempt() > attempt)
       throw Error(ErrorCode::kSuperseded, "superseded: attempt " +
                                               std::to_string(store.highest_attempt()) +
@@ -241,9 +241,9 @@ Decided decide_without_chosen(const FileSystem& files, const LaunchFacts& launch
 }  // namespace
 
 Decided decide_claimed(FileSystem& files, const LaunchFacts& launch, std::int64_t attempt,
-                       const Clock& clock) {
+                       const Clock& clock, const StoreView& trial) {
   return settle(files, launch, attempt, decide_by(files, launch, Depth::kHeaders, [&] {
-                  return scan_claimed(files, launch, attempt, clock);
+                  return scan_claimed(files, launch, attempt, clock, trial);
                 }));
 }
 

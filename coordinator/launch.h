@@ -60,8 +60,9 @@ std::optional<Claimed> claim_next(FileSystem& files, const LaunchFacts& launch, 
 // 4. Brings back what a dead deleter had in trash, scans and decides; a decision to train is
 // durable on return. Error(kSuperseded).
 // On a network file system a listing that lacks the last commit is repeated, for up to a minute.
+// `trial`: what the decision on trial saw, for scan_store's `before`.
 Decided decide_claimed(FileSystem& files, const LaunchFacts& launch, std::int64_t attempt,
-                       const Clock& clock = steady_clock());
+                       const Clock& clock = steady_clock(), const StoreView& trial = {});
 
 // After a load found the chosen checkpoint damaged: decides anew, by what there is now; durable on
 // return.

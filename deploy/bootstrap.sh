@@ -8,8 +8,8 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 packages=(
-  g++ cmake ninja-build ccache openmpi-bin libopenmpi-dev libyaml-cpp-dev nlohmann-json3-dev libspdlog-dev libcli11-dev
-  libxxhash-dev zlib1g-dev libgtest-dev libgmock-dev python3 strace dataset-fashion-mnist "$@"
+  g++ cmake ninja-build ccache openmpi-bin libopenmpi-dev libyaml-cpp-dev nlohmann-json3-dev libsimdjson-dev libspdlog-dev
+  libcli11-dev libxxhash-dev zlib1g-dev libgtest-dev libgmock-dev python3 strace dataset-fashion-mnist "$@"
 )
 
 say() { printf 'bootstrap: %s\n' "$*" >&2; }

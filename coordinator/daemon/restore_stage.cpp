@@ -1,7 +1,6 @@
 #include <algorithm>
 
 #include "common/agree.h"
-#include "common/digest.h"
 #include "common/error.h"
 #include "common/names.h"
 #include "coordinator/candidates.h"
@@ -49,11 +48,11 @@ namespace {
 
 // Step 5: every rank answers for what it has.
 void prove_equal(Job& job, const std::string& bytes) {
-  require_same(job.comm, "decision", digest128(bytes));
-  require_same(job.comm, "configuration", digest128(canonical_json(job.loaded.config)));
-  require_same(job.comm, "build", job.build);
-  require_same(job.comm, "model", tensors_digest(job.state->view()));
-  require_same(job.comm, "data", job.task->data_digest());
+  require_same(job.comm, {{"decision", bytes},
+                          {"configuration", canonical_json(job.loaded.config)},
+                          {"build", job.build},
+                          {"model", tensors_digest(job.state->view())},
+                          {"data", job.task->data_digest()}});
 }
 
 // One rank of each host reads the nonce: a store that only looks the same by its path (a node-local
@@ -110,7 +109,7 @@ void load_decided(Job& job) {
       if (e.code() != ErrorCode::kDamaged) throw;
       const auto bytes = root_decides(job.comm, "choose restore again",
                                       [&] { return job.root->decide_again(e.cause()); });
-      require_same(job.comm, "decision", digest128(bytes));
+      require_same(job.comm, {{"decision", bytes}});
       take_decision(job, bytes);
     }
   }

@@ -52,7 +52,8 @@ std::string Root::claim() {
   heartbeat_ = std::make_unique<HeartbeatWriter>(
       files_, attempt_path(launch_.store_path, claimed_->attempt) + "/heartbeat",
       loaded_.config.watchdog.heartbeat_seconds);
-  decided_ = decide_claimed(files_, launch_, claimed_->attempt);
+  const auto trial = std::move(decided_.store);
+  decided_ = decide_claimed(files_, launch_, claimed_->attempt, steady_clock(), trial);
   for (const auto& attempt : decided_.store.attempts)
     for (const auto& damage : attempt.damage)
       log_.warning("attempt " + std::to_string(attempt.number) + ": damaged " + damage);

@@ -2,6 +2,7 @@ set(MPI_CXX_SKIP_MPICXX ON)  # the C++ bindings that MPI 3 removed
 find_package(MPI 3.1 REQUIRED COMPONENTS CXX)
 find_package(yaml-cpp REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
+find_package(simdjson 3.0 REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(ZLIB REQUIRED)

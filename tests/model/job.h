@@ -63,7 +63,9 @@ struct Steps {
   std::function<LaunchFacts(LaunchFacts)> facts = [](LaunchFacts real) { return real; };
   std::function<Decided(FileSystem&, const LaunchFacts&, std::int64_t, const Decided& trial)>
       decide = [](FileSystem& files, const LaunchFacts& launch, std::int64_t attempt,
-                  const Decided&) { return decide_claimed(files, launch, attempt); };
+                  const Decided& trial) {
+        return decide_claimed(files, launch, attempt, steady_clock(), trial.store);
+      };
   std::function<DecisionRecord(const DecisionRecord& of_rank_0, const Decided& trial)> other_rank =
       [](const DecisionRecord& of_rank_0, const Decided&) { return of_rank_0; };
   std::function<void(FileSystem&, const std::string&, const Manifest&)> commit;

@@ -54,6 +54,44 @@ TEST_F(AgreeTest, RootsThrowReachesEveryRankInsteadOfHangingThem) {
   }
 }
 
+TEST_F(AgreeTest, WhatAllHaveAlikePasses) {
+  const std::string large(100'000, 'x');
+  require_same(comm_, {});
+  require_same(comm_, {{"a", ""}, {"b", large}, {"c", std::string_view("\0", 1)}});
+}
+
+TEST_F(AgreeTest, WhoDiffersIsNamedInTheFirstPhaseThatDiffers) {
+  if (comm_.size() < 2) return;
+  const int last = comm_.size() - 1;
+  const bool is_last = comm_.rank() == last;
+  try {
+    require_same(
+        comm_,
+        {{"alike", "x"}, {"build", is_last ? "1" : "2"}, {"later", std::to_string(comm_.rank())}});
+    FAIL() << "no rank may go on";
+  } catch (const AgreedError& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kMismatch);
+    EXPECT_EQ(e.rank(), last);
+    EXPECT_EQ(std::string(e.what()), "build: rank " + std::to_string(last) +
+                                         ": differs from rank 0's on rank " + std::to_string(last));
+  }
+  require_same(comm_, {{"usable afterwards", "x"}});
+}
+
+TEST_F(AgreeTest, WhereRankZeroIsTheOddOneAllOthersDiffer) {
+  if (comm_.size() < 2) return;
+  std::string others;
+  for (int r = 1; r < comm_.size(); ++r)
+    others += (r > 1 ? ", " : "") + std::to_string(r);
+  try {
+    require_same(comm_, {{"model", comm_.is_root() ? "1" : "2"}});
+    FAIL() << "no rank may go on";
+  } catch (const AgreedError& e) {
+    EXPECT_EQ(e.rank(), 1);
+    EXPECT_EQ(e.cause(), "differs from rank 0's on rank " + others);
+  }
+}
+
 TEST_F(AgreeTest, RootsBytesReachEveryRank) {
   EXPECT_EQ(root_decides(comm_, "choose", [] { return std::string("a\0b", 3); }),
             std::string("a\0b", 3));

@@ -42,7 +42,7 @@ class StoreOnDisk {
     Claim claim;
     claim.run = run;
     claim.request = "{}";
-    claim.config = "{}";
+    claim.config = canonical_json(Config{});
     claim.process.host = "elsewhere";
     claim.process.boot_id = "another";
     claim.world_size = 2;
