@@ -217,8 +217,6 @@ class PosixFileSystem final : public FileSystem {
       errno = 0;
     }
     if (errno != 0) fail("list", folder, errno);
-    std::sort(entries.begin(), entries.end(),
-              [](const Entry& a, const Entry& b) { return a.name < b.name; });
     return entries;
   }
 

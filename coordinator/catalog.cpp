@@ -93,7 +93,8 @@ void keep_ended_attempts(const StoreView& before, StoreView& view,
                          const std::set<std::int64_t>& numbers) {
   if (!view.id || before.id != view.id) return;
   for (const auto& a : before.attempts)
-    if (a.outcome && a.decision && a.claim && a.damage.empty() && numbers.contains(a.number))
+    if (a.outcome && (a.decision || a.outcome->outcome == OutcomeKind::kRefused) && a.claim &&
+        a.damage.empty() && numbers.contains(a.number))
       view.attempts.push_back(a);
 }
 
@@ -107,16 +108,35 @@ void read_attempts(const FileSystem& files, const std::string& store, StoreView&
     }
 }
 
+// What deleters without outcome have in trash. Where a checkpoint stands in its place too, that
+// counts.
+void add_trash(const FileSystem& files, const std::string& store, StoreView& view,
+               std::vector<TrashName> trash) {
+  std::sort(trash.begin(), trash.end(), [](const TrashName& a, const TrashName& b) {
+    return trash_folder(a) < trash_folder(b);
+  });
+  for (const auto& name : trash) {
+    const auto* deleter = view.attempt(name.deleter);
+    const auto folder = checkpoints_path(store) + "/" + trash_folder(name);
+    if ((deleter == nullptr || !deleter->outcome) && has_manifest(files, folder) &&
+        view.checkpoint(name.checkpoint) == nullptr)
+      view.checkpoints.insert(
+          std::find_if(view.checkpoints.begin(), view.checkpoints.end(),
+                       [&](const CheckpointView& c) { return name.checkpoint < c.id; }),
+          {name.checkpoint, std::nullopt, trash_folder(name)});
+  }
+}
+
 void add_checkpoints(const FileSystem& files, const std::string& store, StoreView& view,
                      const std::vector<Entry>& entries) {
   std::set<std::int64_t> numbers;
   std::vector<TrashName> trash;
-  view.checkpoints.reserve(
-      entries.size());  // a view is large: moving thousands costs most of a scan
+  std::vector<CheckpointId> ids;  // sorted as they are: a view is large to move
+  ids.reserve(entries.size());
   for (const auto& entry : entries) {
     if (entry.kind != EntryKind::kFolder) continue;
     if (const auto id = parse_checkpoint_folder(entry.name)) {
-      view.checkpoints.push_back({*id, std::nullopt, std::nullopt});
+      ids.push_back(*id);
       numbers.insert(numbers.end(), id->attempt);
     } else if (const auto partial = parse_partial_folder(entry.name)) {
       numbers.insert(partial->attempt);
@@ -131,22 +151,11 @@ void add_checkpoints(const FileSystem& files, const std::string& store, StoreVie
     return !a.decision && a.damage.empty() && numbers.contains(a.number);
   });
   read_attempts(files, store, view, numbers);
-  for (const auto& name : trash) {
-    const auto* deleter = view.attempt(name.deleter);
-    const auto folder = checkpoints_path(store) + "/" + trash_folder(name);
-    if ((deleter == nullptr || !deleter->outcome) && has_manifest(files, folder))
-      view.checkpoints.push_back({name.checkpoint, std::nullopt, trash_folder(name)});
-  }
-  // Where a checkpoint stands both in its place and in trash, its place counts.
-  const auto ascending = [](const CheckpointView& a, const CheckpointView& b) {
-    return a.id < b.id;
-  };
-  if (!std::is_sorted(view.checkpoints.begin(), view.checkpoints.end(), ascending))
-    std::stable_sort(view.checkpoints.begin(), view.checkpoints.end(), ascending);
-  view.checkpoints.erase(
-      std::unique(view.checkpoints.begin(), view.checkpoints.end(),
-                  [](const CheckpointView& a, const CheckpointView& b) { return a.id == b.id; }),
-      view.checkpoints.end());
+  std::sort(ids.begin(), ids.end());
+  view.checkpoints.reserve(ids.size());
+  for (const auto& id : ids)
+    view.checkpoints.push_back({id, std::nullopt, std::nullopt});
+  add_trash(files, store, view, std::move(trash));
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
 #include "coordinator/cli/completion.h"
 
 #include <cstdio>
+#include <functional>
 #include <memory>
+#include <set>
 
 #include "common/error.h"
 #include "common/names.h"
@@ -109,10 +111,12 @@ struct Options {
 
 // No scan: this runs at each press of a key.
 int print_checkpoints(const FileSystem& files, const std::string& store) {
-  const auto entries = files.list(checkpoints_path(follow_links(store)));
+  std::set<CheckpointId, std::greater<>> ids;
+  for (const auto& entry : files.list(checkpoints_path(follow_links(store))))
+    if (const auto id = parse_checkpoint_folder(entry.name)) ids.insert(*id);
   std::puts("latest\nbest");
-  for (auto it = entries.rbegin(); it != entries.rend(); ++it)
-    if (const auto id = parse_checkpoint_folder(it->name)) std::puts(to_text(*id).c_str());
+  for (const auto& id : ids)
+    std::puts(to_text(id).c_str());
   return 0;
 }
 
