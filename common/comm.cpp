@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -57,23 +58,43 @@ void broadcast_bytes(const Comm& comm, std::span<std::byte> bytes) {
   }
 }
 
-std::vector<std::string> gather_names(const Comm& comm, const std::string& mine) {
-  constexpr int kBytes = 64;
-  std::array<char, kBytes> own{};
-  mine.copy(own.data(), kBytes - 1);
-  std::vector<char> all(comm.is_root() ? static_cast<std::size_t>(kBytes) *
-                                             static_cast<std::size_t>(comm.size())
-                                       : 0);
-  check_mpi(MPI_Gather(own.data(), kBytes, MPI_CHAR, all.data(), kBytes, MPI_CHAR, 0, comm.raw()),
-            "MPI_Gather");
-  std::vector<std::string> names;
-  for (std::size_t at = 0; at < all.size(); at += kBytes)
-    names.emplace_back(&all[at]);
-  return names;
+std::vector<std::string> gather_texts(const Comm& comm, const std::string& mine) {
+  const auto ranks = comm.is_root() ? static_cast<std::size_t>(comm.size()) : 0;
+  const auto own = static_cast<int>(mine.size());
+  std::vector<int> sizes(ranks);
+  check_mpi(MPI_Gather(&own, 1, MPI_INT, sizes.data(), 1, MPI_INT, 0, comm.raw()), "MPI_Gather");
+  std::vector<int> places(ranks);
+  std::exclusive_scan(sizes.begin(), sizes.end(), places.begin(), 0);
+  std::string all(comm.is_root() ? static_cast<std::size_t>(places.back() + sizes.back()) : 0,
+                  '\0');
+  check_mpi(MPI_Gatherv(mine.data(), own, MPI_CHAR, all.data(), sizes.data(), places.data(),
+                        MPI_CHAR, 0, comm.raw()),
+            "MPI_Gatherv");
+  std::vector<std::string> texts;
+  for (std::size_t rank = 0; rank < ranks; ++rank)
+    texts.push_back(
+        all.substr(static_cast<std::size_t>(places[rank]), static_cast<std::size_t>(sizes[rank])));
+  return texts;
 }
 
 void barrier(const Comm& comm) {
   check_mpi(MPI_Barrier(comm.raw()), "MPI_Barrier");
+}
+
+std::string mpi_library() {
+  std::array<char, MPI_MAX_LIBRARY_VERSION_STRING> text{};
+  int length = 0;
+  check_mpi(MPI_Get_library_version(text.data(), &length), "MPI_Get_library_version");
+  std::string name(text.data(), static_cast<std::size_t>(length));
+  name.erase(std::min(name.find(','), name.size()));
+  if (const auto at = name.find("Open MPI v"); at == 0) name.erase(9, 1);
+  return name;
+}
+
+bool mpi_allows_threads() {
+  int provided = MPI_THREAD_SINGLE;
+  check_mpi(MPI_Query_thread(&provided), "MPI_Query_thread");
+  return provided >= MPI_THREAD_FUNNELED;
 }
 
 }  // namespace lockstep

@@ -39,10 +39,15 @@ void check_mpi(int rc, const char* call);
 // Collective. From rank 0. Bytes above INT_MAX are sent in chunks.
 void broadcast_bytes(const Comm& comm, std::span<std::byte> bytes);
 
-// Collective. Every rank's text, cut at 63 bytes, in rank order, on rank 0; empty elsewhere. For
-// host names: 64 bytes a rank.
-std::vector<std::string> gather_names(const Comm& comm, const std::string& mine);
+// Collective. Every rank's text, in rank order, on rank 0; empty elsewhere. Two gathers.
+std::vector<std::string> gather_texts(const Comm& comm, const std::string& mine);
 
 void barrier(const Comm& comm);  // collective
+
+// Local: "Open MPI 4.1.4"; legal before MPI_Init. What other libraries say of themselves is cut at
+// its first comma.
+std::string mpi_library();
+// Local: whether MPI lets the process have other threads, none of which calls it.
+bool mpi_allows_threads();
 
 }  // namespace lockstep

@@ -1,5 +1,6 @@
 #include "coordinator/config_loader.h"
 
+#include <cstdlib>
 #include <utility>
 
 #include "common/config_json.h"
@@ -117,6 +118,11 @@ LoadedConfig parse_config(std::string_view text, const std::string& path,
   check_required(given, top);
   check_together(given);
   return {build(given), resolve(given, path, environment)};
+}
+
+std::optional<std::string> process_environment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): nobody sets any
+  return value != nullptr ? std::optional<std::string>(value) : std::nullopt;
 }
 
 LoadedConfig load_config(const std::string& path, const std::vector<std::string>& overrides,

@@ -13,6 +13,9 @@ namespace lockstep {
 // Looks up an environment variable. A parameter, so that loading is a function of its arguments.
 using Environment = std::function<std::optional<std::string>(const std::string& name)>;
 
+// The process's own.
+std::optional<std::string> process_environment(const std::string& name);
+
 // Local: reads and checks the YAML file at `path` (at most 1 MiB, a regular file), with `overrides`
 // ("restore.iteration=1200", values in YAML) applied on top, in order. Links on the way to a store
 // are followed. Throws Error(kInvalidConfig): "train.yaml:LINE:COL: what is wrong; did you mean

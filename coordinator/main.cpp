@@ -2,7 +2,6 @@
 // and in daemon/, nowhere else.
 
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <optional>
 #include <string>
@@ -22,12 +21,8 @@
 namespace {
 
 std::string read_config(const lockstep::Arguments& arguments) {
-  const auto environment = [](const std::string& name) -> std::optional<std::string> {
-    const char* value = std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe)
-    return value != nullptr ? std::optional<std::string>(value) : std::nullopt;
-  };
   return lockstep::encode(
-      lockstep::load_config(arguments.config, arguments.overrides, environment));
+      lockstep::load_config(arguments.config, arguments.overrides, lockstep::process_environment));
 }
 
 // Rank 0 reads the configuration before MPI_Init, by the launcher's word for who that is; an error
@@ -55,6 +50,11 @@ int abort_job(const char* what) {
   return 3;
 }
 
+lockstep::Purpose purpose_of(const lockstep::Arguments& arguments) {
+  if (arguments.check) return lockstep::Purpose::kCheck;
+  return arguments.evaluate ? lockstep::Purpose::kEvaluate : lockstep::Purpose::kTrain;
+}
+
 int run(const lockstep::Arguments& arguments, std::optional<EarlyConfig> early) {
   try {
     const auto files = lockstep::make_posix_file_system();
@@ -64,9 +64,7 @@ int run(const lockstep::Arguments& arguments, std::optional<EarlyConfig> early) 
       if (early->error) std::rethrow_exception(early->error);
       return early->bytes;
     };
-    const auto purpose =
-        arguments.evaluate ? lockstep::Purpose::kEvaluate : lockstep::Purpose::kTrain;
-    const int code = lockstep::run_session(comm, *files, read, purpose);
+    const int code = lockstep::run_session(comm, *files, read, purpose_of(arguments));
     std::fflush(nullptr);
     // mpirun ends all ranks within 2 s of the first non-zero exit: nobody leaves before all are
     // here.

@@ -92,6 +92,21 @@ void FloatBuffer::Free::operator()(float* data) const {
   ::operator delete[](data, kAlignment);
 }
 
+StateBytes state_bytes(const Task& task, const OptimizerConfig& optimizer, Share rank) {
+  const auto layout = lay_out(task.parameters(), optimizer.no_decay);
+  const auto slots = static_cast<std::int64_t>(slot_kinds(optimizer).size());
+  const auto buffers = elements_of(task.buffers());
+  std::int64_t own = 0;
+  for (const auto& region : layout.regions)
+    own += part_of(region.range.count, rank).count;
+  const auto saved = layout.elements * (1 + slots) + buffers;
+  // Parameters and gradients whole; gradients and optimizer state of the own part; what a load
+  // stages.
+  const auto kept = 2 * layout.elements + buffers + own * (1 + slots) + part_of(saved, rank).count;
+  return {static_cast<std::uint64_t>(kept) * sizeof(float),
+          static_cast<std::uint64_t>(saved) * sizeof(float)};
+}
+
 TrainingState::TrainingState(Task& task, const OptimizerConfig& optimizer, std::uint64_t seed,
                              Share rank)
     : rank_(rank),

@@ -59,6 +59,14 @@ struct OptimizerSlot {
   std::vector<FloatBuffer> parts;  // by region
 };
 
+// What a rank keeps in memory of it, and what a checkpoint of it takes on disk besides headers.
+struct StateBytes {
+  std::uint64_t rank = 0;
+  std::uint64_t checkpoint = 0;
+};
+// Pure but for `task`; allocates nothing of that size. Error(kInvalidConfig) as lay_out.
+StateBytes state_bytes(const Task& task, const OptimizerConfig& optimizer, Share rank);
+
 // All that training changes, in flat buffers that stay in place: parameters and gradients whole on
 // every rank, optimizer state for the own part only (ZeRO-1), buffers whole.
 class TrainingState {

@@ -16,6 +16,7 @@ Command pin_command();
 Command unpin_command();
 Command prune_command();
 Command status_command();
+Command doctor_command();
 // Of a shell, for these commands.
 Command completion_command(const std::vector<Command>& commands);
 // Commands that DESIGN names and this version lacks: they say so, exit 2.

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "common/error.h"
+#include "coordinator/amounts.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/progress_bar.h"
 #include "coordinator/cli/store_reading.h"

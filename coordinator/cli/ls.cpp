@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "coordinator/amounts.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/graph.h"
 #include "coordinator/cli/listing.h"

@@ -1,10 +1,10 @@
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 
 #include "common/log.h"
 #include "coordinator/catalog.h"
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/config_reading.h"
 #include "coordinator/config_loader.h"
 #include "coordinator/launch.h"
 
@@ -20,13 +20,8 @@ struct Options {
   bool ignore_running = false;
 };
 
-std::optional<std::string> environment(const std::string& name) {
-  const char* value = std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe)
-  return value != nullptr ? std::optional<std::string>(value) : std::nullopt;
-}
-
 LaunchFacts assumed_facts(const FileSystem& files, const LoadedConfig& loaded) {
-  auto launch = facts_of(loaded, environment);
+  auto launch = facts_of(loaded, process_environment);
   // For a crash loop: the same build and machines as last time are assumed.
   const auto store = scan_store(files, launch.store_path);
   const auto mine = attempts_of(store, launch.run);
@@ -77,20 +72,10 @@ void print_for_people(const DecisionRecord& record) {
               record.exit_code);
 }
 
-// A bad configuration prints no record, but one line as the job does: "train.yaml:5:3: ...".
-std::optional<LoadedConfig> load_or_complain(const Options& options, int& code) {
-  try {
-    return load_config(options.config, options.overrides, environment);
-  } catch (const Error& e) {
-    std::fprintf(stderr, "%s\n", escape_controls(e.what()).c_str());
-    code = exit_code(e.code());
-    return std::nullopt;
-  }
-}
-
 int run_plan(const FileSystem& files, const Options& options) {
   int code = 0;
-  const auto loaded = load_or_complain(options, code);
+  // A bad configuration prints no record.
+  const auto loaded = load_or_complain(options.config, options.overrides, code);
   if (!loaded) return code;
   const auto record = plan(files, *loaded, options);
   if (options.json) {

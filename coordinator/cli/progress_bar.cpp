@@ -9,6 +9,7 @@
 
 #include <unistd.h>
 
+#include "coordinator/amounts.h"
 #include "coordinator/cli/store_reading.h"
 
 namespace lockstep::cli {

@@ -8,6 +8,7 @@
 
 #include "common/error.h"
 #include "common/log.h"
+#include "coordinator/amounts.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/store_reading.h"
 #include "coordinator/cli/table.h"

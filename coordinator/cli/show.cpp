@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "coordinator/amounts.h"
 #include "coordinator/catalog.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/store_reading.h"

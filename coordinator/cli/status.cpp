@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/log.h"
+#include "coordinator/amounts.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/store_reading.h"
 #include "coordinator/cli/table.h"

@@ -36,11 +36,4 @@ ShownCheckpoint examine_named(const FileSystem& files, OpenStore& store, const s
 // lineage must have been examined.
 std::optional<CheckpointId> best_of_newest(const StoreView& store);
 
-// Pure: "1 checkpoint", "2 checkpoints"; "1.4 GiB"; "1.23 GB/s"; "3 min" since an RFC 3339 time,
-// "?" where it is none.
-std::string count_text(std::size_t count, const std::string& what);
-std::string bytes_text(std::uint64_t bytes);
-std::string rate_text(std::uint64_t bytes, double seconds);
-std::string age_text(const std::string& created);
-
 }  // namespace lockstep::cli

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "coordinator/amounts.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/progress_bar.h"
 #include "coordinator/cli/store_reading.h"

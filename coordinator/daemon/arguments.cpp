@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "common/names.h"
+#include "coordinator/daemon/build_id.h"
 
 namespace lockstep {
 
@@ -32,23 +33,22 @@ Arguments parse_arguments(int argc, const char* const* argv) {
   app.add_option("--set", arguments.overrides,
                  "K=V: a value over the configuration's, such as restore.iteration=1200")
       ->allow_extra_args(false);
-  bool check = false;
-  app.add_flag("--check", check, "preflight on every rank, then stop (not in this version)");
+  app.add_flag("--check", arguments.check,
+               "try on every host what the job will rely on, say what was found, and stop; claims\n"
+               "nothing, also while a job runs");
   app.add_flag("--evaluate", arguments.evaluate,
                "load what the decision says, evaluate, print the metrics; claims and writes\n"
                "nothing, also while a job runs");
   try {
     app.parse(argc, argv);
-    if (check) {
-      arguments.exit_code = 2;
-      arguments.text = "lockstepd: --check: not in this version\n";
-    }
+    if (arguments.check && arguments.evaluate)
+      throw CLI::ValidationError("--check and --evaluate", "one at a time");
   } catch (const CLI::CallForHelp&) {
     arguments.exit_code = 0;
     arguments.text = app.help();
   } catch (const CLI::CallForVersion&) {
     arguments.exit_code = 0;
-    arguments.text = "lockstepd " LOCKSTEP_VERSION "\n";
+    arguments.text = "lockstepd " LOCKSTEP_VERSION "\n" + libraries() + "\n";
   } catch (const CLI::ParseError& e) {
     arguments.exit_code = 2;
     arguments.text = std::string("lockstepd: ") + e.what() + "\nlockstepd --help shows the use\n";

@@ -12,6 +12,7 @@ struct Arguments {
   std::string config;
   std::vector<std::string> overrides;  // --set K=V
   bool evaluate = false;               // --evaluate
+  bool check = false;                  // --check
   std::optional<int> exit_code;        // help, version or a mistake: print `text` and end
   std::string text;
 };

@@ -4,8 +4,10 @@
 #include <fstream>
 #include <span>
 
+#include "common/comm.h"
 #include "common/digest.h"
 #include "common/error.h"
+#include "worker/libtorch.h"
 
 namespace lockstep {
 
@@ -17,6 +19,10 @@ std::string build_id() {
     sum.add(std::as_bytes(std::span(block).first(static_cast<std::size_t>(program.gcount()))));
   if (!program.eof()) throw Error(ErrorCode::kIo, "can't read the program's own file");
   return LOCKSTEP_VERSION " " + hex64(sum.value());
+}
+
+std::string libraries() {
+  return mpi_library() + ", " + libtorch_version();
 }
 
 std::string processor_model() {

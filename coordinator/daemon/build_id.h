@@ -11,5 +11,7 @@ std::string build_id();
 // Local: the processor's model, for the manifest: bit-identity needs the same one. "" where
 // unknown.
 std::string processor_model();
+// Local: "Open MPI 4.1.4, LibTorch 2.15.0"; also before MPI_Init.
+std::string libraries();
 
 }  // namespace lockstep

@@ -42,8 +42,14 @@ struct Job {
 
 // The stages of a job, in their order. Collective over job.comm, all of them; AgreedError.
 
+// For --check: tries what the job will rely on, prints what was found; gives the exit code. Claims
+// nothing, and leaves nothing in the store.
+int check_launch(Job& job);
+
 // Builds the task and its state; nothing is claimed yet.
 void prepare_task(Job& job);
+// Local: the task alone, its data loaded. job.host must be known.
+void make_task_of(Job& job);
 
 // DESIGN's steps 3 to 6: claim and decide, prove that all ranks have the same, load.
 void restore(Job& job);

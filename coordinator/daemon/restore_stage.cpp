@@ -27,17 +27,22 @@ void require_metric(const CheckpointConfig& config, const Task& task) {
 
 }  // namespace
 
+void make_task_of(Job& job) {
+  const auto& config = job.loaded.config;
+  if (config.data.global_batch < job.comm.size())
+    throw Error(ErrorCode::kInvalidConfig, std::to_string(job.comm.size()) +
+                                               " ranks for a global_batch of " +
+                                               std::to_string(config.data.global_batch) +
+                                               ": start fewer ranks, or raise data.global_batch");
+  job.task = make_task(job.loaded, job.host.threads);
+  require_metric(config.checkpoint, *job.task);
+}
+
 void prepare_task(Job& job) {
   job.host = host_share(job.comm);
   agree(job.comm, "prepare task", [&] {
+    make_task_of(job);
     const auto& config = job.loaded.config;
-    if (config.data.global_batch < job.comm.size())
-      throw Error(ErrorCode::kInvalidConfig, std::to_string(job.comm.size()) +
-                                                 " ranks for a global_batch of " +
-                                                 std::to_string(config.data.global_batch) +
-                                                 ": start fewer ranks, or raise data.global_batch");
-    job.task = make_task(job.loaded, job.host.threads);
-    require_metric(config.checkpoint, *job.task);
     job.state = std::make_unique<TrainingState>(*job.task, config.optimizer,
                                                 static_cast<std::uint64_t>(config.run.seed),
                                                 Share{job.comm.rank(), job.comm.size()});

@@ -1,11 +1,11 @@
 #include "coordinator/daemon/session.h"
 
 #include <cstdio>
-#include <cstdlib>
 #include <optional>
 
 #include "common/agree.h"
 #include "common/error.h"
+#include "coordinator/config_loader.h"
 #include "coordinator/daemon/build_id.h"
 #include "coordinator/daemon/job.h"
 #include "coordinator/daemon/launch_facts.h"
@@ -16,16 +16,11 @@ namespace lockstep {
 
 namespace {
 
-std::optional<std::string> environment(const std::string& name) {
-  const char* value = std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): nobody sets any
-  return value != nullptr ? std::optional<std::string>(value) : std::nullopt;
-}
-
 void describe_job(Job& job, RunsOn retention_runs_on) {
   job.build = agree(job.comm, "read the build", build_id);
-  const auto hosts = gather_names(job.comm, this_process().host);
+  const auto hosts = gather_texts(job.comm, this_process().host);
   root_decides(job.comm, "describe the launch", [&] {
-    auto [launch, claim] = describe_launch(job.loaded, hosts, job.build, environment);
+    auto [launch, claim] = describe_launch(job.loaded, hosts, job.build, process_environment);
     job.root = std::make_unique<Root>(job.files, job.loaded, job.log, std::move(launch),
                                       std::move(claim), retention_runs_on);
     return std::string();
@@ -41,6 +36,7 @@ DecisionRecord look(Job& job) {
 }
 
 int run_job(Job& job, Purpose purpose, RunsOn retention_runs_on) {
+  if (purpose == Purpose::kCheck) return check_launch(job);
   describe_job(job, retention_runs_on);
   if (purpose == Purpose::kEvaluate) {
     prepare_task(job);

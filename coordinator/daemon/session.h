@@ -16,6 +16,7 @@ using ReadConfig = std::function<std::string()>;
 enum class Purpose : std::uint8_t {
   kTrain,
   kEvaluate,  // load what the decision says, evaluate, print the metrics; claims and writes nothing
+  kCheck,     // preflight: try what the job will rely on, print what was found
 };
 
 // One job, from the configuration to its end: DESIGN's "From launch to first iteration", then the

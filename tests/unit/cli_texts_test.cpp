@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "coordinator/amounts.h"
 #include "coordinator/cli/command_line.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/completion.h"

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace lockstep {
+
+// Pure: "1 checkpoint", "2 checkpoints"; "1.4 GiB"; "1.23 GB/s"; "3 min" since an RFC 3339 time,
+// "?" where it is none.
+std::string count_text(std::size_t count, const std::string& what);
+std::string bytes_text(std::uint64_t bytes);
+std::string rate_text(std::uint64_t bytes, double seconds);
+std::string age_text(const std::string& created);
+
+}  // namespace lockstep

@@ -1,0 +1,22 @@
+#include "coordinator/cli/config_reading.h"
+
+#include <cstdio>
+
+#include "common/error.h"
+#include "common/log.h"
+#include "coordinator/config_loader.h"
+
+namespace lockstep::cli {
+
+std::optional<LoadedConfig> load_or_complain(const std::string& path,
+                                             const std::vector<std::string>& overrides, int& code) {
+  try {
+    return load_config(path, overrides, process_environment);
+  } catch (const Error& e) {
+    std::fprintf(stderr, "%s\n", escape_controls(e.what()).c_str());
+    code = exit_code(e.code());
+    return std::nullopt;
+  }
+}
+
+}  // namespace lockstep::cli

@@ -1,0 +1,156 @@
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "coordinator/cli/commands.h"
+#include "coordinator/cli/config_reading.h"
+#include "coordinator/probe.h"
+
+namespace lockstep::cli {
+
+namespace {
+
+struct Options {
+  std::string config;
+  std::vector<std::string> overrides;
+  bool json = false;
+};
+
+// What a program said, both streams, where it ended with 0; else nullopt. `command` is one of the
+// constants below: nothing of the user's gets to the shell.
+struct Said {
+  bool found = false;  // the shell has found it
+  bool ok = false;
+  std::string text;
+};
+
+Said ask(const std::string& command) {
+  // A launcher that waits for a controller must not hold up the rest.
+  const auto line = "timeout 10 " + command + " 2>&1 </dev/null";
+  std::FILE* pipe = ::popen(line.c_str(), "re");
+  if (pipe == nullptr) return {};
+  Said said;
+  std::array<char, 4096> block{};
+  for (std::size_t got = 0; (got = std::fread(block.data(), 1, block.size(), pipe)) > 0;)
+    said.text.append(block.data(), got);
+  constexpr int kNotFound = 127;  // of the shell and of timeout
+  const int status = ::pclose(pipe);
+  const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  said.found = code != kNotFound;
+  said.ok = code == 0;
+  return said;
+}
+
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
+
+// Whether lockstepd starts here, and is of this lockstep's version.
+Check check_daemon(const Said& said) {
+  const std::string name = "lockstepd";
+  if (!said.found)
+    return Check::warning(name, "not in PATH",
+                          "give the launcher its whole path, or: export PATH=FOLDER:$PATH");
+  if (!said.ok)
+    return Check::error(name, ErrorCode::kMismatch, "does not start: " + first_line(said.text),
+                        "install what it misses on this host, or run doctor on a host of the job");
+  const std::string mine = LOCKSTEP_VERSION;
+  const auto line = first_line(said.text);
+  if (line != "lockstepd " + mine)
+    return Check::warning(name, line + " is in PATH, this is lockstep " + mine,
+                          "put the one that belongs to it first in PATH");
+  auto libraries = said.text.substr(line.size());
+  while (libraries.ends_with('\n'))
+    libraries.pop_back();
+  if (libraries.starts_with('\n')) libraries.erase(0, 1);
+  return Check::ok(name, mine + (libraries.empty() ? "" : ", " + libraries));
+}
+
+void check_programs(std::vector<Check>& checks) {
+  const auto daemon = ask("lockstepd --version");
+  checks.push_back(check_daemon(daemon));
+  const auto mpirun = ask("mpirun --version");
+  const auto srun = ask("srun --mpi=list");
+  checks.push_back(judge_launcher(open_mpi_version(mpirun.text),
+                                  daemon.ok ? open_mpi_version(daemon.text) : std::nullopt,
+                                  srun.found, srun.text.find("pmix") != std::string::npos));
+}
+
+// The rest of the data is the task's to read: lockstepd CONFIG --check does.
+void check_data(const LoadedConfig& loaded, std::vector<Check>& checks) {
+  const auto& path = loaded.paths.data;
+  if (!path) return;
+  std::error_code error;
+  const bool folder = std::filesystem::is_directory(*path, error);
+  if (::access(path->c_str(), folder ? R_OK | X_OK : R_OK) == 0) {
+    checks.push_back(Check::ok("data", *path));
+    return;
+  }
+  checks.push_back(Check::error("data", ErrorCode::kInvalidConfig, *path + " can't be read",
+                                "see data.path in the configuration"));
+}
+
+void check_store(FileSystem& files, const LoadedConfig& loaded, std::vector<Check>& checks) {
+  Scratch scratch(files, loaded.paths.store);
+  checks.push_back(scratch.open());
+  if (scratch.path().empty()) return;
+  checks.push_back(probe_durability(files, scratch.path(), "doctor"));
+  checks.push_back(probe_direct_io(scratch.path(), "doctor"));
+  checks.push_back(probe_clock(files, scratch.path()));
+  const auto free = free_bytes(scratch.path());
+  const auto kept = look_at_kept(files, loaded.paths.store);
+  if (free)
+    checks.push_back(judge_space(
+        {*free, kept.checkpoint_bytes, loaded.config.checkpoint.keep_last, kept.count}));
+}
+
+int run_doctor(FileSystem& files, const Options& options) {
+  int code = 0;
+  const auto loaded = load_or_complain(options.config, options.overrides, code);
+  if (!loaded) return code;
+  std::vector<Check> checks;
+  checks.push_back(Check::ok("configuration", options.config));
+  check_store(files, *loaded, checks);
+  check_data(*loaded, checks);
+  check_programs(checks);
+  if (options.json) {
+    std::puts(to_json(checks).c_str());
+  } else {
+    std::fputs(to_text(checks).c_str(), stdout);
+  }
+  return exit_code_of(checks);
+}
+
+}  // namespace
+
+Command doctor_command() {
+  const auto options = std::make_shared<Options>();
+  Command command;
+  command.name = "doctor";
+  command.purpose = "tries beforehand what a job with this configuration will rely on";
+  command.description =
+      "Tries on this host what the store's file system can do, in a scratch folder that it removes "
+      "again: also beside a job that is at work. Looks at free space, data, launcher and "
+      "libraries.\n\n"
+      "`lockstepd CONFIG --check` under the launcher does so on every host of a job, and adds what "
+      "only a launch can tell: that all see one store, are of one build, read the same data and "
+      "have the memory. `lockstep plan CONFIG` says what would be restored.";
+  command.arguments = {{"CONFIG", &options->config, "the YAML configuration", Names::kFile}};
+  command.options = {
+      {"--set", "K=V", "a value over the configuration's; repeatable", &options->overrides},
+      flag("--json", options->json, "one JSON object: checks and exit_code")};
+  command.exit_codes = {{0, "a job can run; there may be warnings"},
+                        {2, "a bad configuration, or something that must be changed first"},
+                        {3, "the store can't be read or written now, or has no room"}};
+  command.examples = {"lockstep doctor train.yaml", "mpirun -n 4 lockstepd train.yaml --check"};
+  command.run = [options](FileSystem& files) { return run_doctor(files, *options); };
+  return command;
+}
+
+}  // namespace lockstep::cli
