@@ -11,8 +11,12 @@
 namespace lockstep {
 
 struct HeartbeatWriter::Impl {
-  Impl(FileSystem& files_in, std::string path_in, double period_in)
-      : files(files_in), path(std::move(path_in)), period(period_in) {}
+  Impl(FileSystem& files_in, std::string path_in, double period_in,
+       std::function<void()> each_period_in)
+      : files(files_in),
+        path(std::move(path_in)),
+        period(period_in),
+        each_period(std::move(each_period_in)) {}
 
   void beat() {
     const std::scoped_lock writing(file_mutex);
@@ -38,6 +42,7 @@ struct HeartbeatWriter::Impl {
       if (wake.wait_for(lock, std::chrono::duration<double>(period), [&] { return stop; })) return;
       lock.unlock();
       beat();
+      if (each_period) each_period();
       lock.lock();
     }
   }
@@ -45,6 +50,7 @@ struct HeartbeatWriter::Impl {
   FileSystem& files;
   const std::string path;
   const double period;
+  const std::function<void()> each_period;
   std::mutex file_mutex;  // one writer of the file at a time; held during I/O
   std::mutex mutex;       // guards the rest; never held during I/O
   std::condition_variable wake;
@@ -54,8 +60,10 @@ struct HeartbeatWriter::Impl {
   std::thread thread;
 };
 
-HeartbeatWriter::HeartbeatWriter(FileSystem& files, std::string path, double period_seconds)
-    : impl_(std::make_unique<Impl>(files, std::move(path), period_seconds)) {
+HeartbeatWriter::HeartbeatWriter(FileSystem& files, std::string path, double period_seconds,
+                                 std::function<void()> each_period)
+    : impl_(
+          std::make_unique<Impl>(files, std::move(path), period_seconds, std::move(each_period))) {
   impl_->beat();
   impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });
 }

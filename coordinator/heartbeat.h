@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,7 +15,9 @@ namespace lockstep {
 // fences already. `files` must outlive it.
 class HeartbeatWriter {
  public:
-  HeartbeatWriter(FileSystem& files, std::string path, double period_seconds);
+  // `each_period`: called on its thread after each beat; must not throw.
+  HeartbeatWriter(FileSystem& files, std::string path, double period_seconds,
+                  std::function<void()> each_period = {});
   ~HeartbeatWriter();  // stops and joins
   HeartbeatWriter(const HeartbeatWriter&) = delete;
   HeartbeatWriter& operator=(const HeartbeatWriter&) = delete;

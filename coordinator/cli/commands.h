@@ -16,6 +16,8 @@ Command pin_command();
 Command unpin_command();
 Command prune_command();
 Command status_command();
+Command save_command();
+Command stop_command();
 Command doctor_command();
 // Of a shell, for these commands.
 Command completion_command(const std::vector<Command>& commands);

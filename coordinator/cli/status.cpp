@@ -8,11 +8,10 @@
 #include "common/log.h"
 #include "coordinator/amounts.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/cli/store_reading.h"
+#include "coordinator/cli/job_sight.h"
 #include "coordinator/cli/table.h"
 #include "coordinator/examine_all.h"
 #include "coordinator/lineage.h"
-#include "coordinator/liveness.h"
 #include "coordinator/standing.h"
 
 namespace lockstep::cli {
@@ -24,82 +23,50 @@ using nlohmann::ordered_json;
 struct Options {
   std::string store;
   bool json = false;
+  bool wait = false;
 };
 
 // All that the store's files tell about its newest attempt.
 struct Status {
-  OpenStore store;
-  const AttemptView* attempt = nullptr;  // nullptr: there was none yet
-  bool alive = false;
+  JobSight job;
   std::optional<CheckpointId> newest;  // of the newest lineage; examined
   std::size_t abandoned = 0;           // checkpoints
   std::uint64_t abandoned_bytes = 0;
   std::optional<std::uint64_t> free_bytes;
 };
 
-const AttemptView* newest_of(const StoreView& store) {
-  const auto number = newest_attempt(store);
-  return number ? store.attempt(*number) : nullptr;
-}
-
-// Whether its job is at work; says so where that takes a while.
-bool watch_aloud(const FileSystem& files, const std::string& store, const AttemptView& attempt) {
-  constexpr double kPeriods = 3;
-  constexpr double kDefaultPeriodSeconds = 5;
-  if (attempt.outcome) return false;
-  const bool gone = attempt.claim && look_for(attempt.claim->process) == LocalSight::kGone;
-  const double period_s = attempt.claim ? attempt.claim->heartbeat_seconds : kDefaultPeriodSeconds;
-  if (!gone)
-    std::fprintf(stderr, "watching the heartbeat of attempt %lld, for up to %.3g s\n",
-                 static_cast<long long>(attempt.number), kPeriods * period_s);
-  return watch(files, store, attempt, steady_clock()) == Life::kAlive;
-}
-
 void measure(const FileSystem& files, Status& status) {
-  auto& view = status.store.view;
+  auto& view = status.job.store.view;
   const auto lineage = newest_lineage(view).checkpoints;
   if (!lineage.empty()) {
-    const auto left = examine_headers(files, status.store.path, view, std::span(lineage).first(1));
+    const auto left =
+        examine_headers(files, status.job.store.path, view, std::span(lineage).first(1));
     if (!left.empty()) status.newest = left.front();
   }
   ExamineOptions sizes;
   sizes.depth = Depth::kManifest;
-  examine_all(files, status.store.path, view, abandoned(view), sizes);
+  examine_all(files, status.job.store.path, view, abandoned(view), sizes);
   for (const auto& id : abandoned(view)) {
     const auto* checkpoint = view.checkpoint(id);
     ++status.abandoned;
     if (checkpoint->examined) status.abandoned_bytes += checkpoint->examined->bytes;
   }
   std::error_code error;
-  const auto space = std::filesystem::space(status.store.path, error);
+  const auto space = std::filesystem::space(status.job.store.path, error);
   if (!error) status.free_bytes = space.available;
 }
 
-Status look(const FileSystem& files, const std::string& given) {
+Status look(const FileSystem& files, const Options& options) {
   Status status;
-  status.store = open_store(files, given);
-  if (const auto* attempt = newest_of(status.store.view)) {
-    status.alive = watch_aloud(files, status.store.path, *attempt);
-    status.store = open_store(files, given);  // what became of it while it was watched
-  }
+  status.job = look_for_job(files, options.store);
+  if (options.wait) wait_for_end(files, status.job);
   measure(files, status);
-  status.attempt = newest_of(status.store.view);
-  if (status.attempt != nullptr && status.attempt->outcome) status.alive = false;
   return status;
-}
-
-std::string state_text(const Status& status) {
-  const auto& attempt = *status.attempt;
-  if (status.alive) return "running";
-  if (!attempt.outcome) return "crashed: it left no outcome, and its heartbeat stands still";
-  const auto& outcome = *attempt.outcome;
-  return to_text(outcome.outcome) + ", exit code " + std::to_string(outcome.exit_code) +
-         (outcome.error ? ": " + *outcome.error : "");
 }
 
 std::string checkpoint_text(const Status& status) {
   if (!status.newest) return "none";
-  const auto& found = *status.store.view.checkpoint(*status.newest)->examined;
+  const auto& found = *status.job.store.view.checkpoint(*status.newest)->examined;
   auto text = to_text(*status.newest);
   if (found.manifest) text += ", " + age_text(found.manifest->created) + " ago";
   return text + ", " + bytes_text(found.bytes) + ", " + to_text(standing_of(found, true)) +
@@ -107,13 +74,14 @@ std::string checkpoint_text(const Status& status) {
 }
 
 void add_attempt(std::vector<Row>& rows, const Status& status) {
-  if (status.attempt == nullptr) {
+  if (status.job.attempt == nullptr) {
     rows.push_back({"attempt", "none yet"});
     return;
   }
-  const auto& attempt = *status.attempt;
+  const auto& attempt = *status.job.attempt;
   rows.push_back({"attempt", std::to_string(attempt.number)});
-  rows.push_back({"state", {state_text(status), status.alive ? Colour::kGreen : Colour::kYellow}});
+  rows.push_back(
+      {"state", {state_text(status.job), status.job.alive ? Colour::kGreen : Colour::kYellow}});
   if (attempt.claim) {
     const auto& claim = *attempt.claim;
     rows.push_back({"run", claim.run});
@@ -121,7 +89,7 @@ void add_attempt(std::vector<Row>& rows, const Status& status) {
     if (claim.job) rows.push_back({"job", *claim.job});
     rows.push_back({"ranks", std::to_string(claim.world_size)});
   }
-  rows.push_back({"started from", origin_text(status.store.view, attempt)});
+  rows.push_back({"started from", origin_text(status.job.store.view, attempt)});
   if (!attempt.heartbeat) return;
   rows.push_back({"iteration", std::to_string(attempt.heartbeat->iteration)});
   rows.push_back({"last committed",
@@ -137,7 +105,7 @@ void print_for_people(const Status& status) {
   rows.push_back({"free space", status.free_bytes ? bytes_text(*status.free_bytes) : "?"});
   rows.push_back({"abandoned", count_text(status.abandoned, "checkpoint") + ", " +
                                    bytes_text(status.abandoned_bytes)});
-  for (const auto& record : damaged_records(status.store.view))
+  for (const auto& record : damaged_records(status.job.store.view))
     rows.push_back({"damaged", {record.file + ": " + record.why, Colour::kRed}});
   std::fputs(table(rows, wants_colour()).c_str(), stdout);
 }
@@ -149,7 +117,7 @@ ordered_json or_null(const std::optional<Value>& value) {
 
 ordered_json checkpoint_json(const Status& status) {
   if (!status.newest) return nullptr;
-  const auto& found = *status.store.view.checkpoint(*status.newest)->examined;
+  const auto& found = *status.job.store.view.checkpoint(*status.newest)->examined;
   return {{"attempt", status.newest->attempt},
           {"iteration", status.newest->iteration},
           {"state", to_text(standing_of(found, true))},
@@ -159,13 +127,13 @@ ordered_json checkpoint_json(const Status& status) {
 
 void print_json(const Status& status) {
   static const AttemptView kNone;
-  const auto& attempt = status.attempt != nullptr ? *status.attempt : kNone;
+  const auto& attempt = status.job.attempt != nullptr ? *status.job.attempt : kNone;
   const auto& claim = attempt.claim;
   const auto& beat = attempt.heartbeat;
   const auto& outcome = attempt.outcome;
   ordered_json out;
-  out["attempt"] = status.attempt != nullptr ? ordered_json(attempt.number) : ordered_json();
-  out["alive"] = status.alive;
+  out["attempt"] = status.job.attempt != nullptr ? ordered_json(attempt.number) : ordered_json();
+  out["alive"] = status.job.alive;
   out["run"] = claim ? ordered_json(claim->run) : ordered_json();
   out["job"] = claim ? or_null(claim->job) : ordered_json();
   out["host"] = claim ? ordered_json(claim->process.host) : ordered_json();
@@ -181,7 +149,7 @@ void print_json(const Status& status) {
   out["abandoned_checkpoints"] = status.abandoned;
   out["abandoned_bytes"] = status.abandoned_bytes;
   out["damaged"] = ordered_json::array();
-  for (const auto& record : damaged_records(status.store.view))
+  for (const auto& record : damaged_records(status.job.store.view))
     out["damaged"].push_back({{"file", record.file}, {"why", record.why}});
   std::puts(out.dump(2, ' ', false, ordered_json::error_handler_t::replace).c_str());
 }
@@ -197,7 +165,9 @@ Command status_command() {
       "Works on any host that sees the store, from its files alone. Whether a job on another host "
       "is alive shows in its heartbeat, which is watched for up to three of its periods.";
   command.arguments = {store_argument(options->store)};
-  command.options = {flag("--json", options->json, "one JSON object")};
+  command.options = {
+      flag("--json", options->json, "one JSON object"),
+      flag("--wait", options->wait, "for the end of the job, then tell how it ended")};
   command.exit_codes = {{0, "a job is at work"},
                         {1, "no job is at work: the last outcome is shown"},
                         {2, "a mistake in the command, or no such store"},
@@ -205,9 +175,9 @@ Command status_command() {
   command.examples = {"lockstep status checkpoints",
                       "lockstep status checkpoints --json | jq .iteration"};
   command.run = [options](FileSystem& files) {
-    const auto status = look(files, options->store);
+    const auto status = look(files, *options);
     options->json ? print_json(status) : print_for_people(status);
-    return status.alive ? 0 : 1;
+    return status.job.alive ? 0 : 1;
   };
   return command;
 }

@@ -51,13 +51,27 @@ std::string Root::claim() {
   }
   heartbeat_ = std::make_unique<HeartbeatWriter>(
       files_, attempt_path(launch_.store_path, claimed_->attempt) + "/heartbeat",
-      loaded_.config.watchdog.heartbeat_seconds);
+      loaded_.config.watchdog.heartbeat_seconds, [this] { look_for_requests(); });
   const auto trial = std::move(decided_.store);
   decided_ = decide_claimed(files_, launch_, claimed_->attempt, steady_clock(), trial);
   for (const auto& attempt : decided_.store.attempts)
     for (const auto& damage : attempt.damage)
       log_.warning("attempt " + std::to_string(attempt.number) + ": damaged " + damage);
   return share();
+}
+
+// On the heartbeat's thread.
+void Root::look_for_requests() {
+  try {
+    const auto taken = take_requests(files_, launch_.store_path, claimed_->attempt);
+    for (const auto& why : taken.refused)
+      log_.warning("a request is ignored: " + why);
+    for (const auto& request : taken.requests)
+      log_.info(to_text(request.asked) + " asked for by " + request.who);
+    requests_.put(taken.requests);
+  } catch (const Error&) {
+    return;  // out of reach just now: they are still there at the next heartbeat
+  }
 }
 
 std::string Root::decide_again(const std::string& cause) {

@@ -12,6 +12,7 @@
 #include "coordinator/daemon/shared_decision.h"
 #include "coordinator/heartbeat.h"
 #include "coordinator/launch.h"
+#include "coordinator/requests.h"
 #include "coordinator/retention_worker.h"
 #include "worker/checkpoint.h"
 
@@ -45,6 +46,8 @@ class Root {
   void tidy();
 
   void note_iteration(std::int64_t iteration);
+  // Whether a person has asked for it since the last call.
+  bool asked_for(Asked asked) { return requests_.take(asked); }
   // The newest checkpoint that is finite and that this attempt's lineage holds.
   std::optional<CheckpointId> last_finite() const { return last_finite_; }
   bool claimed() const { return claimed_.has_value(); }
@@ -56,6 +59,7 @@ class Root {
   std::string share();
   void share_checkpoint(const Chosen& chosen, SharedDecision& shared);
   void say_decision() const;
+  void look_for_requests();
 
   FileSystem& files_;
   const LoadedConfig& loaded_;
@@ -65,7 +69,8 @@ class Root {
   std::optional<Claimed> claimed_;
   Decided decided_;
   RunsOn retention_runs_on_;
-  std::unique_ptr<HeartbeatWriter> heartbeat_;
+  RequestBox requests_;
+  std::unique_ptr<HeartbeatWriter> heartbeat_;  // whose thread fills the box
   std::unique_ptr<RetentionWorker> retention_;
   std::optional<std::int64_t> last_committed_;
   std::optional<CheckpointId> last_finite_;

@@ -68,8 +68,11 @@ TrainingResult train_decided(Job& job) {
   TrainingCallbacks callbacks;
   callbacks.save = [&](const SaveRequest& request) { save(job, request); };
   callbacks.stop_signal = stop_signal_received;
-  if (job.root)
+  if (job.root) {
+    callbacks.save_requested = [&] { return job.root->asked_for(Asked::kSave); };
+    callbacks.stop_requested = [&] { return job.root->asked_for(Asked::kStop); };
     callbacks.on_iteration = [&](const Progress& p) { job.root->note_iteration(p.iteration); };
+  }
   job.training = true;
   return train(job.comm, {job.loaded.config, *job.task, *job.state, job.log}, start, callbacks);
 }

@@ -1,0 +1,67 @@
+#include "coordinator/cli/job_sight.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "coordinator/lineage.h"
+#include "coordinator/liveness.h"
+
+namespace lockstep::cli {
+
+namespace {
+
+const AttemptView* newest_of(const StoreView& store) {
+  const auto number = newest_attempt(store);
+  return number ? store.attempt(*number) : nullptr;
+}
+
+// Whether its job is at work; says so where that takes a while.
+bool watch_aloud(const FileSystem& files, const std::string& store, const AttemptView& attempt) {
+  constexpr double kPeriods = 3;
+  constexpr double kDefaultPeriodSeconds = 5;
+  if (attempt.outcome) return false;
+  const bool gone = attempt.claim && look_for(attempt.claim->process) == LocalSight::kGone;
+  const double period_s = attempt.claim ? attempt.claim->heartbeat_seconds : kDefaultPeriodSeconds;
+  if (!gone)
+    std::fprintf(stderr, "watching the heartbeat of attempt %lld, for up to %.3g s\n",
+                 static_cast<long long>(attempt.number), kPeriods * period_s);
+  return watch(files, store, attempt, steady_clock()) == Life::kAlive;
+}
+
+}  // namespace
+
+JobSight look_for_job(const FileSystem& files, const std::string& given) {
+  JobSight sight;
+  sight.store = open_store(files, given);
+  if (const auto* attempt = newest_of(sight.store.view)) {
+    sight.alive = watch_aloud(files, sight.store.path, *attempt);
+    sight.store = open_store(files, given);  // what became of it while it was watched
+  }
+  sight.attempt = newest_of(sight.store.view);
+  if (sight.attempt != nullptr && sight.attempt->outcome) sight.alive = false;
+  return sight;
+}
+
+void wait_for_end(const FileSystem& files, JobSight& sight) {
+  constexpr int kLooksBetweenWatches = 10;
+  const auto clock = steady_clock();
+  for (int looks = 1; sight.alive; ++looks) {
+    const auto& attempt = *sight.attempt;
+    clock.sleep(std::min(attempt.claim ? attempt.claim->heartbeat_seconds : 1.0, 1.0));
+    const auto outcome = attempt_path(sight.store.path, attempt.number) + "/outcome.json";
+    const bool dead = looks % kLooksBetweenWatches == 0 &&
+                      watch(files, sight.store.path, attempt, clock) == Life::kDead;
+    if (dead || files.info(outcome)) sight = look_for_job(files, sight.store.path);
+  }
+}
+
+std::string state_text(const JobSight& sight) {
+  const auto& attempt = *sight.attempt;
+  if (sight.alive) return "running";
+  if (!attempt.outcome) return "crashed: it left no outcome, and its heartbeat stands still";
+  const auto& outcome = *attempt.outcome;
+  return to_text(outcome.outcome) + ", exit code " + std::to_string(outcome.exit_code) +
+         (outcome.error ? ": " + *outcome.error : "");
+}
+
+}  // namespace lockstep::cli

@@ -1,0 +1,101 @@
+#!/usr/bin/env -S python3 -B
+"""lockstep save, stop and status --wait, beside jobs that are at work and where there is none."""
+
+from lockstep_jobs import command
+from lockstep_test import JobTest, main
+
+# Sealed as the command does: it would stop the job that takes it.
+STOP = '{"digest":"41ad15926202eaabd43f2d5028dc607b","request":"stop","who":"nobody"}\n'
+
+
+class Requests(JobTest):
+    def setUp(self):
+        self.place = self.site()
+
+    def at_work(self, attempt=1, ranks=2, to=100000, **sections):
+        """A job that saves at its end alone, and has completed an iteration."""
+        job = self.place.start(ranks=ranks, run={"max_iterations": to},
+                               checkpoint={"interval": 100000},
+                               task={"name": "synthetic", "parameters": 20000, "tensors": 6,
+                                     "iteration_ms": 10},
+                               **sections)
+        store = self.place.store
+        job.until(lambda: attempt in store.attempts() and store.iteration(attempt) > 0,
+                  "the first iteration")
+        return job
+
+    def asked(self, code, *words):
+        result = command(words[0], self.place.store.path, *words[1:])
+        self.expect_exit(result, code)
+        return result
+
+    def test_a_save_and_a_stop(self):
+        job = self.at_work(ranks=3)
+        said = self.asked(0, "save", "--wait").out
+        saved = self.place.store.committed()
+        self.assertEqual(len(saved), 1, said)
+        (attempt, iteration), = saved
+        self.assertIn(f"{attempt}@{iteration} is committed", said)
+        self.asked(0, "save")  # does not wait
+        said = self.asked(0, "stop", "--wait").out
+        self.assertIn("stopped, exit code 77", said)
+        result = job.wait()
+        self.expect_exit(result, 77, "save asked for by", "stop asked for by", "exit 77")
+        last = max(self.place.store.committed())
+        self.assertGreaterEqual(last[1], iteration)
+        outcome = self.place.store.record(1, "outcome")
+        self.assertEqual((outcome["outcome"], outcome["exit_code"]), ("stopped", 77))
+        self.assertEqual(outcome["last_committed_iteration"], last[1])
+        self.assertIn(f"1@{last[1]} is committed", said)
+        # Carried on from exactly there.
+        self.place.trained(last[1] + 3, restore="latest")
+
+    def test_where_no_job_is_at_work(self):
+        self.place.trained(10)
+        for words in (("save",), ("stop",), ("save", "--wait"), ("stop", "--wait")):
+            result = self.asked(1, *words)
+            self.assertEqual(result.out, "")
+            self.expect_said(result, "no job is at work", "attempt 1: finished, exit code 0")
+        self.assertIn("finished", self.asked(1, "status", "--wait").out)
+
+    def test_a_request_that_a_job_did_not_live_to_take_is_nobodys(self):
+        job = self.at_work()
+        job.kill_all()
+        job.wait()
+        self.asked(1, "stop")
+        # It was left just before.
+        folder = self.requests(1)
+        folder.mkdir(exist_ok=True)
+        name = "b" * 32
+        (folder / name).write_text(STOP)
+        other = self.at_work(attempt=2, restore="fresh")
+        self.asked(0, "save", "--wait")
+        self.assertTrue((folder / name).exists())
+        self.assertIsNone(other.process.poll())
+        self.asked(0, "stop", "--wait")
+        self.expect_exit(other.wait(), 77)
+
+    def requests(self, attempt):
+        return self.place.store.attempt(attempt) / "requests"
+
+    def test_what_is_no_request_is_removed_and_said(self):
+        job = self.at_work()
+        folder = self.requests(1)
+        folder.mkdir(exist_ok=True)
+        forged = folder / ("a" * 32)
+        forged.write_text(STOP.replace("nobody", "no body"))
+        job.until(lambda: not forged.exists(), "that the forged request is removed")
+        self.asked(0, "save", "--wait")
+        self.assertIsNone(job.process.poll())
+        self.asked(0, "stop", "--wait")
+        self.expect_exit(job.wait(), 77, "a request is ignored", "digest")
+
+    def test_waiting_for_the_end(self):
+        job = self.at_work(to=150)
+        result = self.asked(1, "status", "--wait")
+        self.assertIn("finished, exit code 0", result.out)
+        self.expect_exit(job.wait(), 0)
+
+
+if __name__ == "__main__":
+    main()
