@@ -65,12 +65,29 @@ void fill(StoreOnDisk& disk) {
   }
 }
 
-std::string decide_once(StoreOnDisk& disk, const LaunchFacts& launch, std::int64_t& attempt) {
-  auto trial = look_and_try(disk.files(), launch, steady_clock(), {}, [](const std::string&) {});
+struct Times {
+  std::vector<double> whole;
+  std::vector<double> trial;   // steps 1 and 2
+  std::vector<double> claim;   // step 3
+  std::vector<double> counts;  // step 4
+  std::vector<double> ranks;   // what grows with ranks: broadcast and comparison
+  std::vector<double> fsyncs;
+};
+
+std::string decide_once(StoreOnDisk& disk, const LaunchFacts& launch, std::int64_t& attempt,
+                        Times& times) {
+  Decided trial;
+  times.trial.push_back(milliseconds([&] {
+    trial = look_and_try(disk.files(), launch, steady_clock(), {}, [](const std::string&) {});
+  }));
   attempt = trial.store.highest_attempt() + 1;
-  claim_next(disk.files(), launch, attempt, StoreOnDisk::claim_of("another"));
-  return encode_decision(
-      decide_claimed(disk.files(), launch, attempt, steady_clock(), trial.store).ruling.record);
+  times.claim.push_back(milliseconds(
+      [&] { claim_next(disk.files(), launch, attempt, StoreOnDisk::claim_of("another")); }));
+  Decided decided;
+  times.counts.push_back(milliseconds([&] {
+    decided = decide_claimed(disk.files(), launch, attempt, steady_clock(), trial.store);
+  }));
+  return encode_decision(decided.ruling.record);
 }
 
 // The fsyncs of a claim and a decision: four files or folders for each record, and attempts/.
@@ -80,12 +97,6 @@ void fsyncs_alone(StoreOnDisk& disk) {
   for (int i = 0; i < 2; ++i)
     write_durably(disk.files(), disk.path() + "/floor", std::string(2000, 'x'));
 }
-
-struct Times {
-  std::vector<double> whole;
-  std::vector<double> ranks;  // what grows with ranks: broadcast and comparison
-  std::vector<double> fsyncs;
-};
 
 void bench_decision(const Comm& comm, StoreOnDisk* disk) {
   Times times;
@@ -99,7 +110,7 @@ void bench_decision(const Comm& comm, StoreOnDisk* disk) {
         std::string record;
         auto launch = launch_of(latest(), "another");
         launch.store_path = disk->path();
-        root_ms = milliseconds([&] { record = decide_once(*disk, launch, attempt); });
+        root_ms = milliseconds([&] { record = decide_once(*disk, launch, attempt, times); });
         return record;
       });
       require_same(comm, {{"decision", bytes},
@@ -117,6 +128,9 @@ void bench_decision(const Comm& comm, StoreOnDisk* disk) {
   if (disk == nullptr) return;
   const auto ranks = " on " + std::to_string(comm.size()) + " ranks";
   print("decision at 1000 checkpoints and 100 attempts" + ranks, median(times.whole), 6);
+  print("of it: the look and the trial", median(times.trial), 0);
+  print("of it: the claim", median(times.claim), 0);
+  print("of it: the decision that counts", median(times.counts), 0);
   print("its fsyncs alone", median(times.fsyncs), 0);
   print("the part that the ranks share" + ranks, median(times.ranks), 0);
 }
