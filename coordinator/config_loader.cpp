@@ -27,6 +27,8 @@ using Json = nlohmann::json;
   std::string message = path + " is a section of keys, not '" + printable(node.text) + "'";
   if (node.text.find(':') != std::string::npos && !node.quoted) {
     message += "; a space is missing after the ':'";
+  } else if (path == "checkpoint" && (node.text == "off" || node.text == "false")) {
+    message += "; they can't be turned off: write {interval: N} with a large N";
   } else {
     for (const char* key : {"name", "interval", "listen"}) {
       if (find_key(path + "." + key) == nullptr) continue;

@@ -121,7 +121,8 @@ void drop_contradictions(YamlNode& restore, const std::string& key) {
 
 void complete_restore(GivenValues& given, const Place& section) {
   check_weights_file(given);
-  if (!is_given(given, "mode")) {
+  const bool written = is_given(given, "mode");
+  if (!written) {
     if (is_given(given, "iteration")) {
       given["restore.mode"] = {"iteration", given.at("restore.iteration").place};
     } else if (is_given(given, "attempt") || is_given(given, "from")) {
@@ -138,8 +139,8 @@ void complete_restore(GivenValues& given, const Place& section) {
   for (const std::string& key : barred(word)) {
     const auto other = given.find("restore." + key);
     if (other == given.end()) continue;
-    fail(other->second.place,
-         other->first + " contradicts mode: " + word + "; leave one of them out");
+    const auto what = written || word != "iteration" ? "mode: " + word : "restore.iteration";
+    fail(other->second.place, other->first + " contradicts " + what + "; leave one of them out");
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 
 namespace lockstep {
@@ -68,7 +69,8 @@ void ProgressPrinter::print() {
   const double loss = window_.loss / iterations;
   std::string text =
       print_to_string("iteration %lld/%lld  loss %.4g", static_cast<long long>(last_.iteration),
-                      static_cast<long long>(last_.final_iteration), loss);
+                      static_cast<long long>(last_.final_iteration),
+                      std::isnan(loss) ? std::fabs(loss) : loss);  // no "-nan"
   Log::Fields fields = {{"iteration", std::to_string(last_.iteration)},
                         {"final_iteration", std::to_string(last_.final_iteration)},
                         {"loss", json_number(loss)}};

@@ -1,6 +1,8 @@
 #include "coordinator/cli/command_line.h"
 
 #include <algorithm>
+#include <array>
+#include <string_view>
 #include <utility>
 
 #include <CLI/CLI.hpp>
@@ -38,7 +40,34 @@ std::string did_you_mean(const std::string& given, const std::vector<std::string
   return near.empty() ? "" : "; did you mean '" + near + "'?";
 }
 
+// What other tools call it.
+std::string known_as(const std::string& given) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 15> kNames = {{
+      {"list", "ls"},
+      {"log", "ls"},
+      {"info", "show"},
+      {"cat", "show"},
+      {"restore", "plan"},
+      {"check", "verify"},
+      {"fsck", "verify"},
+      {"compare", "diff"},
+      {"delete", "prune"},
+      {"rm", "prune"},
+      {"gc", "prune"},
+      {"keep", "pin"},
+      {"checkpoint", "save"},
+      {"cancel", "stop"},
+      {"preflight", "doctor"},
+  }};
+  for (const auto& [name, ours] : kNames)
+    if (name == given) return std::string(ours);
+  return "";
+}
+
 Mistake unknown_command(const std::string& given, const std::vector<Command>& commands) {
+  if (const auto ours = known_as(given); !ours.empty())
+    return {"unknown command '" + given + "'; here that is '" + ours + "'",
+            "lockstep " + ours + " --help shows the use"};
   std::vector<std::string> names;
   for (const auto& command : commands)
     names.push_back(command.name);
@@ -64,9 +93,22 @@ std::string cause_of(const CLI::ParseError& error, const Command& command,
 
 }  // namespace
 
+namespace {
+
+// lockstep help, lockstep help COMMAND.
+Parsed help_command(const std::vector<Command>& commands, const std::vector<std::string>& words) {
+  if (words.empty()) return Usage{help_of(commands)};
+  const auto chosen = std::ranges::find(commands, words.front(), &Command::name);
+  if (chosen == commands.end()) return unknown_command(words.front(), commands);
+  return Usage{help_of(*chosen)};
+}
+
+}  // namespace
+
 Parsed parse_command_line(const std::vector<Command>& commands, int argc, const char* const* argv) {
   if (argc < 2) return Mistake{"no command", "lockstep --help lists the commands"};
   const std::string given = argv[1];
+  if (given == "help") return help_command(commands, {argv + 2, argv + argc});
   const auto chosen = std::ranges::find(commands, given, &Command::name);
   if (chosen == commands.end() && !given.starts_with("-")) return unknown_command(given, commands);
   if (given == "--version") return Usage{"lockstep " LOCKSTEP_VERSION "\n"};

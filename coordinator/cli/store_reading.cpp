@@ -73,6 +73,9 @@ CheckpointId resolve(const FileSystem& files, OpenStore& store, const std::strin
     if (newest.empty()) not_there("the store has no checkpoint", newest);
     return newest.front();
   }
+  if (const auto id = parse_checkpoint_folder(text))
+    throw Error(ErrorCode::kInvalidConfig,
+                "'" + text + "' is the name of a folder; write " + to_text(*id));
   const auto iteration = parse_number(text);
   if (!iteration)
     throw Error(ErrorCode::kInvalidConfig,

@@ -61,6 +61,8 @@ TEST(CommandLine, NamesAMistakeAndTheNearestWord) {
   EXPECT_EQ(test.mistake({}), "no command");
   EXPECT_EQ(test.mistake({"lok"}), "unknown command 'lok'; did you mean 'look'?");
   EXPECT_EQ(test.mistake({"xyzzy"}), "unknown command 'xyzzy'");
+  EXPECT_EQ(test.mistake({"list"}), "unknown command 'list'; here that is 'ls'");
+  EXPECT_EQ(test.mistake({"help", "lok"}), "unknown command 'lok'; did you mean 'look'?");
   EXPECT_EQ(test.mistake({"--jsn"}), "unknown option '--jsn'");
   EXPECT_EQ(test.mistake({"look", "s", "--jsn"}), "unknown option '--jsn'; did you mean '--json'?");
   EXPECT_THAT(test.mistake({"look"}), HasSubstr("STORE"));
@@ -72,6 +74,8 @@ TEST(CommandLine, HelpIsOfTheCommandThatWasNamed) {
   TestCommand test;
   EXPECT_EQ(std::get<Usage>(test.parse({"look", "--help"})).text, help_of(test.command));
   EXPECT_EQ(std::get<Usage>(test.parse({"--help"})).text, help_of(test.commands));
+  EXPECT_EQ(std::get<Usage>(test.parse({"help"})).text, help_of(test.commands));
+  EXPECT_EQ(std::get<Usage>(test.parse({"help", "look"})).text, help_of(test.command));
   EXPECT_THAT(std::get<Usage>(test.parse({"--version"})).text, HasSubstr("lockstep "));
 }
 
