@@ -58,6 +58,9 @@ class FileSystem {
   // Whether a folder lies on a file system whose listings may be old: NFS, Lustre, FUSE and their
   // like. No error: what can't be told counts as one.
   virtual bool is_network(const std::string& /*folder*/) const { return false; }
+  // Whether several threads may call the const members at once. Simulations say no: then what is
+  // read comes in one order.
+  virtual bool serves_threads() const { return false; }
   virtual std::vector<Entry> list(
       const std::string& folder) const = 0;  // no "." and ".."; in no order
   virtual std::unique_ptr<ReadableFile> open(const std::string& path) const = 0;  // regular only

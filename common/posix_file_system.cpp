@@ -181,6 +181,8 @@ class PosixFileSystem final : public FileSystem {
                     .owner = status.st_uid};
   }
 
+  bool serves_threads() const override { return true; }
+
   bool is_network(const std::string& folder) const override {
     // The magic numbers of the kernel's local file systems (statfs(2)); whatever is none of these
     // may be shared with other machines.

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <set>
 #include <vector>
 
 #include "common/error.h"
 #include "common/retries.h"
 #include "coordinator/lineage.h"
+#include "coordinator/parallel.h"
 
 namespace lockstep {
 
@@ -98,14 +100,22 @@ void keep_ended_attempts(const StoreView& before, StoreView& view,
       view.attempts.push_back(a);
 }
 
+// Those that the view lacks. Hundreds of small files: on a network file system one after the other
+// takes its latency hundreds of times.
 void read_attempts(const FileSystem& files, const std::string& store, StoreView& view,
                    const std::set<std::int64_t>& numbers) {
+  constexpr std::size_t kWorthAThread = 8;
+  std::vector<std::int64_t> missing;
   for (const auto number : numbers)
-    if (view.attempt(number) == nullptr) {
-      const auto after = std::find_if(view.attempts.begin(), view.attempts.end(),
-                                      [&](const AttemptView& a) { return a.number > number; });
-      view.attempts.insert(after, read_attempt(files, store, number));
-    }
+    if (view.attempt(number) == nullptr) missing.push_back(number);
+  std::vector<AttemptView> read(missing.size());
+  const auto threads = files.serves_threads() ? std::clamp(missing.size() / kWorthAThread,
+                                                           std::size_t{1}, reading_threads())
+                                              : 1;
+  for_each_index(missing.size(), threads,
+                 [&](std::size_t i) { read[i] = read_attempt(files, store, missing[i]); });
+  std::move(read.begin(), read.end(), std::back_inserter(view.attempts));
+  std::ranges::sort(view.attempts, {}, &AttemptView::number);
 }
 
 // What deleters without outcome have in trash. Where a checkpoint stands in its place too, that

@@ -176,6 +176,41 @@ TEST(ScanStore, DamagedRecordsAreNamedAndTheParentComesFromTheManifests) {
   EXPECT_FALSE(parent_unknown(view, attempt));
 }
 
+TEST(ScanStore, ManyAttemptsAreReadByThreadsInOrder) {
+  StoreOnDisk disk("scan");
+  for (int i = 1; i <= 60; ++i)
+    disk.attempt("run" + std::to_string(i));
+  fs::remove(attempt_path(disk.path(), 7) + "/claim.json");
+  overwrite_byte(attempt_path(disk.path(), 33) + "/decision.json", 5);
+  ASSERT_TRUE(disk.files().serves_threads());
+  const auto view = scan_store(disk.files(), disk.path());
+  ASSERT_EQ(view.attempts.size(), 60U);
+  for (int i = 1; i <= 60; ++i) {
+    const auto& attempt = view.attempts[static_cast<std::size_t>(i) - 1];
+    EXPECT_EQ(attempt.number, i);
+    EXPECT_EQ(attempt.claim.has_value(), i != 7);
+    EXPECT_EQ(attempt.damage.size(), i == 33 ? 1U : 0U);
+    if (attempt.claim) EXPECT_EQ(attempt.claim->run, "run" + std::to_string(i));
+  }
+}
+
+TEST(ScanStore, EndedAttemptsAreNotReadAgain) {
+  StoreOnDisk disk("scan");
+  disk.attempt("ended");
+  disk.attempt("alive", {}, std::nullopt);
+  const auto before = scan_store(disk.files(), disk.path());
+  for (const auto number : {1, 2})
+    write_decision(disk.files(), disk.path(), number, {.run = "changed"});
+  const auto again = scan_store(disk.files(), disk.path(), {}, before);
+  EXPECT_EQ(again.attempt(1)->decision->run, "ended") << "its outcome says that nothing changes";
+  EXPECT_EQ(again.attempt(2)->decision->run, "changed");
+  EXPECT_EQ(scan_store(disk.files(), disk.path()).attempt(1)->decision->run, "changed");
+  // Of another store nothing is kept.
+  StoreOnDisk other("scan");
+  other.attempt("other");
+  EXPECT_EQ(scan_store(other.files(), other.path(), {}, before).attempt(1)->decision->run, "other");
+}
+
 TEST(ScanStore, WhatCannotBeReadNowIsTriedAgainThenAnIoError) {
   StoreOnDisk disk("scan");
   disk.attempt("a");
