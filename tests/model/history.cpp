@@ -70,7 +70,17 @@ class History {
     plan.launch.request.present = true;
     plan.launch.max_iterations = INT64_MAX;
     plan.saves = 1;
+    plan.metrics.resize(1);
     launch(plan);
+  }
+
+  static std::string to_text(const Keep& keep) {
+    auto text = std::to_string(keep.last);
+    if (keep.every) text += ", each " + std::to_string(*keep.every);
+    if (keep.best)
+      text += ", " + std::to_string(keep.best->count) + " by " +
+              (keep.best->maximize ? "most " : "least ") + keep.best->metric;
+    return text;
   }
 
   void tell(const Plan& plan) {
@@ -78,7 +88,7 @@ class History {
         "launch: run " + plan.launch.run + " restart " + std::to_string(plan.launch.restart_count) +
         " " + canonical_json(plan.launch.request) + " to " +
         std::to_string(plan.launch.max_iterations) + ", saves " + std::to_string(plan.saves) +
-        " every " + std::to_string(plan.interval) + ", keeps " + std::to_string(plan.keep_last));
+        " every " + std::to_string(plan.interval) + ", keeps " + to_text(plan.keep));
   }
 
   void harm_checkpoint() {

@@ -44,11 +44,12 @@ enum class End : std::uint8_t { kDies, kFinishes, kIsPreempted, kStops, kFails }
 struct Plan {
   Launch launch;
   bool run_is_stable = true;
-  std::int64_t keep_last = 2;
+  Keep keep;
   std::int64_t interval = 10;
   std::int64_t saves = 2;
   bool iterates = true;                      // false: it ends before it has completed one iteration
   std::int64_t not_finite_from = INT64_MAX;  // the save from which on the tensors hold NaN
+  std::vector<std::map<std::string, double>> metrics;  // of each save
   End end = End::kFinishes;
   int exit_code = 0;
   std::optional<Moment> crash_at;  // right before this operation
@@ -69,6 +70,7 @@ struct Steps {
   std::function<DecisionRecord(const DecisionRecord& of_rank_0, const Decided& trial)> other_rank =
       [](const DecisionRecord& of_rank_0, const Decided&) { return of_rank_0; };
   std::function<void(FileSystem&, const std::string&, const Manifest&)> commit;
+  std::function<void(RetentionRule&)> rule = [](RetentionRule&) {};
   // In place of the job's Retainer.
   std::function<void(FileSystem&, const std::string&, std::int64_t, const RetentionRule&)> retain;
   Steps();
@@ -103,8 +105,8 @@ class Job {
   bool take(Decided decided);
   bool load();
   void train();
-  void save(const CheckpointId& id, bool finite);
-  Manifest write_checkpoint(const CheckpointId& id, bool finite);
+  void save(std::int64_t number, const CheckpointId& id);
+  Manifest write_checkpoint(const CheckpointId& id);
   void acknowledge(const CheckpointId& id);
   void tidy();
   void retain();
@@ -144,7 +146,7 @@ class Job {
   std::set<CheckpointId> found_damaged_;  // by a load
   std::optional<std::int64_t> committed_;
   std::optional<CheckpointId> saving_;
-  bool saving_finite_ = true;
+  KnownCheckpoint saved_;  // what is known of it, before it is there
   Heartbeat heartbeat_;
 };
 

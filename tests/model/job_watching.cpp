@@ -45,9 +45,7 @@ void Job::note(const Operation& operation) {
     ledger.attempts.at(attempt_).scanned = world_.now;
   if (is("rename") && saving_ && operation.path == place_of(*saving_) &&
       operation.from == partial_of(*saving_)) {
-    KnownCheckpoint known;
-    known.parent = start_;
-    known.finite = saving_finite_;
+    auto known = saved_;
     known.visible = world_.now;
     for (const auto& entry : world_.disk.list(operation.from))
       known.files[entry.name] = *world_.disk.bytes(operation.from + "/" + entry.name);
@@ -158,6 +156,9 @@ std::optional<Error> Job::expect(Phase phase, const std::function<Choice()>& cal
   // What it saw before it slept, or before a sleeper ran, says nothing about now.
   if (sleeps != sleeps_ || (again && undisturbed_ != world_.wakes)) return thrown;
   world_.counts.add("decisions compared");
+  const bool starts = chosen.kind == Choice::Kind::kRestore;
+  if (starts && plan_.launch.request.present && plan_.launch.request.mode == RestoreMode::kBest)
+    world_.counts.add("chosen for best: " + to_text(Choice{chosen.kind, std::nullopt}));
   world_.counts.add("chosen: " + to_text(Choice{chosen.kind, std::nullopt, chosen.code}));
   if (std::find(allowed.begin(), allowed.end(), chosen) == allowed.end())
     differs(std::string(to_text(phase)) + ": chosen " + to_text(chosen) + ", expected " +

@@ -149,7 +149,8 @@ Facts Ledger::facts(const MemoryFileSystem& disk, std::optional<std::int64_t> wi
   for (const auto& [id, known] : checkpoints) {
     const auto folder = folder_of(disk, id);
     if (folder.empty()) continue;
-    CheckpointFact fact{known.finite ? State::kGood : State::kNotFinite, true, known.parent};
+    CheckpointFact fact{known.finite ? State::kGood : State::kNotFinite, true, known.parent,
+                        known.metrics};
     for (const auto& [name, committed] : known.files) {
       const auto* found = disk.bytes(folder + "/" + name);
       const bool is_manifest = name == "manifest.json";

@@ -30,6 +30,7 @@ struct KnownAttempt {
 struct KnownCheckpoint {
   std::optional<CheckpointId> parent;
   bool finite = true;
+  std::map<std::string, double> metrics;
   std::map<std::string, std::string> files;  // as committed
   std::uint64_t visible = 0;                 // when it was renamed to its name
   bool acknowledged = false;

@@ -89,12 +89,29 @@ Mutant each_rank_decides_alone() {
   return mutant;
 }
 
+Mutant best_is_the_newest() {
+  Mutant mutant{"best takes the newest", {}};
+  mutant.steps.facts = [](LaunchFacts facts) {
+    auto& mode = facts.request.mode;
+    if (mode == RestoreMode::kBest && facts.keep_best) mode = RestoreMode::kLatest;
+    return facts;
+  };
+  return mutant;
+}
+
+Mutant the_best_are_not_kept() {
+  Mutant mutant{"the best are not kept", {}};
+  mutant.steps.rule = [](RetentionRule& rule) { rule.keep_best.reset(); };
+  return mutant;
+}
+
 }  // namespace
 
 std::vector<Mutant> mutants() {
   return {the_highest_number_wins(), the_request_is_applied_every_time(),
           prune_by_number(),         decide_before_the_claim(),
-          no_second_look(),          each_rank_decides_alone()};
+          no_second_look(),          each_rank_decides_alone(),
+          best_is_the_newest(),      the_best_are_not_kept()};
 }
 
 }  // namespace lockstep::model

@@ -8,7 +8,7 @@ Planner::Planner(World& world) : world_(world), random_(world.random) {
   const auto users = 1 + random_.below(3);
   for (std::int64_t i = 0; i < users; ++i)
     users_.push_back({static_cast<User::Runs>(random_.below(3)),
-                      std::string(1, static_cast<char>('a' + i)), std::nullopt, -1});
+                      std::string(1, static_cast<char>('a' + i)), std::nullopt, -1, next_keep()});
 }
 
 Plan Planner::next_plan() {
@@ -16,19 +16,41 @@ Plan Planner::next_plan() {
   auto& user =
       users_[static_cast<std::size_t>(random_.below(static_cast<std::int64_t>(users_.size())))];
   identify(plan, user);
-  if (!user.request || random_.percent(35)) user.request = next_request();
+  if (!user.request || random_.percent(35)) user.request = next_request(user);
+  if (random_.percent(15)) user.keep = next_keep();
   plan.launch.request = *user.request;
   plan.launch.config = random_.percent(5) ? 1 : 0;
   plan.launch.max_iterations = random_.percent(15) ? 10 * random_.below(4) : 1000;
-  plan.keep_last = random_.percent(45) ? 1 : 1 + random_.below(3);
+  plan.keep = user.keep;
+  plan.launch.keep_best = plan.keep.best;
   plan.interval = random_.percent(50) ? 10 : 5;
   plan.saves = random_.below(4);
+  for (std::int64_t i = 0; i < plan.saves; ++i)
+    plan.metrics.push_back(next_metrics());
   plan.iterates = !random_.percent(25);
   if (random_.percent(12)) plan.not_finite_from = random_.below(4);
   plan.end = static_cast<End>(random_.below(5));
   plan.exit_code = random_.pick(std::vector<int>{2, 3, 76});
   befall(plan);
   return plan;
+}
+
+Keep Planner::next_keep() {
+  Keep keep;
+  keep.last = random_.percent(45) ? 1 : 1 + random_.below(3);
+  if (random_.percent(25)) keep.every = random_.percent(50) ? 20 : 15;
+  if (random_.percent(50))
+    keep.best = random_.percent(70) ? KeepBest{"accuracy", true, 1 + random_.below(2)}
+                                    : KeepBest{"loss", false, 1 + random_.below(2)};
+  return keep;
+}
+
+// Few different values, so that some are equal.
+std::map<std::string, double> Planner::next_metrics() {
+  std::map<std::string, double> metrics;
+  for (const auto* name : {"accuracy", "loss"})
+    if (random_.percent(85)) metrics[name] = 0.25 * static_cast<double>(random_.below(4));
+  return metrics;
 }
 
 Moment Planner::some_moment() {
@@ -96,7 +118,7 @@ std::optional<CheckpointId> Planner::some_checkpoint() {
 }
 
 // New keys of the section are added here and, with their meaning, to the reference.
-Request Planner::next_request() {
+Request Planner::next_request(const User& user) {
   Request request;
   const auto what = random_.below(100);
   request.present = what >= 8;
@@ -104,7 +126,11 @@ Request Planner::next_request() {
   if (what < 8) return Request{};
   if (what < 22) {
     request.mode = RestoreMode::kFresh;
-  } else if (what < 64 || world_.ledger.checkpoints.empty()) {
+  } else if (what < 34 && random_.percent(user.keep.best ? 100 : 5)) {
+    latest(request);
+    request.mode = RestoreMode::kBest;
+    request.fresh_if_missing = false;  // a contradiction
+  } else if (what < 66 || world_.ledger.checkpoints.empty()) {
     latest(request);
   } else {
     named(request);

@@ -17,6 +17,7 @@ struct User {
   std::string name;
   std::optional<Request> request;  // of the last launch
   std::int64_t restart_count = -1;
+  Keep keep;
 };
 
 // Draws what is launched next, and what befalls it.
@@ -30,9 +31,11 @@ class Planner {
 
  private:
   void identify(Plan& plan, User& user);
+  Keep next_keep();
+  std::map<std::string, double> next_metrics();
   void befall(Plan& plan);
   Moment some_moment();
-  Request next_request();
+  Request next_request(const User& user);
   void latest(Request& request);
   void named(Request& request);
 

@@ -25,6 +25,12 @@ std::optional<Start> start_of(const Facts& facts, std::int64_t number) {
 
 }  // namespace
 
+std::optional<double> worth_of(const CheckpointFact& fact, const KeepBest& rule) {
+  const auto it = fact.metrics.find(rule.metric);
+  if (!fact.manifest_whole || it == fact.metrics.end()) return std::nullopt;
+  return rule.maximize ? it->second : -it->second;
+}
+
 std::vector<CheckpointId> line_of(const Facts& facts, std::int64_t attempt) {
   std::vector<CheckpointId> line;
   std::optional<CheckpointId> from = CheckpointId{attempt, INT64_MAX};
@@ -64,7 +70,9 @@ class Chooser {
     if (!request.present)
       return facts_.checkpoints.empty() ? start_from({}) : error(ErrorCode::kInvalidConfig);
     if (request.mode == RestoreMode::kFresh) return start_from({});
-    return request.mode == RestoreMode::kLatest ? latest() : named();
+    if (request.mode == RestoreMode::kBest && !launch_.keep_best)
+      return error(ErrorCode::kInvalidConfig);
+    return request.mode == RestoreMode::kIteration ? named() : of_field();
   }
 
   // The attempts of the run so far, oldest first.
@@ -117,7 +125,8 @@ class Chooser {
     const auto there = facts_.checkpoints.find(*start);
     const bool gone = there == facts_.checkpoints.end();
     if (!gone && there->second.state != State::kDamaged) return start_from(start);
-    if (launch_.request.present && launch_.request.mode == RestoreMode::kLatest)
+    if (launch_.request.present && (launch_.request.mode == RestoreMode::kLatest ||
+                                    launch_.request.mode == RestoreMode::kBest))
       return std::nullopt;
     return error(gone ? ErrorCode::kNotFound : ErrorCode::kDamaged);
   }
@@ -161,11 +170,40 @@ class Chooser {
     return std::vector<CheckpointId>{};
   }
 
-  Choice latest() const {
+  // `latest` and `best`.
+  Choice of_field() const {
     if (facts_.checkpoints.empty())
       return launch_.request.fresh_if_missing ? start_from({}) : error(ErrorCode::kNotFound);
     const auto line = field();
-    return line ? newest_good(*line) : error(ErrorCode::kNotFound);
+    if (!line) return error(ErrorCode::kNotFound);
+    return launch_.request.mode == RestoreMode::kBest ? best(*line) : newest_good(*line);
+  }
+
+  // The best of the good ones; of equal ones the later. Where a damaged one may have been better
+  // this is a fallback.
+  Choice best(const std::vector<CheckpointId>& line) const {
+    const auto& rule = *launch_.keep_best;
+    std::optional<CheckpointId> chosen;
+    std::optional<double> most;
+    std::int64_t newest = -1;
+    for (const auto& id : line) {
+      const auto& fact = facts_.checkpoints.at(id);
+      if (fact.state != State::kNotFinite) newest = std::max(newest, id.iteration);
+      const auto worth = worth_of(fact, rule);
+      if (fact.state != State::kGood || !worth || (most && *worth <= *most)) continue;
+      chosen = id;
+      most = worth;
+    }
+    const bool falls_back = std::any_of(line.begin(), line.end(), [&](const CheckpointId& id) {
+      const auto& fact = facts_.checkpoints.at(id);
+      if (fact.state != State::kDamaged) return false;
+      const auto worth = worth_of(fact, rule);
+      return !fact.manifest_whole || (worth && (!most || *worth > *most));
+    });
+    if (!chosen) return error(falls_back ? ErrorCode::kDamaged : ErrorCode::kNotFound);
+    const auto& limit = launch_.request.max_lost_iterations;
+    return falls_back && limit && newest - chosen->iteration > *limit ? error(ErrorCode::kDamaged)
+                                                                      : start_from(chosen);
   }
 
   Choice named() const {
@@ -210,7 +248,7 @@ Facts with_missing_commit(Facts facts) {
     last.reset();
     if (attempt.last_committed) last = CheckpointId{number, *attempt.last_committed};
   }
-  if (last) facts.checkpoints.emplace(*last, CheckpointFact{State::kDamaged, false, {}});
+  if (last) facts.checkpoints.emplace(*last, CheckpointFact{State::kDamaged, false, {}, {}});
   return facts;
 }
 
@@ -219,21 +257,6 @@ Facts with_missing_commit(Facts facts) {
 Choice choose(const Facts& facts, const Launch& launch) {
   const auto seen = with_missing_commit(facts);
   return Chooser(seen, launch).choose();
-}
-
-std::set<CheckpointId> to_delete(const Facts& facts, std::int64_t attempt, std::int64_t keep_last,
-                                 const std::set<CheckpointId>& pins) {
-  std::set<CheckpointId> gone;
-  std::int64_t good = 0;
-  std::int64_t not_finite = 0;
-  for (const auto& id : line_of(facts, attempt)) {
-    const auto state = facts.checkpoints.at(id).state;
-    const bool not_finite_goes = state == State::kNotFinite && not_finite++ > 0;
-    const bool goes = state == State::kNotFinite ? not_finite_goes : good >= keep_last;
-    if (goes && !pins.contains(id)) gone.insert(id);
-    if (state == State::kGood) ++good;
-  }
-  return gone;
 }
 
 std::string to_text(const Choice& choice) {

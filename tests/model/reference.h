@@ -22,7 +22,8 @@ enum class State : std::uint8_t { kGood, kDamaged, kNotFinite };
 struct CheckpointFact {
   State state = State::kGood;
   bool manifest_whole = true;
-  std::optional<CheckpointId> parent;  // as its manifest says
+  std::optional<CheckpointId> parent;     // as its manifest says
+  std::map<std::string, double> metrics;  // as its manifest says
 };
 
 struct Start {
@@ -57,6 +58,7 @@ struct Launch {
   std::int64_t restart_count = 0;
   int config = 0;
   std::int64_t max_iterations = 0;
+  std::optional<KeepBest> keep_best;
 };
 
 // fresh; restore `parent`; finished at `parent`; or the error `code`.
@@ -75,8 +77,18 @@ Choice choose(const Facts& facts, const Launch& launch);
 // The checkpoints that led to here, newest first.
 std::vector<CheckpointId> line_of(const Facts& facts, std::int64_t attempt);
 
+// The metric that a manifest says, the higher the better. nullopt: it has none.
+std::optional<double> worth_of(const CheckpointFact& fact, const KeepBest& rule);
+
+// What of a checkpoint section says which ones stay.
+struct Keep {
+  std::int64_t last = 2;
+  std::optional<std::int64_t> every;
+  std::optional<KeepBest> best;
+};
+
 // What retention deletes after a commit of `attempt`.
-std::set<CheckpointId> to_delete(const Facts& facts, std::int64_t attempt, std::int64_t keep_last,
+std::set<CheckpointId> to_delete(const Facts& facts, std::int64_t attempt, const Keep& keep,
                                  const std::set<CheckpointId>& pins);
 
 }  // namespace lockstep::model
