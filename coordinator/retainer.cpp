@@ -35,16 +35,7 @@ void Retainer::apply(std::int64_t acknowledged, const std::function<bool()>& hur
   sweep();
   look();
   const auto lineage = counted(acknowledged);
-  std::int64_t good = 0;
-  for (const auto& id : lineage) {
-    if (hurried()) return;
-    // What others are deleted on the strength of is looked at anew: it may have been damaged since.
-    auto& examined = view_.checkpoint(id)->examined;
-    const bool relied_on = good < rule_.keep_last;
-    if (relied_on) examined.reset();
-    examine_one(id);
-    if (relied_on && examined && examined->state == CheckpointState::kGood) ++good;
-  }
+  if (!examine_all(lineage, hurried)) return;
   for (const auto& deletion : choose_deletions(view_, lineage, rule_, read_pins(files_, store_))) {
     if (hurried()) return;
     remove(deletion);
@@ -83,6 +74,36 @@ std::vector<CheckpointId> Retainer::counted(std::int64_t acknowledged) const {
     return id.attempt == mine_ && id.iteration > acknowledged;
   });
   return found;
+}
+
+// What others are deleted on the strength of is looked at anew: it may have been damaged since.
+// false: hurried.
+bool Retainer::examine_all(const std::vector<CheckpointId>& lineage,
+                           const std::function<bool()>& hurried) {
+  std::set<CheckpointId> anew;
+  const auto look_at = [&](const CheckpointId& id, bool relied_on) {
+    auto& examined = view_.checkpoint(id)->examined;
+    if (relied_on && !anew.contains(id)) examined.reset();
+    if (!examined) anew.insert(id);
+    examine_one(id);
+  };
+  std::int64_t good = 0;
+  for (const auto& id : lineage) {
+    if (hurried()) return false;
+    const bool relied_on = good < rule_.keep_last;
+    look_at(id, relied_on);
+    const auto& examined = view_.checkpoint(id)->examined;
+    if (relied_on && examined && examined->state == CheckpointState::kGood) ++good;
+  }
+  // One that proves damaged makes room for the next best, which is looked at as well.
+  for (auto looked = anew.size() + 1; looked != anew.size();) {
+    looked = anew.size();
+    for (const auto& id : kept_as_best(view_, lineage, rule_)) {
+      if (hurried()) return false;
+      look_at(id, true);
+    }
+  }
+  return true;
 }
 
 // One that can't be read now is tried again in the next pass.

@@ -13,9 +13,9 @@
 
 namespace lockstep {
 
-// Retention of one attempt, a pass after each acknowledged commit. Of what it has opened it
-// remembers what lies behind the `keep_last` newest good ones, for metrics and states; these few,
-// on the strength of which others go, are opened anew in each pass. A pass lists three folders; the
+// Retention of one attempt, a pass after each acknowledged commit. What it has opened it remembers,
+// for metrics and states; but those on the strength of which others go, the `keep_last` newest good
+// ones and the best by `keep_best`, are opened anew in each pass. A pass lists three folders; the
 // first one reads the attempts' records and opens the whole lineage. Local; used by one thread at a
 // time.
 class Retainer {
@@ -36,6 +36,7 @@ class Retainer {
   void sweep();
   void look();
   std::vector<CheckpointId> counted(std::int64_t acknowledged) const;
+  bool examine_all(const std::vector<CheckpointId>& lineage, const std::function<bool()>& hurried);
   void examine_one(const CheckpointId& id);
   void remove(const Deletion& deletion);
   void apply(std::int64_t acknowledged, const std::function<bool()>& hurried);

@@ -11,24 +11,26 @@ RetentionRule rule_of(const CheckpointConfig& config) {
   return {config.keep_last, config.keep_every, config.keep_best};
 }
 
-namespace {
-
-std::set<CheckpointId> best_ones(const StoreView& store, std::span<const CheckpointId> lineage,
-                                 const KeepBest& rule) {
+std::set<CheckpointId> kept_as_best(const StoreView& store, std::span<const CheckpointId> lineage,
+                                    const RetentionRule& rule) {
+  if (!rule.keep_best) return {};
   std::vector<std::pair<double, CheckpointId>> ranked;
   for (const auto& id : lineage)
-    if (const auto metric = metric_of(*store.checkpoint(id), rule))
+    if (const auto metric = metric_of(*store.checkpoint(id), *rule.keep_best))
       ranked.emplace_back(*metric, id);
   // Stable, and the lineage is newest first: of equal ones the later comes first.
-  std::stable_sort(ranked.begin(), ranked.end(),
-                   [&](const auto& a, const auto& b) { return better(rule, a.first, b.first); });
+  std::stable_sort(ranked.begin(), ranked.end(), [&](const auto& a, const auto& b) {
+    return better(*rule.keep_best, a.first, b.first);
+  });
   std::set<CheckpointId> best;
   for (const auto& [metric, id] : ranked) {
-    if (static_cast<std::int64_t>(best.size()) >= rule.count) break;
+    if (static_cast<std::int64_t>(best.size()) >= rule.keep_best->count) break;
     best.insert(id);
   }
   return best;
 }
+
+namespace {
 
 std::string behind(std::int64_t keep_last) {
   return keep_last == 1 ? "behind the newest good one"
@@ -41,8 +43,7 @@ std::vector<Deletion> choose_deletions(const StoreView& store,
                                        std::span<const CheckpointId> lineage,
                                        const RetentionRule& rule,
                                        const std::set<CheckpointId>& pins) {
-  const auto best =
-      rule.keep_best ? best_ones(store, lineage, *rule.keep_best) : std::set<CheckpointId>{};
+  const auto best = kept_as_best(store, lineage, rule);
   const auto keep_last = std::max<std::int64_t>(rule.keep_last, 1);
   std::vector<Deletion> gone;
   std::int64_t newer_good = 0;

@@ -41,6 +41,10 @@ struct Deletion {
   std::string why;  // "behind the 3 newest good ones"
 };
 
+// Pure: those of `lineage`, newest first, that keep_best keeps, as far as they were examined.
+std::set<CheckpointId> kept_as_best(const StoreView& store, std::span<const CheckpointId> lineage,
+                                    const RetentionRule& rule);
+
 // Pure: what goes of `lineage`, which is newest first, and examined as far as it could be read.
 std::vector<Deletion> choose_deletions(const StoreView& store,
                                        std::span<const CheckpointId> lineage,

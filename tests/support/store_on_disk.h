@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/attempt_records.h"
@@ -71,9 +72,12 @@ class StoreOnDisk {
   }
 
   // A committed checkpoint of `shards` shards with one tensor of ten floats.
-  void checkpoint(const CheckpointId& id, std::int64_t shards = 2, bool finite = true) {
+  void checkpoint(const CheckpointId& id, std::int64_t shards = 2, bool finite = true,
+                  std::map<std::string, double> metrics = {}) {
     begin_commit(*files_, store_, id);
-    commit(*files_, store_, write_shards(id, shards, finite));
+    auto manifest = write_shards(id, shards, finite);
+    manifest.metrics = std::move(metrics);
+    commit(*files_, store_, manifest);
   }
 
   // The shards in the .partial folder, and the manifest that names them.

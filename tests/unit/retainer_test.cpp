@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <filesystem>
+#include <map>
 #include <mutex>
 #include <thread>
 
@@ -84,6 +85,35 @@ TEST(Retainer, WhatWasDamagedSinceTheLastPassNoLongerCounts) {
   disk.checkpoint({1, 30});
   retainer.pass(30);
   EXPECT_THAT(there(disk), ElementsAre("1@10", "1@20", "1@30")) << "two good ones stay";
+}
+
+TEST(Retainer, TheBestThatWasDamagedSinceTheLastPassGivesItsPlaceToTheNextBest) {
+  StoreOnDisk disk("retainer");
+  disk.attempt("a", {}, std::nullopt);
+  Retainer retainer(disk.files(), disk.path(), 1, {1, {}, KeepBest{"accuracy", true, 1}}, kSilent);
+  const std::map<std::int64_t, double> accuracy = {{10, 0.9}, {20, 0.8}, {30, 0.7}};
+  for (const auto& [at, value] : accuracy) {
+    disk.checkpoint({1, at}, 2, true, {{"accuracy", value}});
+    if (at == 30) std::filesystem::resize_file(disk.shard_path({1, 10}, 1), 100);
+    if (at != 20) retainer.pass(at);
+  }
+  EXPECT_THAT(there(disk), ElementsAre("1@20", "1@30"));
+}
+
+TEST(Retainer, TheBestAreOpenedAnewInEachPass) {
+  StoreOnDisk disk("retainer");
+  disk.attempt("a", {}, std::nullopt);
+  FaultFileSystem files(disk.files());
+  Retainer retainer(files, disk.path(), 1, {1, 1, KeepBest{"accuracy", true, 1}}, kSilent);
+  const auto opened = [&](std::int64_t at) {
+    disk.checkpoint({1, at}, 2, true, {{"accuracy", at == 10 ? 0.9 : 0.1}});
+    const int before = files.calls(Op::kOpen);
+    retainer.pass(at);
+    return files.calls(Op::kOpen) - before;
+  };
+  opened(10);
+  const int one = opened(20) / 2;
+  EXPECT_EQ(opened(30), 2 * one) << "the newest and the best";
 }
 
 TEST(Retainer, ACommitThatIsNotAcknowledgedDoesNotCount) {
