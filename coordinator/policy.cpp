@@ -70,7 +70,10 @@ bool rule_same_checkpoint(Ruling& ruling, const LaunchFacts& launch, const Appli
   const auto pick = pick_named(start.ground.store, start.id);
   if (pick.chosen || pick.examine) {
     if (pick.chosen) ruling.record.reasons.push_back(same_start_text(launch.request, before));
-    settle_pick(ruling, start.ground, pick, &launch.request);
+    // Weights alone have no parent: what has one had carried on, though by whose work is not known
+    // any more, and nothing of the request was applied to it.
+    const bool had_carried_on = before.start && launch.request.model_only;
+    settle_pick(ruling, start.ground, pick, had_carried_on ? nullptr : &launch.request);
     return true;
   }
   if (!may_choose_anew(launch.request)) {

@@ -301,6 +301,18 @@ TEST(Requeue, ASourceThatChangedOrVanishedIsAnError) {
   EXPECT_THAT(anew.record.reasons.front(), HasSubstr("is gone now: latest is decided anew"));
 }
 
+TEST(Requeue, WhatHadCarriedOnIsNotCutToItsWeightsWhereTheClaimBeforeItIsDamaged) {
+  const auto request = model(latest());
+  StoreBuilder store = plain();
+  store.attempt("r", request).checkpoint(5).attempt("r", request, CheckpointId{2, 5});
+  StoreView view = store;
+  view.attempts[1].claim.reset();
+  view.attempts[1].damage.emplace_back("claim.json: digest is wrong");
+  const auto again = rule(view, launch_of(request, "r"));
+  EXPECT_EQ(again.record.parent, (Parent{{2, 5}, std::nullopt}));
+  EXPECT_EQ(again.selection, Selection{});
+}
+
 TEST(Requeue, SkipAndExcludeBelongToTheStart) {
   auto request = latest();
   request.skip_samples = 100;
