@@ -52,6 +52,8 @@ Choice choice_of(const Ruling& ruling) {
   Choice choice;
   choice.kind = static_cast<Choice::Kind>(record.kind);
   if (record.parent) choice.parent = record.parent->checkpoint;
+  choice.source = record.source;
+  choice.applied = {ruling.selection.model_only, ruling.selection.exclude, ruling.skip_samples};
   choice.code = ruling.code;
   return choice;
 }
@@ -163,15 +165,15 @@ bool Job::take(Decided decided) {
 }
 
 bool Job::load() {
-  while (start_) {
+  while (const auto chosen = decided_.ruling.chosen) {
     phase_ = Phase::kLoad;
-    const auto found = examine(files_, kStore, {*start_, {}, {}}, Depth::kBytes);
+    const auto found = examine(files_, kStore, {chosen->id, {}, {}}, Depth::kBytes);
     if (found.state != CheckpointState::kDamaged) return true;
-    if (world_.ledger.is_whole(world_.disk, *start_) &&
+    if (world_.ledger.is_whole(world_.disk, chosen->id) &&
         world_.ledger.highest_on(world_.disk) == attempt_)
-      differs(to_text(*start_) + " is whole and was judged damaged: " + found.why);
+      differs(to_text(chosen->id) + " is whole and was judged damaged: " + found.why);
     world_.counts.add("loads that found damage");
-    found_damaged_.insert(*start_);
+    found_damaged_.insert(chosen->id);
     const auto error = expect(Phase::kDecide, [&] {
       decided_ = decide_again(files_, facts_, attempt_, std::move(decided_), found.why);
       return choice_of(decided_.ruling);

@@ -120,6 +120,7 @@ class Job {
   Choice expected_now() const;
   std::optional<Choice> beside_a_live_one(const Facts& facts) const;
   Choice in_use_by(const Launch& other) const;
+  void count_choice(const Choice& chosen);
   void differs(const std::string& what);
 
   World& world_;

@@ -80,11 +80,12 @@ void Job::tidy() {
     auto& ledger = world_.ledger;
     const auto sleeps = sleeps_;
     auto going = to_delete(ledger.facts(world_.disk), attempt_, plan_.keep, ledger.pins);
-    std::erase_if(going, [&](const CheckpointId& id) {  // in the trash of one that is asleep
-      return ledger.folder_of(world_.disk, id) != place_of(id);
-    });
     for (const auto& id : going)
       ledger.checkpoints.at(id).may_go = true;
+    // In the trash of one that is asleep: it may come back before it is looked for, or after.
+    std::erase_if(going, [&](const CheckpointId& id) {
+      return ledger.folder_of(world_.disk, id) != place_of(id);
+    });
     const auto before = ledger.present(world_.disk);
     retain();
     const auto after = ledger.present(world_.disk);
@@ -96,8 +97,8 @@ void Job::tidy() {
       world_.tell("  deleted " + to_text(id));
     // One that has been superseded keeps still; the next look of its commit says why.
     const bool newest = ledger.highest_on(world_.disk) <= attempt_;
-    // What was damaged since is remembered as it was: it still goes, or stays, by that.
-    const bool remembers_well = steps_.retain || harmed_before_ == ledger.harmed();
+    // A non-finite one that was damaged since is remembered as it was: it goes, or stays, by that.
+    const bool remembers_well = steps_.retain || harmed_before_ == ledger.harmed_not_finite();
     if (newest && remembers_well && wakes == world_.wakes && sleeps == sleeps_ &&
         std::set<CheckpointId>(gone.begin(), gone.end()) != going)
       differs("retention deleted other checkpoints than its rule says: " + to_texts(going) +
@@ -115,7 +116,7 @@ void Job::retain() {
   if (steps_.retain) return steps_.retain(files_, kStore, attempt_, rule);
   if (!retainer_) {
     retainer_.emplace(files_, kStore, attempt_, rule, silence_);
-    harmed_before_ = world_.ledger.harmed();
+    harmed_before_ = world_.ledger.harmed_not_finite();
   }
   retainer_->pass(committed_.value_or(-1));
 }

@@ -120,8 +120,11 @@ std::optional<Choice> Job::beside_a_live_one(const Facts& facts) const {
 }
 
 Choice Job::in_use_by(const Launch& other) const {
-  return {Choice::Kind::kError, std::nullopt,
-          other.run == plan_.launch.run ? ErrorCode::kOwnRunAlive : ErrorCode::kInUse};
+  return {Choice::Kind::kError,
+          std::nullopt,
+          other.run == plan_.launch.run ? ErrorCode::kOwnRunAlive : ErrorCode::kInUse,
+          {},
+          {}};
 }
 
 Choice Job::expected_now() const {
@@ -146,7 +149,7 @@ std::optional<Error> Job::expect(Phase phase, const std::function<Choice()>& cal
   try {
     chosen = call();
   } catch (const Error& e) {
-    chosen = {Choice::Kind::kError, std::nullopt, e.code()};
+    chosen = {Choice::Kind::kError, std::nullopt, e.code(), {}, {}};
     thrown = e;
   }
   allowed_ = nullptr;
@@ -156,14 +159,27 @@ std::optional<Error> Job::expect(Phase phase, const std::function<Choice()>& cal
   // What it saw before it slept, or before a sleeper ran, says nothing about now.
   if (sleeps != sleeps_ || (again && undisturbed_ != world_.wakes)) return thrown;
   world_.counts.add("decisions compared");
-  const bool starts = chosen.kind == Choice::Kind::kRestore;
-  if (starts && plan_.launch.request.present && plan_.launch.request.mode == RestoreMode::kBest)
-    world_.counts.add("chosen for best: " + to_text(Choice{chosen.kind, std::nullopt}));
+  count_choice(chosen);
   world_.counts.add("chosen: " + to_text(Choice{chosen.kind, std::nullopt, chosen.code}));
   if (std::find(allowed.begin(), allowed.end(), chosen) == allowed.end())
     differs(std::string(to_text(phase)) + ": chosen " + to_text(chosen) + ", expected " +
             to_text(allowed.front()) + (thrown ? std::string(" (") + thrown->what() + ")" : ""));
   return thrown;
+}
+
+// So that a run can say what of the request its zero stands for.
+void Job::count_choice(const Choice& chosen) {
+  if (chosen.kind != Choice::Kind::kRestore) return;
+  const auto& request = plan_.launch.request;
+  const auto count = [&](bool wanted, const std::string& what) {
+    if (!wanted) return;
+    world_.counts.add("restored with " + what);
+    if (chosen.applied == Applied{}) world_.counts.add("carried on after " + what);
+  };
+  count(request.present && request.mode == RestoreMode::kBest, "mode best");
+  count(request.model_only, "scope model");
+  count(!request.exclude.empty(), "exclude");
+  count(request.skip_samples > 0, "skip_samples");
 }
 
 void Job::differs(const std::string& what) {

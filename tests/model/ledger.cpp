@@ -19,18 +19,31 @@ std::string name_of(const CheckpointId& id) {
   return format("%04lld-%010lld", id.attempt, id.iteration);
 }
 
-// "parent": null or {"attempt": A, "iteration": N}: read without lockstep's parser.
-Start read_start(const std::string& decision) {
+// "key": null or "text".
+std::optional<std::string> read_text(const std::string& decision, const std::string& key) {
+  const auto at = decision.find("\"" + key + "\":");
+  const auto first = decision.find_first_of("\"n", at + key.size() + 3);
+  if (at == std::string::npos || decision[first] == 'n') return std::nullopt;
+  return decision.substr(first + 1, decision.find('"', first + 1) - first - 1);
+}
+
+// "parent": null or {"attempt": A, "iteration": N}.
+std::optional<CheckpointId> read_parent(const std::string& decision) {
   const auto at = decision.find("\"parent\":");
   const auto digit = decision.find_first_of("0123456789n", at + 9);
-  if (at == std::string::npos || decision[digit] == 'n') return {};
+  if (at == std::string::npos || decision[digit] == 'n') return std::nullopt;
   char* end = nullptr;
   CheckpointId parent;
   parent.attempt = std::strtoll(&decision[digit], &end, 10);
   const auto second =
       decision.find_first_of("0123456789", static_cast<std::size_t>(end - decision.data()));
   parent.iteration = std::strtoll(&decision[second], nullptr, 10);
-  return {parent};
+  return parent;
+}
+
+// Read without lockstep's parser.
+Start read_start(const std::string& decision) {
+  return {read_parent(decision), read_text(decision, "source")};
 }
 
 struct Beat {
@@ -94,10 +107,10 @@ bool Ledger::is_whole(const MemoryFileSystem& disk, const CheckpointId& id) cons
   return true;
 }
 
-std::set<CheckpointId> Ledger::harmed() const {
+std::set<CheckpointId> Ledger::harmed_not_finite() const {
   std::set<CheckpointId> found;
   for (const auto& [id, known] : checkpoints)
-    if (known.harmed) found.insert(id);
+    if (known.harmed && !known.finite) found.insert(id);
   return found;
 }
 

@@ -54,8 +54,8 @@ class Ledger {
   std::string folder_of(const MemoryFileSystem& disk, const CheckpointId& id) const;
   // Whether every byte is there as committed.
   bool is_whole(const MemoryFileSystem& disk, const CheckpointId& id) const;
-  // Those in which damage was planted.
-  std::set<CheckpointId> harmed() const;
+  // Non-finite ones in which damage was planted.
+  std::set<CheckpointId> harmed_not_finite() const;
   // Those that lie in their place.
   std::set<CheckpointId> present(const MemoryFileSystem& disk) const;
   std::int64_t highest_on(const MemoryFileSystem& disk) const;

@@ -105,13 +105,54 @@ Mutant the_best_are_not_kept() {
   return mutant;
 }
 
+bool says(const Decided& decided, const std::string& text) {
+  const auto& reasons = decided.ruling.record.reasons;
+  return std::any_of(reasons.begin(), reasons.end(), [&](const std::string& reason) {
+    return reason.find(text) != std::string::npos;
+  });
+}
+
+// Decides as lockstep does, but for what `spoil` does to it.
+Steps deciding(const std::function<void(const LaunchFacts&, Decided&)>& spoil) {
+  Steps steps;
+  steps.decide = [spoil](FileSystem& files, const LaunchFacts& facts, std::int64_t attempt,
+                         const Decided&) {
+    auto decided = decide_claimed(files, facts, attempt);
+    spoil(facts, decided);
+    return decided;
+  };
+  return steps;
+}
+
+Mutant a_requeue_forgets_what_is_left_out() {
+  return {"a requeue forgets exclude and skip_samples",
+          deciding([](const LaunchFacts&, Decided& decided) {
+            if (!says(decided, "the same start again")) return;
+            decided.ruling.selection.exclude.clear();
+            decided.ruling.skip_samples = 0;
+          })};
+}
+
+Mutant samples_are_skipped_at_every_launch() {
+  return {"samples are skipped at every launch",
+          deciding([](const LaunchFacts& facts, Decided& decided) {
+            if (decided.ruling.chosen) decided.ruling.skip_samples = facts.request.skip_samples;
+          })};
+}
+
 }  // namespace
 
 std::vector<Mutant> mutants() {
-  return {the_highest_number_wins(), the_request_is_applied_every_time(),
-          prune_by_number(),         decide_before_the_claim(),
-          no_second_look(),          each_rank_decides_alone(),
-          best_is_the_newest(),      the_best_are_not_kept()};
+  return {the_highest_number_wins(),
+          the_request_is_applied_every_time(),
+          prune_by_number(),
+          decide_before_the_claim(),
+          no_second_look(),
+          each_rank_decides_alone(),
+          best_is_the_newest(),
+          the_best_are_not_kept(),
+          a_requeue_forgets_what_is_left_out(),
+          samples_are_skipped_at_every_launch()};
 }
 
 }  // namespace lockstep::model

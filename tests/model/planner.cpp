@@ -135,7 +135,14 @@ Request Planner::next_request(const User& user) {
   } else {
     named(request);
   }
+  if (request.mode != RestoreMode::kFresh) limit(request);
   return request;
+}
+// What of it is taken.
+void Planner::limit(Request& request) {
+  request.model_only = random_.percent(15);
+  if (random_.percent(10)) request.exclude = {"head.*"};
+  if (random_.percent(10)) request.skip_samples = 100;
 }
 void Planner::latest(Request& request) {
   request.fresh_if_missing = random_.percent(85);

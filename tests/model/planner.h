@@ -38,6 +38,7 @@ class Planner {
   Request next_request(const User& user);
   void latest(Request& request);
   void named(Request& request);
+  void limit(Request& request);
 
   World& world_;
   Random& random_;

@@ -7,10 +7,16 @@ namespace lockstep::model {
 namespace {
 
 Choice error(ErrorCode code) {
-  return {Choice::Kind::kError, std::nullopt, code};
+  return {Choice::Kind::kError, std::nullopt, code, {}, {}};
 }
 Choice start_from(const std::optional<CheckpointId>& parent) {
-  return {parent ? Choice::Kind::kRestore : Choice::Kind::kFresh, parent, ErrorCode::kOk};
+  return {parent ? Choice::Kind::kRestore : Choice::Kind::kFresh, parent, ErrorCode::kOk, {}, {}};
+}
+
+// "3@1200" as a decision writes it.
+CheckpointId id_of(const std::string& text) {
+  const auto at = text.find('@');
+  return {std::stoll(text), std::stoll(text.substr(at + 1))};
 }
 
 // Where an attempt started: its decision, else what its own manifests say. Outer nullopt: nobody
@@ -19,7 +25,7 @@ std::optional<Start> start_of(const Facts& facts, std::int64_t number) {
   const auto it = facts.attempts.find(number);
   if (it != facts.attempts.end() && it->second.decided) return it->second.decided;
   for (const auto& [id, checkpoint] : facts.checkpoints)
-    if (id.attempt == number && checkpoint.manifest_whole) return Start{checkpoint.parent};
+    if (id.attempt == number && checkpoint.manifest_whole) return Start{checkpoint.parent, {}};
   return std::nullopt;
 }
 
@@ -72,7 +78,19 @@ class Chooser {
     if (request.mode == RestoreMode::kFresh) return start_from({});
     if (request.mode == RestoreMode::kBest && !launch_.keep_best)
       return error(ErrorCode::kInvalidConfig);
-    return request.mode == RestoreMode::kIteration ? named() : of_field();
+    return apply(request.mode == RestoreMode::kIteration ? named() : of_field());
+  }
+
+  // What the request does to what it restores.
+  Choice apply(Choice choice) const {
+    if (choice.kind != Choice::Kind::kRestore) return choice;
+    const auto& request = launch_.request;
+    choice.applied = {request.model_only, request.exclude, request.skip_samples};
+    if (request.model_only) {
+      choice.source = lockstep::to_text(*choice.parent);
+      choice.parent.reset();
+    }
+    return choice;
   }
 
   // The attempts of the run so far, oldest first.
@@ -120,11 +138,15 @@ class Chooser {
     if (std::any_of(before.begin(), before.end(),
                     [&](auto number) { return has_committed(number); }))
       return carry_on(before);
-    const auto start = start_of(facts_, before.front())->parent;
-    if (!start) return start_from({});
-    const auto there = facts_.checkpoints.find(*start);
+    const auto start = *start_of(facts_, before.front());
+    if (!start.parent && !start.source) return start_from({});
+    const auto id = start.parent ? *start.parent : id_of(*start.source);
+    const auto there = facts_.checkpoints.find(id);
     const bool gone = there == facts_.checkpoints.end();
-    if (!gone && there->second.state != State::kDamaged) return start_from(start);
+    // A parent where weights alone are asked for: it had carried on already.
+    const bool had_carried_on = start.parent && launch_.request.model_only;
+    if (!gone && there->second.state != State::kDamaged)
+      return had_carried_on ? start_from(id) : apply(start_from(id));
     if (launch_.request.present && (launch_.request.mode == RestoreMode::kLatest ||
                                     launch_.request.mode == RestoreMode::kBest))
       return std::nullopt;
@@ -227,8 +249,8 @@ class Chooser {
           !attempt.iteration ||
           *attempt.iteration <= (choice.parent ? choice.parent->iteration : 0);
       return attempt.decided && attempt.decided->parent == choice.parent &&
-             attempt.request == launch_.request && attempt.config == launch_.config && crashed &&
-             no_iteration;
+             attempt.decided->source == choice.source && attempt.request == launch_.request &&
+             attempt.config == launch_.config && crashed && no_iteration;
     });
   }
 
@@ -260,7 +282,13 @@ Choice choose(const Facts& facts, const Launch& launch) {
 }
 
 std::string to_text(const Choice& choice) {
-  const auto parent = choice.parent ? " " + lockstep::to_text(*choice.parent) : "";
+  auto parent = choice.parent ? " " + lockstep::to_text(*choice.parent) : "";
+  if (choice.source) parent += " from " + *choice.source;
+  if (choice.applied.model_only) parent += ", weights";
+  for (const auto& glob : choice.applied.exclude)
+    parent += ", not " + glob;
+  if (choice.applied.skip_samples > 0)
+    parent += ", behind " + std::to_string(choice.applied.skip_samples) + " samples";
   switch (choice.kind) {
     case Choice::Kind::kFresh:
       return "fresh";

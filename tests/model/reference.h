@@ -26,8 +26,10 @@ struct CheckpointFact {
   std::map<std::string, double> metrics;  // as its manifest says
 };
 
+// As a decision records it; neither of the two: fresh.
 struct Start {
-  std::optional<CheckpointId> parent;  // nullopt: fresh
+  std::optional<CheckpointId> parent;
+  std::optional<std::string> source;  // of weights: "3@1200"
 };
 
 struct AttemptFact {
@@ -61,12 +63,23 @@ struct Launch {
   std::optional<KeepBest> keep_best;
 };
 
-// fresh; restore `parent`; finished at `parent`; or the error `code`.
+// What of a request is done to what is restored.
+struct Applied {
+  bool model_only = false;
+  std::vector<std::string> exclude;
+  std::int64_t skip_samples = 0;
+
+  friend bool operator==(const Applied&, const Applied&) = default;
+};
+
+// fresh; restore `parent` or the weights of `source`; finished at it; or the error `code`.
 struct Choice {
   enum class Kind : std::uint8_t { kFresh, kRestore, kFinished, kError };
   Kind kind = Kind::kError;
   std::optional<CheckpointId> parent;
   ErrorCode code = ErrorCode::kOk;
+  std::optional<std::string> source = {};
+  Applied applied = {};
 
   friend bool operator==(const Choice&, const Choice&) = default;
 };
