@@ -109,15 +109,17 @@ std::string no_metric(const KeepBest& rule, const std::string& whose) {
 Pick pick_best(const StoreView& store, std::span<const CheckpointId> candidates,
                const KeepBest& rule, const std::optional<std::int64_t>& max_lost_iterations,
                const std::string& whose) {
+  for (const auto& id : candidates) {
+    if (store.checkpoint(id)->examined) continue;
+    Pick unknown;
+    unknown.examine = id;
+    return unknown;
+  }
   Pick pick;
   std::optional<std::int64_t> newest;
   std::optional<double> best;
   for (const auto& id : candidates) {
     const auto& view = *store.checkpoint(id);
-    if (!view.examined) {
-      pick.examine = id;
-      return pick;
-    }
     if (view.examined->state != CheckpointState::kNotFinite)
       newest = std::max(newest.value_or(id.iteration), id.iteration);
     const auto metric = metric_of(view, rule);

@@ -191,6 +191,21 @@ TEST(From, ACopyOfTheOwnStoreOnlyWhereTheOwnHoldsTheSame) {
   EXPECT_EQ(ruled(plain(), from(iteration(20)), copy).record.kind, DecisionKind::kError);
 }
 
+TEST(From, TheBestOfACopyIsKnownOnlyWhenAllOfItWasExamined) {
+  auto launch = by(kAccuracy, from(best()));
+  SourceView copy = other_store();
+  copy.store = measured();
+  launch.from_path = copy.path;
+  copy.store.checkpoint({1, 20})->examined.reset();  // 1@40, newer, has no metric
+  copy.store.checkpoint({1, 30})->examined->manifest->metrics["accuracy"] = 0.6;
+  auto ruling = rule(measured(), launch, &copy);
+  EXPECT_EQ(ruling.examine, (Chosen{{1, 20}, true}));
+  copy.store = measured();
+  copy.store.checkpoint({1, 30})->examined->manifest->metrics["accuracy"] = 0.6;
+  ruling = rule(measured(), launch, &copy);
+  EXPECT_EQ(ruling.record.parent, (Parent{{1, 20}, std::nullopt}));
+}
+
 SourceView loose() {
   SourceView source;
   source.kind = SourceKind::kCheckpoint;
