@@ -44,16 +44,40 @@ bool has_moved(const FileSystem& files, const std::string& store,
   return !files.info(checkpoint.trash ? folder + "/manifest.json" : folder);
 }
 
+// Takes over what loads have proven: a scan alone does not see it.
+void keep_damage(StoreView& store, const StoreView& before) {
+  for (const auto& old : before.checkpoints)
+    if (auto* view = store.checkpoint(old.id);
+        view != nullptr && old.examined && old.examined->state == CheckpointState::kDamaged)
+      view->examined = old.examined;
+}
+
+// Reads what restore.from names anew: a job there has changed it.
+void read_source_again(const FileSystem& files, const LaunchFacts& launch, Decided& decided) {
+  auto now = read_source(files, *launch.from_path);
+  if (now.store.id == decided.source->store.id) keep_damage(now.store, decided.source->store);
+  decided.source = std::move(now);
+}
+
+// Opens a checkpoint of what restore.from names. false: it has changed since it was read.
+bool look_at_source(const FileSystem& files, const LaunchFacts& launch, Depth depth,
+                    CheckpointView& view, Decided& decided) {
+  auto found = examine(files, *decided.source, view, depth);
+  if (found.state == CheckpointState::kDamaged && has_moved(files, *decided.source, view)) {
+    read_source_again(files, launch, decided);
+    return false;
+  }
+  view.examined = std::move(found);
+  return true;
+}
+
 // Opens a checkpoint for the policy. false: the store has changed since it was scanned.
 bool look_at(const FileSystem& files, const LaunchFacts& launch, Depth depth, const Chosen& wanted,
              Decided& decided) {
   auto* view = (wanted.in_source ? decided.source->store : decided.store).checkpoint(wanted.id);
   if (view == nullptr || view->examined)
     throw Error(ErrorCode::kInternal, "the policy asks for a checkpoint that it has");
-  if (wanted.in_source) {
-    view->examined = examine(files, *decided.source, *view, depth);
-    return true;
-  }
+  if (wanted.in_source) return look_at_source(files, launch, depth, *view, decided);
   view->examined = examine(files, launch.store_path, *view, depth);
   return view->examined->state != CheckpointState::kDamaged ||
          !has_moved(files, launch.store_path, *view);
@@ -79,7 +103,8 @@ bool try_decide(const FileSystem& files, const LaunchFacts& launch, Depth depth,
 constexpr int kScans = 10;
 
 [[noreturn]] void throw_restless(const LaunchFacts& launch) {
-  throw Error(ErrorCode::kIo, "the store " + launch.store_path +
+  const auto from = launch.from_path ? ", or " + *launch.from_path + "," : std::string();
+  throw Error(ErrorCode::kIo, "the store " + launch.store_path + from +
                                   " changes while it is read: is another job at work on it?");
 }
 
@@ -210,14 +235,6 @@ StoreView scan_claimed(FileSystem& files, const LaunchFacts& launch, std::int64_
   throw_restless(launch);
 }
 
-// Takes over what loads have proven: a scan alone does not see it.
-void keep_damage(StoreView& store, const StoreView& before) {
-  for (const auto& old : before.checkpoints)
-    if (auto* view = store.checkpoint(old.id);
-        view != nullptr && old.examined && old.examined->state == CheckpointState::kDamaged)
-      view->examined = old.examined;
-}
-
 // Decides anew, by what there is now, without the checkpoint that a load found damaged; but where
 // it is not in its place the load has proven nothing: an attempt that was taken for dead has it in
 // trash just now.
@@ -225,7 +242,12 @@ Decided decide_without_chosen(const FileSystem& files, const LaunchFacts& launch
                               const std::string& why, const std::function<StoreView()>& scan) {
   const auto& chosen = before.ruling.chosen;
   if (!chosen) throw Error(ErrorCode::kDamaged, why);  // weights in files
-  if (chosen->in_source || files.info(checkpoint_path(launch.store_path, chosen->id))) {
+  const bool source_moved =
+      chosen->in_source &&
+      has_moved(files, *before.source, *before.source->store.checkpoint(chosen->id));
+  if (source_moved) {
+    read_source_again(files, launch, before);
+  } else if (chosen->in_source || files.info(checkpoint_path(launch.store_path, chosen->id))) {
     auto& found = before.chosen();
     found.state = CheckpointState::kDamaged;
     found.why = why;

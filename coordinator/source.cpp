@@ -89,16 +89,22 @@ SourceView read_store(const FileSystem& files, const std::string& path) {
 
 namespace {
 
+[[noreturn]] void throw_absent(const std::string& path) {
+  throw Error(ErrorCode::kNotFound, "restore.from: " + path + " is not there");
+}
+
 SourceView read_once(const FileSystem& files, const std::string& path) {
   const auto info = files.info(path);
-  if (!info) throw Error(ErrorCode::kNotFound, "restore.from: " + path + " is not there");
+  if (!info) throw_absent(path);
   if (info->kind == EntryKind::kFile) return read_weights(files, path);
   if (info->kind == EntryKind::kFolder) {
     if (has_file(files, store_file(path))) return read_store(files, path);
     if (has_file(files, path + "/manifest.json")) return read_checkpoint(files, path);
-    if (parse_checkpoint_folder(fs::path(path).filename().string()))
+    // Asked again: a job there may have deleted it just now.
+    if (parse_checkpoint_folder(fs::path(path).filename().string()) && files.info(path))
       throw Error(ErrorCode::kDamaged, "restore.from: " + path + " has no manifest.json");
   }
+  if (!files.info(path)) throw_absent(path);
   throw Error(ErrorCode::kMismatch,
               "restore.from: " + path +
                   " is no store, no checkpoint's folder and no safetensors file; name one of "
@@ -109,6 +115,12 @@ SourceView read_once(const FileSystem& files, const std::string& path) {
 
 SourceView read_source(const FileSystem& files, const std::string& path) {
   return with_retries([&] { return read_once(files, path); });
+}
+
+bool has_moved(const FileSystem& files, const SourceView& source,
+               const CheckpointView& checkpoint) {
+  const auto folder = folder_of(source, checkpoint.id);
+  return !files.info(checkpoint.trash ? folder + "/manifest.json" : folder);
 }
 
 std::string folder_of(const SourceView& source, const CheckpointId& id) {

@@ -19,6 +19,10 @@ SourceView read_source(const FileSystem& files, const std::string& path);
 Examined examine(const FileSystem& files, const SourceView& source,
                  const CheckpointView& checkpoint, Depth depth);
 
+// Whether a checkpoint that was found damaged is no longer where the source was seen to have it: a
+// job there renames or deletes it just now. Then nothing is proven.
+bool has_moved(const FileSystem& files, const SourceView& source, const CheckpointView& checkpoint);
+
 // Pure: the folder of a checkpoint of a source.
 std::string folder_of(const SourceView& source, const CheckpointId& id);
 

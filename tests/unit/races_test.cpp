@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "common/error.h"
 #include "coordinator/catalog.h"
 #include "coordinator/launch.h"
 #include "coordinator/retention.h"
@@ -93,6 +94,45 @@ TEST(Races, ACommitThatARecordNamesIsSeenToo) {
                            encode(Heartbeat{2, 10, 10}));
   });
   EXPECT_EQ(trial(files, facts(disk.path(), latest())), "1@10");
+}
+
+// A colleague's job puts 1@20 back, which it had in trash, while another job restores from there.
+TEST(Races, WhatComesBackToItsPlaceInAnotherStoreIsNotDamaged) {
+  StoreOnDisk other("races");
+  other.attempt("theirs", {}, std::nullopt);
+  other.checkpoint({1, 10});
+  other.checkpoint({1, 20});
+  other.checkpoint({1, 30}, 2, false);
+  const auto place = checkpoint_path(other.path(), {1, 20});
+  const auto trash = checkpoints_path(other.path()) + "/" +
+                     trash_folder({1, std::string(16, 'a'), {1, 20}, false});
+  other.files().rename(place, trash);
+  auto request = latest();
+  request.from = other.path();
+  auto launch = facts(other.path() + "-mine", request);
+  launch.from_path = other.path();
+  const Meanwhile files(other, "/0001-0000000030/manifest.json",
+                        [&] { other.files().rename(trash, place); });
+  EXPECT_EQ(trial(files, launch), "1@20");
+}
+
+TEST(Races, ACheckpointsFolderThatIsDeletedMeanwhileIsNotThere) {
+  StoreOnDisk other("races");
+  other.attempt("theirs");
+  other.checkpoint({1, 10});
+  auto request = latest();
+  request.from = checkpoint_path(other.path(), {1, 10});
+  auto launch = facts(other.path() + "-mine", request);
+  launch.from_path = request.from;
+  const Meanwhile files(other, "/0001-0000000010/shard-00001-of-00002.safetensors", [&] {
+    delete_checkpoint(other.files(), other.path(), 1, {1, 10});
+  });
+  try {
+    trial(files, launch);
+    FAIL() << "it was deleted";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kNotFound) << e.what();
+  }
 }
 
 TEST(Races, ADecisionThatIsMadeMeanwhileIsSeenWithItsCheckpoints) {
