@@ -64,10 +64,36 @@ void rule_same_weights(Ruling& ruling, const LaunchFacts& launch, const AppliedB
   settle_weights(ruling, source, launch.request);
 }
 
-// The recorded start from a checkpoint. false: gone or damaged, and to be chosen anew.
+std::string found_to_be(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kNotFound:
+      return "gone";
+    case ErrorCode::kMismatch:
+      return "another";
+    default:
+      return "damaged";
+  }
+}
+
+// The checkpoint of a recorded start. What restore.from names may be another store by now, with a
+// checkpoint of the same name: only the one with the recorded manifest is the same start.
+Pick pick_recorded(const AppliedBefore& before, const Start& start) {
+  auto pick = pick_named(start.ground.store, start.id);
+  if (!pick.chosen || start.ground.source == nullptr) return pick;
+  if (start.ground.store.checkpoint(start.id)->examined->manifest_digest == before.source_digest)
+    return pick;
+  pick.chosen.reset();
+  pick.code = ErrorCode::kMismatch;
+  pick.error = to_text(start.id) + " of " + start.ground.source->path +
+               " is another checkpoint than when attempt " + std::to_string(before.newest) +
+               " started from it; to start from this one set run.id";
+  return pick;
+}
+
+// The recorded start from a checkpoint. false: gone, another or damaged, and to be chosen anew.
 bool rule_same_checkpoint(Ruling& ruling, const LaunchFacts& launch, const AppliedBefore& before,
                           const Start& start) {
-  const auto pick = pick_named(start.ground.store, start.id);
+  const auto pick = pick_recorded(before, start);
   if (pick.chosen || pick.examine) {
     if (pick.chosen) ruling.record.reasons.push_back(same_start_text(launch.request, before));
     // Weights alone have no parent: what has one had carried on, though by whose work is not known
@@ -83,7 +109,7 @@ bool rule_same_checkpoint(Ruling& ruling, const LaunchFacts& launch, const Appli
   }
   ruling.record.reasons.push_back(
       "attempt " + std::to_string(before.newest) + " started from " + to_text(start.id) +
-      ", which is " + (pick.code == ErrorCode::kNotFound ? "gone" : "damaged") + " now: " +
+      ", which is " + found_to_be(pick.code) + " now: " +
       (launch.request.mode == RestoreMode::kBest ? "best" : "latest") + " is decided anew");
   return false;
 }

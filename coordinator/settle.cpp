@@ -1,6 +1,6 @@
 #include "coordinator/settle.h"
 
-#include "coordinator/source.h"
+#include "common/names.h"
 
 namespace lockstep {
 
@@ -23,7 +23,10 @@ void settle_fresh(Ruling& ruling, const StoreView& store, const std::string& rea
 }
 
 std::string source_text(const Ground& ground, const CheckpointId& id) {
-  return ground.source != nullptr ? folder_of(*ground.source, id) : to_text(id);
+  if (ground.source == nullptr) return to_text(id);
+  const auto& source = *ground.source;
+  // Where a deleter has it in trash just now it comes back to its place, or is gone.
+  return source.kind == SourceKind::kStore ? checkpoint_path(source.path, id) : source.path;
 }
 
 namespace {

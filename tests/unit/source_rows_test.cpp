@@ -1,6 +1,7 @@
 // The rows of the table for best, from, scope, exclude and skip_samples.
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -314,6 +315,39 @@ TEST(Requeue, ASourceThatChangedOrVanishedIsAnError) {
   const auto anew = ruled(store, from(latest()), loose());
   EXPECT_EQ(anew.record.parent, (Parent{{1, 70}, ""})) << "the path names something else now";
   EXPECT_THAT(anew.record.reasons.front(), HasSubstr("is gone now: latest is decided anew"));
+}
+
+TEST(Requeue, AnotherStoreInItsPlaceIsNotTheSameStart) {
+  auto another = other_store();
+  another.store.id = "another";
+  for (auto& checkpoint : another.store.checkpoints)
+    checkpoint.examined->manifest_digest += " of another";
+  for (const bool model_only : {false, true}) {
+    const auto request = [&](Request wanted) {
+      return model_only ? from(model(std::move(wanted))) : from(std::move(wanted));
+    };
+    auto store = after(plain(), request(iteration(20)),
+                       ruled(plain(), request(iteration(20)), other_store()));
+    const auto named = ruled(store, request(iteration(20)), another).record;
+    EXPECT_EQ(named.exit_code, 2);
+    EXPECT_THAT(all_text(named),
+                HasSubstr("1@20 of /other is another checkpoint than when attempt"));
+    store = after(plain(), request(latest()), ruled(plain(), request(latest()), other_store()));
+    const auto anew = ruled(store, request(latest()), another).record;
+    EXPECT_EQ(anew.kind, DecisionKind::kRestore);
+    EXPECT_THAT(anew.reasons.front(), HasSubstr("is another now: latest is decided anew"));
+  }
+}
+
+TEST(Requeue, WhatADeleterHadInTrashIsFoundAgainInItsPlace) {
+  auto source = other_store();
+  source.store.checkpoint({2, 35})->trash = trash_folder({2, std::string(16, 'a'), {2, 35}, false});
+  const auto first = ruled(plain(), from(model(latest())), source);
+  EXPECT_EQ(first.record.source, "/other/checkpoints/0002-0000000035");
+  const auto store = after(plain(), from(model(latest())), first);
+  const auto again = ruled(store, from(model(latest())), other_store()).record;
+  EXPECT_EQ(again.source, first.record.source);
+  EXPECT_THAT(again.reasons.front(), HasSubstr("nothing was committed since"));
 }
 
 TEST(Requeue, WhatHadCarriedOnIsNotCutToItsWeightsWhereTheClaimBeforeItIsDamaged) {
