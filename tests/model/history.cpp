@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "tests/model/elsewhere.h"
 #include "tests/model/planner.h"
 #include "tests/model/random_bytes.h"
 #include "tests/model/sleeper.h"
@@ -13,12 +14,19 @@ namespace {
 class History {
  public:
   History(std::uint64_t seed, const Steps& steps)
-      : world_(seed), random_(world_.random), planner_(world_), steps_(steps) {
+      : world_(seed),
+        random_(world_.random),
+        planner_(world_, false),
+        colleague_(world_, true),
+        steps_(steps) {
     seed_random_bytes(seed);
-    if (random_.percent(10)) world_.disk.make_folder(kStore);
+    if (random_.percent(10)) world_.disk.make_folder(world_.ledger.store);
   }
 
   Report run() {
+    if (random_.percent(35))
+      for (auto n = 1 + random_.below(2); n > 0 && world_.differences.empty(); --n)
+        launch(colleague_.next_plan());
     const auto events = 3 + random_.below(6);
     for (std::int64_t i = 0; i < events && world_.differences.empty(); ++i)
       event();
@@ -33,8 +41,16 @@ class History {
  private:
   void event() {
     const auto what = random_.below(100);
-    if (what < 72) {
-      launch(planner_.next_plan());
+    if (what < 56) {
+      const auto plan = planner_.next_plan();
+      launch(plan);
+      if (plan.launch.request.from == world_.other.store && random_.percent(25)) replace_other();
+    } else if (what < 64) {
+      launch(colleague_.next_plan());
+    } else if (what < 68) {
+      copy_something();
+    } else if (what < 71) {
+      remove_some(world_);
     } else if (what < 80) {
       harm_checkpoint();
     } else if (what < 84) {
@@ -84,18 +100,46 @@ class History {
   }
 
   void tell(const Plan& plan) {
-    world_.tell(
-        "launch: run " + plan.launch.run + " restart " + std::to_string(plan.launch.restart_count) +
-        " " + canonical_json(plan.launch.request) + " to " +
-        std::to_string(plan.launch.max_iterations) + ", saves " + std::to_string(plan.saves) +
-        " every " + std::to_string(plan.interval) + ", keeps " + to_text(plan.keep));
+    world_.tell(std::string(plan.elsewhere ? "a colleague's " : "") + "launch: run " +
+                plan.launch.run + " restart " + std::to_string(plan.launch.restart_count) + " " +
+                canonical_json(plan.launch.request) + " to " +
+                std::to_string(plan.launch.max_iterations) + ", saves " +
+                std::to_string(plan.saves) + " every " + std::to_string(plan.interval) +
+                ", keeps " + to_text(plan.keep));
+  }
+
+  // Another store in its place, with the same names.
+  void replace_other() {
+    remove_elsewhere(world_, world_.other.store);
+    launch(colleague_.next_plan());
+  }
+
+  void copy_something() {
+    if (random_.percent(40)) return copy_store(world_);
+    const auto& ledger = some_ledger();
+    const auto id = planner_.some_checkpoint(ledger);
+    if (!id) return world_.tell("nothing to copy");
+    copy_loose(world_, ledger, *id);
+  }
+
+  Ledger& some_ledger() {
+    return *random_.pick(std::vector<Ledger*>{&world_.ledger, &world_.ledger, &world_.ledger,
+                                              &world_.other, &world_.copy});
   }
 
   void harm_checkpoint() {
-    const auto id = planner_.some_checkpoint();
-    const auto folder = id ? world_.ledger.folder_of(world_.disk, *id) : "";
+    if (!world_.loose.empty() && random_.percent(10)) {
+      auto& [path, loose] = *world_.loose.begin();
+      return harm_one(path, loose.known);
+    }
+    auto& ledger = some_ledger();
+    const auto id = planner_.some_checkpoint(ledger);
+    const auto folder = id ? ledger.folder_of(world_.disk, *id) : "";
     if (folder.empty()) return world_.tell("nothing to harm");
-    auto& known = world_.ledger.checkpoints.at(*id);
+    harm_one(folder, ledger.checkpoints.at(*id));
+  }
+
+  void harm_one(const std::string& folder, KnownCheckpoint& known) {
     const bool manifest = random_.percent(40);
     const auto path =
         folder + "/" + (manifest ? known.files.begin()->first : known.files.rbegin()->first);
@@ -127,17 +171,19 @@ class History {
 
   // A record of an attempt that will write no more.
   void harm_record() {
-    const auto highest = world_.ledger.highest_on(world_.disk);
+    auto& ledger = random_.percent(80) ? world_.ledger : world_.other;
+    const auto highest = ledger.highest_on(world_.disk);
     if (highest == 0) return world_.tell("no record to harm");
     const auto attempt = 1 + random_.below(highest);
     const auto name = random_.pick(
         std::vector<std::string>{"claim.json", "decision.json", "outcome.json", "heartbeat"});
-    const auto path = attempt_path_of(attempt) + "/" + name;
+    const auto path = ledger.attempt_path_of(attempt) + "/" + name;
     const bool asleep =
         std::any_of(world_.sleepers.begin(), world_.sleepers.end(), [&](const auto& sleeper) {
-          return sleeper->job().attempt() == attempt || sleeper->job().attempt() == 0;
+          const auto& job = sleeper->job();
+          return &job.ledger() == &ledger && (job.attempt() == attempt || job.attempt() == 0);
         });
-    const bool again = world_.ledger.attempts.at(attempt).harmed.contains(name);
+    const bool again = ledger.attempts.at(attempt).harmed.contains(name);
     if (asleep || again || world_.disk.bytes(path) == nullptr)
       return world_.tell("no record to harm");
     world_.counts.add("damage planted in a record");
@@ -145,16 +191,16 @@ class History {
     auto bytes = *world_.disk.bytes(path);
     bytes[0] ^= 1;
     world_.disk.harm(path, bytes);
-    world_.ledger.attempts.at(attempt).harmed.insert(name);
+    ledger.attempts.at(attempt).harmed.insert(name);
   }
 
   void pin() {
     const auto id = planner_.some_checkpoint();
     if (!id) return world_.tell("nothing to pin");
-    world_.disk.make_folder(kStore + "/pins");
-    const auto path = kStore + "/pins/" + lockstep::to_text(*id);
+    world_.disk.make_folder(world_.ledger.store + "/pins");
+    const auto path = world_.ledger.store + "/pins/" + lockstep::to_text(*id);
     if (!world_.disk.info(path)) write_durably(world_.disk, path, "");
-    world_.disk.sync_folder(kStore);
+    world_.disk.sync_folder(world_.ledger.store);
     world_.ledger.pins.insert(*id);
     world_.tell("pin " + lockstep::to_text(*id));
   }
@@ -176,6 +222,7 @@ class History {
   World world_;
   Random& random_;
   Planner planner_;
+  Planner colleague_;
   const Steps& steps_;
 };
 

@@ -6,13 +6,15 @@
 #include "coordinator/attempt.h"
 #include "coordinator/catalog.h"
 #include "coordinator/commit.h"
+#include "coordinator/source.h"
+#include "tests/model/elsewhere.h"
 #include "tests/model/sleeper.h"
 
 namespace lockstep::model {
 
 namespace {
 
-LaunchFacts facts_of(const Plan& plan) {
+LaunchFacts facts_of(const Plan& plan, const std::string& store) {
   const auto& launch = plan.launch;
   LaunchFacts facts;
   facts.request = launch.request;
@@ -20,7 +22,8 @@ LaunchFacts facts_of(const Plan& plan) {
                launch.restart_count};
   facts.max_iterations = launch.max_iterations;
   facts.keep_best = launch.keep_best;
-  facts.store_path = kStore;
+  facts.store_path = store;
+  facts.from_path = launch.request.from;
   facts.world_size = 1;
   facts.hosts = {"n1"};
   facts.build = "b";
@@ -51,10 +54,12 @@ Choice choice_of(const Ruling& ruling) {
   const auto& record = ruling.record;
   Choice choice;
   choice.kind = static_cast<Choice::Kind>(record.kind);
+  choice.code = ruling.code;
+  if (choice.kind == Choice::Kind::kError) return choice;
   if (record.parent) choice.parent = record.parent->checkpoint;
+  if (record.parent) choice.store = record.parent->store;
   choice.source = record.source;
   choice.applied = {ruling.selection.model_only, ruling.selection.exclude, ruling.skip_samples};
-  choice.code = ruling.code;
   return choice;
 }
 static_assert(static_cast<int>(Choice::Kind::kFresh) == static_cast<int>(DecisionKind::kFresh));
@@ -78,8 +83,9 @@ Job::Job(World& world, const Plan& plan, const Steps& steps, Sleep sleep)
       plan_(plan),
       steps_(steps),
       sleep_(std::move(sleep)),
+      ledger_(plan.elsewhere ? world.other : world.ledger),
       files_(world.disk, [this](const Operation& operation) { before(operation); }),
-      facts_(steps.facts(facts_of(plan))) {}
+      facts_(steps.facts(facts_of(plan, ledger_.store))) {}
 
 void Job::run() {
   try {
@@ -125,7 +131,7 @@ bool Job::claim(Decided& trial) {
     trial = std::move(*again);
     number = std::max(number, trial.store.highest_attempt()) + 1;
   }
-  world_.ledger.attempts.at(attempt_).acknowledged = true;
+  ledger_.attempts.at(attempt_).acknowledged = true;
   world_.counts.add("claims");
   beat();
   return true;
@@ -144,9 +150,9 @@ bool Job::settle(const Decided& trial) {
   if (steps_.other_rank(record, trial).parent != record.parent)
     differs("another rank restores another checkpoint");
   // Whoever gave one of these up has lost the right to delete it: this attempt counts on them.
-  if (world_.ledger.highest_on(world_.disk) == attempt_)
-    for (const auto& [id, fact] : world_.ledger.facts(world_.disk).checkpoints)
-      if (world_.ledger.is_whole(world_.disk, id)) world_.ledger.checkpoints.at(id).may_go = false;
+  if (ledger_.highest_on(world_.disk) == attempt_)
+    for (const auto& [id, fact] : ledger_.facts(world_.disk).checkpoints)
+      if (ledger_.is_whole(world_.disk, id)) ledger_.checkpoints.at(id).may_go = false;
   undisturbed_ = world_.wakes;
   return take(std::move(decided_));
 }
@@ -167,13 +173,13 @@ bool Job::take(Decided decided) {
 bool Job::load() {
   while (const auto chosen = decided_.ruling.chosen) {
     phase_ = Phase::kLoad;
-    const auto found = examine(files_, kStore, {chosen->id, {}, {}}, Depth::kBytes);
+    const auto found = examine_chosen(*chosen);
     if (found.state != CheckpointState::kDamaged) return true;
-    if (world_.ledger.is_whole(world_.disk, chosen->id) &&
-        world_.ledger.highest_on(world_.disk) == attempt_)
+    if (!chosen->in_source && ledger_.is_whole(world_.disk, chosen->id) &&
+        ledger_.highest_on(world_.disk) == attempt_)
       differs(to_text(chosen->id) + " is whole and was judged damaged: " + found.why);
     world_.counts.add("loads that found damage");
-    found_damaged_.insert(chosen->id);
+    (chosen->in_source ? found_damaged_elsewhere_ : found_damaged_).insert(chosen->id);
     const auto error = expect(Phase::kDecide, [&] {
       decided_ = decide_again(files_, facts_, attempt_, std::move(decided_), found.why);
       return choice_of(decided_.ruling);
@@ -182,6 +188,17 @@ bool Job::load() {
     if (!take(std::move(decided_))) return false;
   }
   return true;
+}
+
+// As a load reads it: every byte, where it lies by the scan that it was chosen by.
+Examined Job::examine_chosen(const Chosen& chosen) {
+  if (!chosen.in_source) return examine(files_, ledger_.store, {chosen.id, {}, {}}, Depth::kBytes);
+  const auto& source = *decided_.source;
+  const auto found = examine(files_, source, *source.store.checkpoint(chosen.id), Depth::kBytes);
+  if (found.state == CheckpointState::kDamaged && is_whole_on(world_, source.path, chosen.id))
+    differs(to_text(chosen.id) + " of " + source.path +
+            " is whole and was judged damaged: " + found.why);
+  return found;
 }
 
 void Job::train() {
@@ -206,22 +223,25 @@ void Job::train() {
 
 void Job::beat() {
   ++heartbeat_.counter;
-  files_.overwrite(attempt_path_of(attempt_) + "/heartbeat", encode(heartbeat_));
+  files_.overwrite(ledger_.attempt_path_of(attempt_) + "/heartbeat", encode(heartbeat_));
 }
 
 void Job::close(OutcomeKind kind, int exit_code) {
   phase_ = Phase::kOutcome;
   const Outcome outcome{kind, exit_code, committed_, std::nullopt, {}};
-  world_.ledger.attempts.at(attempt_).outcome = outcome;
+  ledger_.attempts.at(attempt_).outcome = outcome;
   world_.tell("  ends " + lockstep::to_text(kind) + " " + std::to_string(exit_code));
   world_.counts.add("outcomes: " + lockstep::to_text(kind));
-  write_outcome(files_, kStore, attempt_, outcome);
+  write_outcome(files_, ledger_.store, attempt_, outcome);
 }
 
 void Job::close_after(const Error& error) {
   world_.tell(std::string("  error: ") + error.what());
-  const bool superseded = world_.ledger.highest_on(world_.disk) > attempt_;
-  if (attempt_ == 0 || !superseded)
+  const bool superseded = attempt_ > 0 && ledger_.highest_on(world_.disk) > attempt_;
+  // While it slept, or others ran, what it restores from may have gone.
+  const bool source_went =
+      plan_.launch.request.from && (sleeps_ > 0 || undisturbed_ != world_.wakes);
+  if (!superseded && !source_went)
     differs(std::string("an error that nothing explains: ") + error.what());
   if (attempt_ == 0) return;
   if (error.code() == ErrorCode::kSuperseded) return close(OutcomeKind::kSuperseded, 2);

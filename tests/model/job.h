@@ -43,6 +43,7 @@ enum class End : std::uint8_t { kDies, kFinishes, kIsPreempted, kStops, kFails }
 // What one job will do, and what will befall it.
 struct Plan {
   Launch launch;
+  bool elsewhere = false;  // on the other store
   bool run_is_stable = true;
   Keep keep;
   std::int64_t interval = 10;
@@ -87,6 +88,7 @@ class Job {
   void run();
   std::int64_t attempt() const { return attempt_; }  // 0: none claimed yet
   const Plan& plan() const { return plan_; }
+  const Ledger& ledger() const { return ledger_; }
   bool crashed() const { return crashed_; }
   void note_sleep();
   // Another's heartbeat thread, as far as those who watch can tell.
@@ -104,6 +106,7 @@ class Job {
   bool settle(const Decided& trial);
   bool take(Decided decided);
   bool load();
+  Examined examine_chosen(const Chosen& chosen);
   void train();
   void save(std::int64_t number, const CheckpointId& id);
   Manifest write_checkpoint(const CheckpointId& id);
@@ -127,6 +130,7 @@ class Job {
   const Plan plan_;
   const Steps& steps_;
   Sleep sleep_;
+  Ledger& ledger_;
   GatedFileSystem files_;
   LaunchFacts facts_;
   Phase phase_ = Phase::kLook;
@@ -145,6 +149,7 @@ class Job {
   std::uint64_t undisturbed_ = 0;  // World::wakes when it decided
   std::optional<CheckpointId> start_;
   std::set<CheckpointId> found_damaged_;  // by a load
+  std::set<CheckpointId> found_damaged_elsewhere_;
   std::optional<std::int64_t> committed_;
   std::optional<CheckpointId> saving_;
   KnownCheckpoint saved_;  // what is known of it, before it is there

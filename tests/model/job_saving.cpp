@@ -24,13 +24,14 @@ void Job::save(std::int64_t number, const CheckpointId& id) {
   phase_ = Phase::kSave;
   saving_ = id;
   saved_ = {};
-  saved_.parent = start_;
+  if (const auto& parent = decided_.ruling.record.parent)
+    saved_.start = {.parent = parent->checkpoint, .store = parent->store};
   saved_.finite = number < plan_.not_finite_from;
   saved_.metrics = plan_.metrics.at(static_cast<std::size_t>(number));
-  begin_commit(files_, kStore, id);
+  begin_commit(files_, ledger_.store, id);
   const auto manifest = write_checkpoint(id);
   phase_ = Phase::kCommit;
-  steps_.commit(files_, kStore, manifest);
+  steps_.commit(files_, ledger_.store, manifest);
   committed_ = heartbeat_.last_committed = id.iteration;
   beat();
   acknowledge(id);
@@ -45,7 +46,7 @@ Manifest Job::write_checkpoint(const CheckpointId& id) {
   manifest.metrics = saved_.metrics;
   manifest.tensors = {{"model.weight", Dtype::kF32, {kShardDataBytes / 4}}};
   manifest.partition = {{1, kShardDataBytes / 4}};
-  if (start_) manifest.parent = Parent{*start_, std::nullopt};
+  manifest.parent = decided_.ruling.record.parent;
   manifest.data = {id.iteration * 10, 100, "data"};
   manifest.run = facts_.run.id;
   manifest.created = "2026-01-02T03:04:05Z";
@@ -53,7 +54,7 @@ Manifest Job::write_checkpoint(const CheckpointId& id) {
   const std::vector<std::byte> data(kShardDataBytes, static_cast<std::byte>(id.iteration));
   const auto head = encode_shard_header(
       {id.attempt, id.iteration, 0, 1, expected_pieces(manifest, 0), {checksum64(data)}});
-  const auto file = files_.create(partial_path(kStore, id) + "/" + shard_file({0, 1}));
+  const auto file = files_.create(partial_path(ledger_.store, id) + "/" + shard_file({0, 1}));
   file->append(std::as_bytes(std::span(head)));
   file->append(data);
   file->finish();
@@ -63,11 +64,11 @@ Manifest Job::write_checkpoint(const CheckpointId& id) {
 
 // From here on it must never be lost; so nobody may have decided without seeing it.
 void Job::acknowledge(const CheckpointId& id) {
-  auto& known = world_.ledger.checkpoints.at(id);
+  auto& known = ledger_.checkpoints.at(id);
   known.acknowledged = true;
   world_.counts.add("acknowledged commits");
   world_.tell("  committed " + to_text(id));
-  for (const auto& [number, other] : world_.ledger.attempts)
+  for (const auto& [number, other] : ledger_.attempts)
     if (number > attempt_ && other.scanned && *other.scanned < known.visible)
       differs("acknowledged " + to_text(id) + ", but attempt " + std::to_string(number) +
               " had decided before it was there");
@@ -77,18 +78,17 @@ void Job::tidy() {
   phase_ = Phase::kTidy;
   const auto wakes = world_.wakes;
   try {
-    auto& ledger = world_.ledger;
     const auto sleeps = sleeps_;
-    auto going = to_delete(ledger.facts(world_.disk), attempt_, plan_.keep, ledger.pins);
+    auto going = to_delete(ledger_.facts(world_.disk), attempt_, plan_.keep, ledger_.pins);
     for (const auto& id : going)
-      ledger.checkpoints.at(id).may_go = true;
+      ledger_.checkpoints.at(id).may_go = true;
     // In the trash of one that is asleep: it may come back before it is looked for, or after.
     std::erase_if(going, [&](const CheckpointId& id) {
-      return ledger.folder_of(world_.disk, id) != place_of(id);
+      return ledger_.folder_of(world_.disk, id) != ledger_.place_of(id);
     });
-    const auto before = ledger.present(world_.disk);
+    const auto before = ledger_.present(world_.disk);
     retain();
-    const auto after = ledger.present(world_.disk);
+    const auto after = ledger_.present(world_.disk);
     std::vector<CheckpointId> gone;
     std::set_difference(before.begin(), before.end(), after.begin(), after.end(),
                         std::back_inserter(gone));
@@ -96,27 +96,26 @@ void Job::tidy() {
     for (const auto& id : gone)
       world_.tell("  deleted " + to_text(id));
     // One that has been superseded keeps still; the next look of its commit says why.
-    const bool newest = ledger.highest_on(world_.disk) <= attempt_;
+    const bool newest = ledger_.highest_on(world_.disk) <= attempt_;
     // A non-finite one that was damaged since is remembered as it was: it goes, or stays, by that.
-    const bool remembers_well = steps_.retain || harmed_before_ == ledger.harmed_not_finite();
+    const bool remembers_well = steps_.retain || harmed_before_ == ledger_.harmed_not_finite();
     if (newest && remembers_well && wakes == world_.wakes && sleeps == sleeps_ &&
         std::set<CheckpointId>(gone.begin(), gone.end()) != going)
       differs("retention deleted other checkpoints than its rule says: " + to_texts(going) +
               " were to go");
   } catch (const Error& e) {
     // A warning in lockstep; the next look at attempts/ says why.
-    if (world_.ledger.highest_on(world_.disk) <= attempt_)
-      differs(std::string("retention: ") + e.what());
+    if (ledger_.highest_on(world_.disk) <= attempt_) differs(std::string("retention: ") + e.what());
   }
 }
 
 void Job::retain() {
   RetentionRule rule{plan_.keep.last, plan_.keep.every, plan_.keep.best};
   steps_.rule(rule);
-  if (steps_.retain) return steps_.retain(files_, kStore, attempt_, rule);
+  if (steps_.retain) return steps_.retain(files_, ledger_.store, attempt_, rule);
   if (!retainer_) {
-    retainer_.emplace(files_, kStore, attempt_, rule, silence_);
-    harmed_before_ = world_.ledger.harmed_not_finite();
+    retainer_.emplace(files_, ledger_.store, attempt_, rule, silence_);
+    harmed_before_ = ledger_.harmed_not_finite();
   }
   retainer_->pass(committed_.value_or(-1));
 }

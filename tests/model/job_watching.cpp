@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "common/digest.h"
+#include "tests/model/elsewhere.h"
 #include "tests/model/job.h"
 #include "tests/model/sleeper.h"
 
@@ -30,27 +32,27 @@ void Job::before(const Operation& operation) {
 }
 
 void Job::note(const Operation& operation) {
-  auto& ledger = world_.ledger;
   const auto is = [&](const char* name) { return std::strcmp(operation.name, name) == 0; };
-  const auto attempts = kStore + "/attempts/";
+  const auto attempts = ledger_.store + "/attempts/";
   if (is("claim_folder") && operation.path.starts_with(attempts) &&
       !world_.disk.info(operation.path)) {
     const auto number = std::strtoll(operation.path.c_str() + attempts.size(), nullptr, 10);
-    if (const auto it = ledger.attempts.find(number);
-        it != ledger.attempts.end() && it->second.acknowledged)
+    if (const auto it = ledger_.attempts.find(number);
+        it != ledger_.attempts.end() && it->second.acknowledged)
       differs("attempt number " + std::to_string(number) + " was used before");
-    ledger.attempts[number] = {plan_.launch, false, {}, {}, {}};
+    ledger_.attempts[number] = {plan_.launch, false, {}, {}, {}};
   }
-  if (is("list") && operation.path == kStore + "/checkpoints" && attempt_ > 0 && !training_)
-    ledger.attempts.at(attempt_).scanned = world_.now;
-  if (is("rename") && saving_ && operation.path == place_of(*saving_) &&
-      operation.from == partial_of(*saving_)) {
+  if (is("list") && operation.path == ledger_.store + "/checkpoints" && attempt_ > 0 && !training_)
+    ledger_.attempts.at(attempt_).scanned = world_.now;
+  if (is("rename") && saving_ && operation.path == ledger_.place_of(*saving_) &&
+      operation.from == ledger_.partial_of(*saving_)) {
     auto known = saved_;
     known.visible = world_.now;
     for (const auto& entry : world_.disk.list(operation.from))
       known.files[entry.name] = *world_.disk.bytes(operation.from + "/" + entry.name);
-    ledger.checkpoints[*saving_] = std::move(known);
-    if (ledger.highest_on(world_.disk) > attempt_) world_.counts.add("late commits of sleepers");
+    known.digest = digest128(known.files.at("manifest.json"));
+    ledger_.checkpoints[*saving_] = std::move(known);
+    if (ledger_.highest_on(world_.disk) > attempt_) world_.counts.add("late commits of sleepers");
   }
 }
 
@@ -62,7 +64,7 @@ void Job::note_sleep() {
 }
 
 void Job::beat_from_outside() {
-  const auto path = attempt_path_of(attempt_) + "/heartbeat";
+  const auto path = ledger_.attempt_path_of(attempt_) + "/heartbeat";
   if (attempt_ == 0 || world_.disk.bytes(path) == nullptr) return;
   ++heartbeat_.counter;
   world_.disk.overwrite(path, encode(heartbeat_));
@@ -84,7 +86,8 @@ void Job::let_a_sleeper_run(std::int64_t operations) {
   if (allowed_ == nullptr) return;
   allowed_->push_back(expected_now());
   // Its heartbeat may have gone on while this job watched it.
-  if (attempt_ == 0) allowed_->push_back(in_use_by(sleeper.job().plan().launch));
+  if (attempt_ == 0 && &sleeper.job().ledger() == &ledger_)
+    allowed_->push_back(in_use_by(sleeper.job().plan().launch));
 }
 
 // Time passes only here. Those whose heartbeat goes on are seen to be alive, and may come to their
@@ -106,9 +109,9 @@ std::optional<Choice> Job::beside_a_live_one(const Facts& facts) const {
   if (newest == 0) return std::nullopt;
   for (const auto& sleeper : world_.sleepers) {
     const auto& other = sleeper->job();
-    if (other.attempt() != newest || &other == this || sleeper->ended() ||
-        !other.plan().beats_asleep || facts.attempts.at(newest).exit_code ||
-        world_.disk.bytes(attempt_path_of(newest) + "/heartbeat") == nullptr)
+    if (&other.ledger() != &ledger_ || other.attempt() != newest || &other == this ||
+        sleeper->ended() || !other.plan().beats_asleep || facts.attempts.at(newest).exit_code ||
+        world_.disk.bytes(ledger_.attempt_path_of(newest) + "/heartbeat") == nullptr)
       continue;
     const auto& theirs = other.plan().launch;
     const auto& mine = plan_.launch;
@@ -120,27 +123,31 @@ std::optional<Choice> Job::beside_a_live_one(const Facts& facts) const {
 }
 
 Choice Job::in_use_by(const Launch& other) const {
-  return {Choice::Kind::kError,
-          std::nullopt,
-          other.run == plan_.launch.run ? ErrorCode::kOwnRunAlive : ErrorCode::kInUse,
-          {},
-          {}};
+  return {Choice::Kind::kError, std::nullopt,
+          other.run == plan_.launch.run ? ErrorCode::kOwnRunAlive : ErrorCode::kInUse};
 }
 
 Choice Job::expected_now() const {
-  auto facts = world_.ledger.facts(
-      world_.disk, attempt_ > 0 ? std::optional<std::int64_t>(attempt_) : std::nullopt);
+  auto facts = ledger_.facts(world_.disk,
+                             attempt_ > 0 ? std::optional<std::int64_t>(attempt_) : std::nullopt);
   for (const auto& id : found_damaged_)
     if (const auto it = facts.checkpoints.find(id); it != facts.checkpoints.end())
       it->second.state = State::kDamaged;
   if (attempt_ == 0)
     if (const auto choice = beside_a_live_one(facts)) return *choice;
-  return choose(facts, plan_.launch);
+  const auto& from = plan_.launch.request.from;
+  if (!from) return choose(facts, plan_.launch);
+  auto source = source_of(world_, *from);
+  for (const auto& id : found_damaged_elsewhere_)
+    if (const auto it = source.facts.checkpoints.find(id); it != source.facts.checkpoints.end())
+      it->second.state = State::kDamaged;
+  const bool is_own = source.kind == Source::Kind::kStore && source.path == ledger_.store;
+  return choose(facts, plan_.launch, is_own ? nullptr : &source);
 }
 
 std::optional<Error> Job::expect(Phase phase, const std::function<Choice()>& call) {
   phase_ = phase;
-  const bool again = !found_damaged_.empty();
+  const bool again = !found_damaged_.empty() || !found_damaged_elsewhere_.empty();
   std::vector<Choice> allowed = {expected_now()};
   allowed_ = &allowed;
   const auto sleeps = sleeps_;
@@ -149,12 +156,12 @@ std::optional<Error> Job::expect(Phase phase, const std::function<Choice()>& cal
   try {
     chosen = call();
   } catch (const Error& e) {
-    chosen = {Choice::Kind::kError, std::nullopt, e.code(), {}, {}};
+    chosen = {Choice::Kind::kError, std::nullopt, e.code()};
     thrown = e;
   }
   allowed_ = nullptr;
   world_.tell("  " + std::string(to_text(phase)) + ": " + to_text(chosen));
-  const bool superseded = attempt_ > 0 && world_.ledger.highest_on(world_.disk) > attempt_;
+  const bool superseded = attempt_ > 0 && ledger_.highest_on(world_.disk) > attempt_;
   if (superseded && chosen.code == ErrorCode::kSuperseded) return thrown;
   // What it saw before it slept, or before a sleeper ran, says nothing about now.
   if (sleeps != sleeps_ || (again && undisturbed_ != world_.wakes)) return thrown;
@@ -178,6 +185,8 @@ void Job::count_choice(const Choice& chosen) {
   };
   count(request.present && request.mode == RestoreMode::kBest, "mode best");
   count(request.model_only, "scope model");
+  count(request.from.has_value(), "from");
+  count(chosen.store.has_value(), "a parent elsewhere");
   count(!request.exclude.empty(), "exclude");
   count(request.skip_samples > 0, "skip_samples");
 }

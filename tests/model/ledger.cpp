@@ -41,9 +41,20 @@ std::optional<CheckpointId> read_parent(const std::string& decision) {
   return parent;
 }
 
+// The parent's "store": absent in the own store, null where it is loose.
+std::optional<std::string> read_store(const std::string& decision) {
+  const auto at = decision.find("\"parent\":");
+  const auto parent = decision.substr(at, decision.find('}', at) - at);
+  if (parent.find("\"store\":") == std::string::npos) return std::nullopt;
+  return read_text(parent, "store").value_or("");
+}
+
 // Read without lockstep's parser.
 Start read_start(const std::string& decision) {
-  return {read_parent(decision), read_text(decision, "source")};
+  Start start = {.parent = read_parent(decision), .source = read_text(decision, "source")};
+  if (start.parent) start.store = read_store(decision);
+  start.digest = read_text(decision, "manifest_digest").value_or("");
+  return start;
 }
 
 struct Beat {
@@ -72,19 +83,19 @@ bool header_is_whole(const std::string* found, const std::string& committed) {
 
 }  // namespace
 
-std::string attempt_path_of(std::int64_t attempt) {
-  return kStore + format("/attempts/%04lld", attempt);
+std::string Ledger::attempt_path_of(std::int64_t attempt) const {
+  return store + format("/attempts/%04lld", attempt);
 }
-std::string place_of(const CheckpointId& id) {
-  return kStore + "/checkpoints/" + name_of(id);
+std::string Ledger::place_of(const CheckpointId& id) const {
+  return store + "/checkpoints/" + name_of(id);
 }
-std::string partial_of(const CheckpointId& id) {
-  return kStore + "/checkpoints/." + name_of(id) + ".partial";
+std::string Ledger::partial_of(const CheckpointId& id) const {
+  return store + "/checkpoints/." + name_of(id) + ".partial";
 }
 
 std::string Ledger::folder_of(const MemoryFileSystem& disk, const CheckpointId& id) const {
   if (disk.info(place_of(id))) return place_of(id);
-  const auto folder = kStore + "/checkpoints";
+  const auto folder = store + "/checkpoints";
   if (!disk.info(folder)) return "";
   for (const auto& entry : disk.list(folder)) {
     if (!entry.name.starts_with(".trash-") || !entry.name.ends_with("-" + name_of(id))) continue;
@@ -99,8 +110,12 @@ std::string Ledger::folder_of(const MemoryFileSystem& disk, const CheckpointId& 
 
 bool Ledger::is_whole(const MemoryFileSystem& disk, const CheckpointId& id) const {
   const auto folder = folder_of(disk, id);
-  if (folder.empty()) return false;
-  for (const auto& [name, committed] : checkpoints.at(id).files) {
+  return !folder.empty() && is_whole_in(disk, folder, checkpoints.at(id));
+}
+
+bool Ledger::is_whole_in(const MemoryFileSystem& disk, const std::string& folder,
+                         const KnownCheckpoint& known) {
+  for (const auto& [name, committed] : known.files) {
     const auto* found = disk.bytes(folder + "/" + name);
     if (found == nullptr || *found != committed) return false;
   }
@@ -155,26 +170,35 @@ AttemptFact Ledger::fact_of(const MemoryFileSystem& disk, std::int64_t number,
 
 Facts Ledger::facts(const MemoryFileSystem& disk, std::optional<std::int64_t> without) const {
   Facts facts;
-  facts.store_there = disk.info(kStore).has_value();
+  facts.store_there = disk.info(store).has_value();
+  facts.id = id_on(disk);
   for (const auto& [number, known] : attempts)
     if (number != without && disk.info(attempt_path_of(number)))
       facts.attempts.emplace(number, fact_of(disk, number, known));
-  for (const auto& [id, known] : checkpoints) {
-    const auto folder = folder_of(disk, id);
-    if (folder.empty()) continue;
-    CheckpointFact fact{known.finite ? State::kGood : State::kNotFinite, true, known.parent,
-                        known.metrics};
-    for (const auto& [name, committed] : known.files) {
-      const auto* found = disk.bytes(folder + "/" + name);
-      const bool is_manifest = name == "manifest.json";
-      const bool whole =
-          is_manifest ? found != nullptr && *found == committed : header_is_whole(found, committed);
-      if (!whole) fact.state = State::kDamaged;
-      if (is_manifest) fact.manifest_whole = whole;
-    }
-    facts.checkpoints.emplace(id, fact);
-  }
+  for (const auto& [id, known] : checkpoints)
+    if (const auto folder = folder_of(disk, id); !folder.empty())
+      facts.checkpoints.emplace(id, fact_at(disk, folder, known));
   return facts;
+}
+
+CheckpointFact Ledger::fact_at(const MemoryFileSystem& disk, const std::string& folder,
+                               const KnownCheckpoint& known) {
+  CheckpointFact fact{known.finite ? State::kGood : State::kNotFinite, true, known.start,
+                      known.metrics, known.digest};
+  for (const auto& [name, committed] : known.files) {
+    const auto* found = disk.bytes(folder + "/" + name);
+    const bool is_manifest = name == "manifest.json";
+    const bool whole =
+        is_manifest ? found != nullptr && *found == committed : header_is_whole(found, committed);
+    if (!whole) fact.state = State::kDamaged;
+    if (is_manifest) fact.manifest_whole = whole;
+  }
+  return fact;
+}
+
+std::optional<std::string> Ledger::id_on(const MemoryFileSystem& disk) const {
+  const auto* record = disk.bytes(store + "/store.json");
+  return record != nullptr ? read_text(*record, "id") : std::nullopt;
 }
 
 }  // namespace lockstep::model

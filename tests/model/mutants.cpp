@@ -21,7 +21,7 @@ Mutant the_highest_number_wins() {
     for (const auto& checkpoint : trial.store.checkpoints)
       if (checkpoint.id.iteration > record.parent->checkpoint.iteration)
         record.parent->checkpoint = checkpoint.id;
-    write_decision(files, kStore, attempt, record);
+    write_decision(files, facts.store_path, attempt, record);
     return decided;
   };
   return mutant;
@@ -53,11 +53,11 @@ Mutant prune_by_number() {
 
 Mutant decide_before_the_claim() {
   Mutant mutant{"decide before the claim", {}};
-  mutant.steps.decide = [](FileSystem& files, const LaunchFacts&, std::int64_t attempt,
+  mutant.steps.decide = [](FileSystem& files, const LaunchFacts& facts, std::int64_t attempt,
                            const Decided& trial) {
     auto decided = trial;
     decided.ruling.record.attempt = attempt;
-    write_decision(files, kStore, attempt, decided.ruling.record);
+    write_decision(files, facts.store_path, attempt, decided.ruling.record);
     return decided;
   };
   return mutant;
@@ -140,6 +140,16 @@ Mutant samples_are_skipped_at_every_launch() {
           })};
 }
 
+// What was restored from elsewhere is restored again, and what was done since is lost.
+Mutant from_is_applied_after_a_commit() {
+  Mutant mutant{"from is applied after a commit", {}};
+  mutant.steps.facts = [](LaunchFacts facts) {
+    if (facts.request.from) facts.request.once = false;
+    return facts;
+  };
+  return mutant;
+}
+
 }  // namespace
 
 std::vector<Mutant> mutants() {
@@ -152,7 +162,8 @@ std::vector<Mutant> mutants() {
           best_is_the_newest(),
           the_best_are_not_kept(),
           a_requeue_forgets_what_is_left_out(),
-          samples_are_skipped_at_every_launch()};
+          samples_are_skipped_at_every_launch(),
+          from_is_applied_after_a_commit()};
 }
 
 }  // namespace lockstep::model

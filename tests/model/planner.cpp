@@ -4,7 +4,11 @@
 
 namespace lockstep::model {
 
-Planner::Planner(World& world) : world_(world), random_(world.random) {
+Planner::Planner(World& world, bool elsewhere)
+    : world_(world),
+      elsewhere_(elsewhere),
+      ledger_(elsewhere ? world.other : world.ledger),
+      random_(world.random) {
   const auto users = 1 + random_.below(3);
   for (std::int64_t i = 0; i < users; ++i)
     users_.push_back({static_cast<User::Runs>(random_.below(3)),
@@ -15,6 +19,7 @@ Plan Planner::next_plan() {
   Plan plan;
   auto& user =
       users_[static_cast<std::size_t>(random_.below(static_cast<std::int64_t>(users_.size())))];
+  plan.elsewhere = elsewhere_;
   identify(plan, user);
   if (!user.request || random_.percent(35)) user.request = next_request(user);
   if (random_.percent(15)) user.keep = next_keep();
@@ -107,12 +112,12 @@ void Planner::identify(Plan& plan, User& user) {
   }
 }
 
-std::optional<CheckpointId> Planner::some_checkpoint() {
-  const auto& all = world_.ledger.checkpoints;
+std::optional<CheckpointId> Planner::some_checkpoint(const Ledger& ledger) {
+  const auto& all = ledger.checkpoints;
   std::optional<CheckpointId> found;
   for (int tries = 0; tries < 3 && !all.empty(); ++tries) {
     found = std::next(all.begin(), random_.below(static_cast<std::int64_t>(all.size())))->first;
-    if (world_.disk.info(place_of(*found))) break;
+    if (world_.disk.info(ledger.place_of(*found))) break;
   }
   return found;
 }
@@ -126,17 +131,51 @@ Request Planner::next_request(const User& user) {
   if (what < 8) return Request{};
   if (what < 22) {
     request.mode = RestoreMode::kFresh;
+  } else if (what >= 80 && !elsewhere_) {
+    from(request);
   } else if (what < 34 && random_.percent(user.keep.best ? 100 : 5)) {
     latest(request);
     request.mode = RestoreMode::kBest;
     request.fresh_if_missing = false;  // a contradiction
-  } else if (what < 66 || world_.ledger.checkpoints.empty()) {
+  } else if (what < 66 || ledger_.checkpoints.empty()) {
     latest(request);
   } else {
-    named(request);
+    named(request, ledger_);
   }
   if (request.mode != RestoreMode::kFresh) limit(request);
   return request;
+}
+// Another store, a copy, or a checkpoint's folder.
+void Planner::from(Request& request) {
+  const Ledger* ledger = nullptr;
+  request.from = next_source(ledger);
+  const auto mode = random_.below(10);
+  if (mode < 3 && ledger != nullptr && !ledger->checkpoints.empty()) {
+    named(request, *ledger);
+  } else {
+    latest(request);
+    if (mode > 7) {
+      request.mode = RestoreMode::kBest;
+      request.fresh_if_missing = false;
+    }
+  }
+}
+// Mostly one that is there. `ledger`: of a store, its own.
+std::string Planner::next_source(const Ledger*& ledger) {
+  std::vector<const Ledger*> stores;
+  for (const auto* store : {&world_.other, &world_.other, &world_.copy, &world_.ledger})
+    if (world_.disk.info(store->store) || random_.percent(3)) stores.push_back(store);
+  const auto what = random_.below(100);
+  if (what < 25 && !world_.loose.empty()) {
+    const auto nth = random_.below(static_cast<std::int64_t>(world_.loose.size()));
+    return std::next(world_.loose.begin(), nth)->first;
+  }
+  if (stores.empty()) return kFolder + "/nothing";
+  const auto* store = random_.pick(stores);
+  const auto id = some_checkpoint(*store);
+  if (id && (what > 85 || store == &world_.ledger)) return store->place_of(*id);
+  ledger = store;
+  return store->store;
 }
 // What of it is taken.
 void Planner::limit(Request& request) {
@@ -149,9 +188,9 @@ void Planner::latest(Request& request) {
   if (random_.percent(12)) request.max_lost_iterations = 5 * random_.below(5);
   if (random_.percent(8)) request.attempt = 1 + random_.below(6);
 }
-void Planner::named(Request& request) {
+void Planner::named(Request& request, const Ledger& ledger) {
   request.mode = RestoreMode::kIteration;
-  const auto there = some_checkpoint();
+  const auto there = some_checkpoint(ledger);
   request.iteration = random_.percent(95) ? there->iteration : 5 * random_.below(8);
   if (random_.percent(50)) request.attempt = there->attempt;
   if (random_.percent(10)) request.max_lost_iterations = 5 * random_.below(5);

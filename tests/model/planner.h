@@ -23,11 +23,13 @@ struct User {
 // Draws what is launched next, and what befalls it.
 class Planner {
  public:
-  explicit Planner(World& world);
+  // On the colleague's store where `elsewhere`.
+  Planner(World& world, bool elsewhere);
 
   Plan next_plan();
   // A checkpoint that was there at some time, mostly one that still is.
-  std::optional<CheckpointId> some_checkpoint();
+  std::optional<CheckpointId> some_checkpoint(const Ledger& ledger);
+  std::optional<CheckpointId> some_checkpoint() { return some_checkpoint(ledger_); }
 
  private:
   void identify(Plan& plan, User& user);
@@ -37,10 +39,14 @@ class Planner {
   Moment some_moment();
   Request next_request(const User& user);
   void latest(Request& request);
-  void named(Request& request);
+  void named(Request& request, const Ledger& ledger);
   void limit(Request& request);
+  std::string next_source(const Ledger*& ledger);
+  void from(Request& request);
 
   World& world_;
+  const bool elsewhere_;
+  const Ledger& ledger_;
   Random& random_;
   std::vector<User> users_;
   std::int64_t generated_ = 0;

@@ -1,66 +1,43 @@
 #include "tests/model/reference.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 
 namespace lockstep::model {
 
 namespace {
 
 Choice error(ErrorCode code) {
-  return {Choice::Kind::kError, std::nullopt, code, {}, {}};
+  return {.kind = Choice::Kind::kError, .code = code};
 }
-Choice start_from(const std::optional<CheckpointId>& parent) {
-  return {parent ? Choice::Kind::kRestore : Choice::Kind::kFresh, parent, ErrorCode::kOk, {}, {}};
-}
+const Choice kFresh = {.kind = Choice::Kind::kFresh};
 
-// "3@1200" as a decision writes it.
-CheckpointId id_of(const std::string& text) {
+// "3@1200" as a decision writes it. nullopt: a path.
+std::optional<CheckpointId> id_of(const std::string& text) {
   const auto at = text.find('@');
-  return {std::stoll(text), std::stoll(text.substr(at + 1))};
+  if (text.starts_with('/') || at == std::string::npos) return std::nullopt;
+  return CheckpointId{std::stoll(text), std::stoll(text.substr(at + 1))};
 }
 
-// Where an attempt started: its decision, else what its own manifests say. Outer nullopt: nobody
-// can tell.
-std::optional<Start> start_of(const Facts& facts, std::int64_t number) {
-  const auto it = facts.attempts.find(number);
-  if (it != facts.attempts.end() && it->second.decided) return it->second.decided;
-  for (const auto& [id, checkpoint] : facts.checkpoints)
-    if (id.attempt == number && checkpoint.manifest_whole) return Start{checkpoint.parent, {}};
-  return std::nullopt;
+std::string path_of(const Source& source, const CheckpointId& id) {
+  if (source.kind == Source::Kind::kCheckpoint) return source.path;
+  std::array<char, 64> name{};
+  std::snprintf(name.data(), name.size(), "/checkpoints/%04lld-%010lld",
+                static_cast<long long>(id.attempt), static_cast<long long>(id.iteration));
+  return source.path + name.data();
 }
-
-}  // namespace
-
-std::optional<double> worth_of(const CheckpointFact& fact, const KeepBest& rule) {
-  const auto it = fact.metrics.find(rule.metric);
-  if (!fact.manifest_whole || it == fact.metrics.end()) return std::nullopt;
-  return rule.maximize ? it->second : -it->second;
-}
-
-std::vector<CheckpointId> line_of(const Facts& facts, std::int64_t attempt) {
-  std::vector<CheckpointId> line;
-  std::optional<CheckpointId> from = CheckpointId{attempt, INT64_MAX};
-  while (from) {
-    for (auto it = facts.checkpoints.rbegin(); it != facts.checkpoints.rend(); ++it)
-      if (it->first.attempt == from->attempt && it->first.iteration <= from->iteration)
-        line.push_back(it->first);
-    const auto start = start_of(facts, from->attempt);
-    from = start ? start->parent : std::nullopt;
-  }
-  return line;
-}
-
-namespace {
 
 class Chooser {
  public:
-  Chooser(const Facts& facts, const Launch& launch) : facts_(facts), launch_(launch) {}
+  Chooser(const Facts& facts, const Launch& launch, const Source* source)
+      : facts_(facts), launch_(launch), request_(launch.request), source_(source) {}
 
   Choice choose() const {
     auto choice = by_table();
     if (choice.kind == Choice::Kind::kError) return choice;
-    if (choice.kind == Choice::Kind::kFresh && !facts_.store_there && launch_.restart_count > 0)
-      return error(ErrorCode::kIo);
+    // Wherever it would start from: what was committed may lie in the store that is missing.
+    if (!facts_.store_there && launch_.restart_count > 0) return error(ErrorCode::kIo);
     if ((choice.parent ? choice.parent->iteration : 0) >= launch_.max_iterations) {
       choice.kind = Choice::Kind::kFinished;
       return choice;
@@ -69,27 +46,85 @@ class Chooser {
   }
 
  private:
+  bool mode_is(RestoreMode mode) const { return request_.present && request_.mode == mode; }
+
   Choice by_table() const {
-    const auto& request = launch_.request;
-    if (!request.present || request.once)
+    if (!request_.present || request_.once)
       if (const auto requeue = again()) return *requeue;
-    if (!request.present)
-      return facts_.checkpoints.empty() ? start_from({}) : error(ErrorCode::kInvalidConfig);
-    if (request.mode == RestoreMode::kFresh) return start_from({});
-    if (request.mode == RestoreMode::kBest && !launch_.keep_best)
-      return error(ErrorCode::kInvalidConfig);
-    return apply(request.mode == RestoreMode::kIteration ? named() : of_field());
+    if (!request_.present)
+      return facts_.checkpoints.empty() ? kFresh : error(ErrorCode::kInvalidConfig);
+    if (mode_is(RestoreMode::kFresh)) return kFresh;
+    if (mode_is(RestoreMode::kBest) && !launch_.keep_best) return error(ErrorCode::kInvalidConfig);
+    if (source_ == nullptr) return of(facts_, nullptr);
+    if (const auto code = unusable()) return error(*code);
+    return of(source_->facts, source_);
+  }
+
+  // Why what `from` names can't be restored from.
+  std::optional<ErrorCode> unusable() const {
+    switch (source_->kind) {
+      case Source::Kind::kNothing:
+        return ErrorCode::kNotFound;
+      case Source::Kind::kForeign:
+        return ErrorCode::kMismatch;
+      case Source::Kind::kBroken:
+        return ErrorCode::kDamaged;
+      default:
+        return std::nullopt;
+    }
+  }
+
+  // `latest`, `best` and an iteration, in the own store (source: null) or elsewhere.
+  Choice of(const Facts& facts, const Source* source) const {
+    if (!mode_is(RestoreMode::kIteration) && facts.checkpoints.empty())
+      return request_.fresh_if_missing ? kFresh : error(ErrorCode::kNotFound);
+    const auto line = line_in(facts, source);
+    if (!line) return error(ErrorCode::kNotFound);
+    return take(facts, source, pick(facts, *line));
+  }
+
+  std::optional<std::vector<CheckpointId>> line_in(const Facts& facts, const Source* source) const {
+    if (source == nullptr || source->kind == Source::Kind::kStore)
+      return field_of(facts, request_.attempt);
+    const auto& only = facts.checkpoints.begin()->first;
+    if (request_.attempt && request_.attempt != only.attempt) return std::nullopt;
+    return std::vector<CheckpointId>{only};
+  }
+
+  Pick pick(const Facts& facts, const std::vector<CheckpointId>& line) const {
+    if (mode_is(RestoreMode::kIteration)) return exactly(facts, line, *request_.iteration);
+    if (mode_is(RestoreMode::kBest))
+      return best_good(facts, line, *launch_.keep_best, request_.max_lost_iterations);
+    return newest_good(facts, line, request_.max_lost_iterations);
+  }
+
+  // A copy of the own store counts as that store, where that holds the same.
+  Choice take(const Facts& facts, const Source* source, const Pick& pick) const {
+    if (!pick.id) return error(pick.code);
+    if (source == nullptr || !facts.id || facts.id != facts_.id)
+      return apply(restore(facts, source, *pick.id));
+    const auto own = facts_.checkpoints.find(*pick.id);
+    if (own == facts_.checkpoints.end() || own->second.state == State::kDamaged ||
+        own->second.digest != facts.checkpoints.at(*pick.id).digest)
+      return error(ErrorCode::kMismatch);
+    return apply(restore(facts_, nullptr, *pick.id));
+  }
+
+  static Choice restore(const Facts& facts, const Source* source, const CheckpointId& id) {
+    Choice choice = {.kind = Choice::Kind::kRestore, .parent = id};
+    if (source == nullptr) return choice;
+    choice.store = facts.id.value_or("");
+    choice.source = path_of(*source, id);
+    return choice;
   }
 
   // What the request does to what it restores.
   Choice apply(Choice choice) const {
-    if (choice.kind != Choice::Kind::kRestore) return choice;
-    const auto& request = launch_.request;
-    choice.applied = {request.model_only, request.exclude, request.skip_samples};
-    if (request.model_only) {
-      choice.source = lockstep::to_text(*choice.parent);
-      choice.parent.reset();
-    }
+    choice.applied = {request_.model_only, request_.exclude, request_.skip_samples};
+    if (!request_.model_only) return choice;
+    if (!choice.source) choice.source = lockstep::to_text(*choice.parent);
+    choice.parent.reset();
+    choice.store.reset();
     return choice;
   }
 
@@ -119,7 +154,7 @@ class Chooser {
       const bool has_decided =
           attempt.decided || (attempt.decision_damaged && start_of(facts_, *it));
       if (!has_decided) continue;
-      if (attempt.request != launch_.request) break;
+      if (attempt.request != request_) break;
       found.push_back(*it);
     }
     return found;
@@ -139,103 +174,56 @@ class Chooser {
                     [&](auto number) { return has_committed(number); }))
       return carry_on(before);
     const auto start = *start_of(facts_, before.front());
-    if (!start.parent && !start.source) return start_from({});
-    const auto id = start.parent ? *start.parent : id_of(*start.source);
-    const auto there = facts_.checkpoints.find(id);
-    const bool gone = there == facts_.checkpoints.end();
+    if (!start.parent && !start.source) return kFresh;
+    const auto own =
+        start.parent && !start.store ? start.parent : id_of(start.source.value_or("/"));
+    const auto code = own ? find_own(*own) : find_elsewhere(start);
+    if (code == ErrorCode::kOk) return same(start, own);
+    if (mode_is(RestoreMode::kLatest) || mode_is(RestoreMode::kBest)) return std::nullopt;
+    return error(code);
+  }
+
+  Choice same(const Start& start, const std::optional<CheckpointId>& own) const {
     // A parent where weights alone are asked for: it had carried on already.
-    const bool had_carried_on = start.parent && launch_.request.model_only;
-    if (!gone && there->second.state != State::kDamaged)
-      return had_carried_on ? start_from(id) : apply(start_from(id));
-    if (launch_.request.present && (launch_.request.mode == RestoreMode::kLatest ||
-                                    launch_.request.mode == RestoreMode::kBest))
-      return std::nullopt;
-    return error(gone ? ErrorCode::kNotFound : ErrorCode::kDamaged);
+    const bool had_carried_on = own && start.parent && request_.model_only;
+    auto choice = own ? restore(facts_, nullptr, *own)
+                      : Choice{.kind = Choice::Kind::kRestore,
+                               .parent = start.parent,
+                               .store = start.store,
+                               .source = start.source};
+    return had_carried_on ? choice : apply(choice);
+  }
+
+  ErrorCode find_own(const CheckpointId& id) const {
+    const auto there = facts_.checkpoints.find(id);
+    if (there == facts_.checkpoints.end()) return ErrorCode::kNotFound;
+    return there->second.state == State::kDamaged ? ErrorCode::kDamaged : ErrorCode::kOk;
+  }
+
+  // Whether the very checkpoint that was recorded is still there, by its manifest: another store
+  // may stand in its place by now, with a checkpoint of the same name.
+  ErrorCode find_elsewhere(const Start& start) const {
+    if (source_ == nullptr) return ErrorCode::kNotFound;
+    if (const auto code = unusable()) return *code;
+    for (const auto& [id, fact] : source_->facts.checkpoints) {
+      const bool is_it = start.parent ? id == *start.parent : path_of(*source_, id) == start.source;
+      if (!is_it) continue;
+      if (fact.state == State::kDamaged) return ErrorCode::kDamaged;
+      return fact.digest == start.digest ? ErrorCode::kOk : ErrorCode::kMismatch;
+    }
+    return ErrorCode::kNotFound;
   }
 
   Choice carry_on(const std::vector<std::int64_t>& before) const {
     auto line = line_of(facts_, before.front());
-    const auto& request = launch_.request;
-    if (request.present && request.mode == RestoreMode::kIteration) {
-      const auto was_named = start_of(facts_, before.back())->parent;
-      const auto at = was_named ? std::find(line.begin(), line.end(), *was_named) : line.end();
+    if (mode_is(RestoreMode::kIteration)) {
+      const auto was = *start_of(facts_, before.back());
+      const auto at =
+          was.parent && !was.store ? std::find(line.begin(), line.end(), *was.parent) : line.end();
       if (at != line.end()) line.erase(at + 1, line.end());
     }
-    return newest_good(line);
-  }
-
-  Choice newest_good(const std::vector<CheckpointId>& line) const {
-    std::int64_t newest = -1;
-    bool damage = false;
-    for (const auto& id : line) {
-      const auto state = facts_.checkpoints.at(id).state;
-      if (state == State::kNotFinite) continue;
-      newest = std::max(newest, id.iteration);
-      damage = damage || state == State::kDamaged;
-      if (state == State::kDamaged) continue;
-      const auto& most = launch_.request.max_lost_iterations;
-      return most && newest - id.iteration > *most ? error(ErrorCode::kDamaged) : start_from(id);
-    }
-    return error(damage ? ErrorCode::kDamaged : ErrorCode::kNotFound);
-  }
-
-  // Where `latest` and a named iteration look. nullopt: the attempt named can't be taken.
-  std::optional<std::vector<CheckpointId>> field() const {
-    if (const auto wanted = launch_.request.attempt) {
-      const auto it = facts_.attempts.find(*wanted);
-      if (it == facts_.attempts.end() || it->second.refused) return std::nullopt;
-      return line_of(facts_, *wanted);
-    }
-    for (auto it = facts_.attempts.rbegin(); it != facts_.attempts.rend(); ++it)
-      if (!it->second.refused)
-        if (auto line = line_of(facts_, it->first); !line.empty()) return line;
-    return std::vector<CheckpointId>{};
-  }
-
-  // `latest` and `best`.
-  Choice of_field() const {
-    if (facts_.checkpoints.empty())
-      return launch_.request.fresh_if_missing ? start_from({}) : error(ErrorCode::kNotFound);
-    const auto line = field();
-    if (!line) return error(ErrorCode::kNotFound);
-    return launch_.request.mode == RestoreMode::kBest ? best(*line) : newest_good(*line);
-  }
-
-  // The best of the good ones; of equal ones the later. Where a damaged one may have been better
-  // this is a fallback.
-  Choice best(const std::vector<CheckpointId>& line) const {
-    const auto& rule = *launch_.keep_best;
-    std::optional<CheckpointId> chosen;
-    std::optional<double> most;
-    std::int64_t newest = -1;
-    for (const auto& id : line) {
-      const auto& fact = facts_.checkpoints.at(id);
-      if (fact.state != State::kNotFinite) newest = std::max(newest, id.iteration);
-      const auto worth = worth_of(fact, rule);
-      if (fact.state != State::kGood || !worth || (most && *worth <= *most)) continue;
-      chosen = id;
-      most = worth;
-    }
-    const bool falls_back = std::any_of(line.begin(), line.end(), [&](const CheckpointId& id) {
-      const auto& fact = facts_.checkpoints.at(id);
-      if (fact.state != State::kDamaged) return false;
-      const auto worth = worth_of(fact, rule);
-      return !fact.manifest_whole || (worth && (!most || *worth > *most));
-    });
-    if (!chosen) return error(falls_back ? ErrorCode::kDamaged : ErrorCode::kNotFound);
-    const auto& limit = launch_.request.max_lost_iterations;
-    return falls_back && limit && newest - chosen->iteration > *limit ? error(ErrorCode::kDamaged)
-                                                                      : start_from(chosen);
-  }
-
-  Choice named() const {
-    const auto line = field();
-    if (!line) return error(ErrorCode::kNotFound);
-    for (const auto& id : *line)
-      if (id.iteration == *launch_.request.iteration)
-        return facts_.checkpoints.at(id).state == State::kDamaged ? error(ErrorCode::kDamaged)
-                                                                  : start_from(id);
-    return error(ErrorCode::kNotFound);
+    const auto pick = newest_good(facts_, line, request_.max_lost_iterations);
+    return pick.id ? restore(facts_, nullptr, *pick.id) : error(pick.code);
   }
 
   bool crash_loop(const Choice& choice) const {
@@ -249,18 +237,17 @@ class Chooser {
           !attempt.iteration ||
           *attempt.iteration <= (choice.parent ? choice.parent->iteration : 0);
       return attempt.decided && attempt.decided->parent == choice.parent &&
-             attempt.decided->source == choice.source && attempt.request == launch_.request &&
-             attempt.config == launch_.config && crashed && no_iteration;
+             attempt.decided->store == choice.store && attempt.decided->source == choice.source &&
+             attempt.request == request_ && attempt.config == launch_.config && crashed &&
+             no_iteration;
     });
   }
 
   const Facts& facts_;
   const Launch& launch_;
+  const Request& request_;
+  const Source* source_;
 };
-
-}  // namespace
-
-namespace {
 
 // What the newest attempt says that it committed last, and is not there, is damaged, not absent.
 Facts with_missing_commit(Facts facts) {
@@ -276,13 +263,17 @@ Facts with_missing_commit(Facts facts) {
 
 }  // namespace
 
-Choice choose(const Facts& facts, const Launch& launch) {
+Choice choose(const Facts& facts, const Launch& launch, const Source* source) {
   const auto seen = with_missing_commit(facts);
-  return Chooser(seen, launch).choose();
+  if (source == nullptr) return Chooser(seen, launch, nullptr).choose();
+  auto named = *source;
+  if (named.kind == Source::Kind::kStore) named.facts = with_missing_commit(named.facts);
+  return Chooser(seen, launch, &named).choose();
 }
 
 std::string to_text(const Choice& choice) {
   auto parent = choice.parent ? " " + lockstep::to_text(*choice.parent) : "";
+  if (choice.store) parent += " of store '" + *choice.store + "'";
   if (choice.source) parent += " from " + *choice.source;
   if (choice.applied.model_only) parent += ", weights";
   for (const auto& glob : choice.applied.exclude)

@@ -19,17 +19,20 @@ namespace lockstep::model {
 
 enum class State : std::uint8_t { kGood, kDamaged, kNotFinite };
 
-struct CheckpointFact {
-  State state = State::kGood;
-  bool manifest_whole = true;
-  std::optional<CheckpointId> parent;     // as its manifest says
-  std::map<std::string, double> metrics;  // as its manifest says
-};
-
 // As a decision records it; neither of the two: fresh.
 struct Start {
   std::optional<CheckpointId> parent;
-  std::optional<std::string> source;  // of weights: "3@1200"
+  std::optional<std::string> store = {};   // of a parent elsewhere: its store's id, "" where loose
+  std::optional<std::string> source = {};  // of weights, or elsewhere: "3@1200", or a path
+  std::string digest = {};                 // of its manifest
+};
+
+struct CheckpointFact {
+  State state = State::kGood;
+  bool manifest_whole = true;
+  Start start;                            // of its attempt, as its manifest says
+  std::map<std::string, double> metrics;  // as its manifest says
+  std::string digest = {};                // of its manifest as it was committed
 };
 
 struct AttemptFact {
@@ -48,8 +51,17 @@ struct AttemptFact {
 
 struct Facts {
   bool store_there = false;
-  std::map<std::int64_t, AttemptFact> attempts;
-  std::map<CheckpointId, CheckpointFact> checkpoints;
+  std::optional<std::string> id = {};
+  std::map<std::int64_t, AttemptFact> attempts = {};
+  std::map<CheckpointId, CheckpointFact> checkpoints = {};
+};
+
+// What restore.from names.
+struct Source {
+  enum class Kind : std::uint8_t { kNothing, kForeign, kBroken, kStore, kCheckpoint };
+  Kind kind = Kind::kNothing;
+  std::string path;
+  Facts facts = {};  // of the store; or the one checkpoint, and the id of the store that it lies in
 };
 
 struct Launch {
@@ -76,19 +88,40 @@ struct Applied {
 struct Choice {
   enum class Kind : std::uint8_t { kFresh, kRestore, kFinished, kError };
   Kind kind = Kind::kError;
-  std::optional<CheckpointId> parent;
+  std::optional<CheckpointId> parent = {};
   ErrorCode code = ErrorCode::kOk;
-  std::optional<std::string> source = {};
+  std::optional<std::string> store = {};   // of the parent, as Start's
+  std::optional<std::string> source = {};  // as Start's
   Applied applied = {};
 
   friend bool operator==(const Choice&, const Choice&) = default;
 };
 std::string to_text(const Choice& choice);
 
-Choice choose(const Facts& facts, const Launch& launch);
+// `source`: what launch.request.from names, where it names anything.
+Choice choose(const Facts& facts, const Launch& launch, const Source* source = nullptr);
+
+// Where an attempt started: its decision, else what its own manifests say. nullopt: nobody can
+// tell.
+std::optional<Start> start_of(const Facts& facts, std::int64_t attempt);
 
 // The checkpoints that led to here, newest first.
 std::vector<CheckpointId> line_of(const Facts& facts, std::int64_t attempt);
+
+// Where `latest`, `best` and an iteration look. nullopt: the attempt named can't be taken.
+std::optional<std::vector<CheckpointId>> field_of(const Facts& facts,
+                                                  std::optional<std::int64_t> attempt);
+
+// One of a line, or why none.
+struct Pick {
+  std::optional<CheckpointId> id;
+  ErrorCode code = ErrorCode::kOk;
+};
+Pick newest_good(const Facts& facts, const std::vector<CheckpointId>& line,
+                 const std::optional<std::int64_t>& most_lost);
+Pick best_good(const Facts& facts, const std::vector<CheckpointId>& line, const KeepBest& rule,
+               const std::optional<std::int64_t>& most_lost);
+Pick exactly(const Facts& facts, const std::vector<CheckpointId>& line, std::int64_t iteration);
 
 // The metric that a manifest says, the higher the better. nullopt: it has none.
 std::optional<double> worth_of(const CheckpointFact& fact, const KeepBest& rule);

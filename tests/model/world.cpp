@@ -10,12 +10,13 @@ World::~World() {
 }
 
 void World::check_nothing_lost(const std::string& when) {
-  for (auto& [id, known] : ledger.checkpoints) {
-    if (!known.acknowledged || known.may_go || known.harmed) continue;
-    if (ledger.is_whole(disk, id)) continue;
-    differs("lost: acknowledged " + lockstep::to_text(id) + ", " + when);
-    known.harmed = true;  // told once
-  }
+  for (auto* store : {&ledger, &other})
+    for (auto& [id, known] : store->checkpoints) {
+      if (!known.acknowledged || known.may_go || known.harmed) continue;
+      if (store->is_whole(disk, id)) continue;
+      differs("lost: acknowledged " + lockstep::to_text(id) + " of " + store->store + ", " + when);
+      known.harmed = true;  // told once
+    }
 }
 
 void World::lose_power() {

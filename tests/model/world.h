@@ -25,6 +25,12 @@ struct Counts {
   }
 };
 
+// A checkpoint's folder that was copied out of its store.
+struct Loose {
+  CheckpointId id;
+  KnownCheckpoint known;
+};
+
 // All that the jobs of one history share. Only one of them runs at a time.
 struct World {
   explicit World(std::uint64_t seed);
@@ -34,10 +40,13 @@ struct World {
 
   Random random;
   MemoryFileSystem disk{kFolder};
-  Ledger ledger;
-  std::uint64_t now = 0;    // operations so far
-  double seconds = 0;       // pass only where somebody waits
-  std::uint64_t wakes = 0;  // how often a sleeper ran for a while
+  Ledger ledger{kFolder + "/store"};
+  Ledger other{kFolder + "/other"};    // a colleague's, with jobs of its own
+  Ledger copy{kFolder + "/copy"};      // of the store, as it was at some time
+  std::map<std::string, Loose> loose;  // by path
+  std::uint64_t now = 0;               // operations so far
+  double seconds = 0;                  // pass only where somebody waits
+  std::uint64_t wakes = 0;             // how often a sleeper ran for a while
   std::vector<std::unique_ptr<Sleeper>> sleepers;
   std::vector<std::string> differences;
   std::vector<std::string> story;  // for whoever looks into a difference
