@@ -6,7 +6,10 @@
 #include "coordinator/best.h"
 #include "coordinator/candidates.h"
 #include "coordinator/catalog.h"
+#include "coordinator/examine.h"
 #include "coordinator/lineage.h"
+#include "coordinator/pins.h"
+#include "coordinator/retention.h"
 
 namespace lockstep {
 
@@ -74,6 +77,29 @@ std::vector<Deletion> choose_pruned(const StoreView& store, const PruneRequest& 
       gone.push_back({it->id, "abandoned: not in attempt " +
                                   std::to_string(newest.attempt.value_or(0)) + "'s lineage"});
   return gone;
+}
+
+std::vector<Deletion> look_at_pruned(const FileSystem& files, const std::string& store,
+                                     StoreView& view, const PruneRequest& request) {
+  for (const auto& id : newest_lineage(view).checkpoints) {
+    auto* checkpoint = view.checkpoint(id);
+    if (request.rule && !checkpoint->examined)
+      checkpoint->examined = examine(files, store, *checkpoint, Depth::kHeaders);
+  }
+  return choose_pruned(view, request, read_pins(files, store));
+}
+
+void delete_pruned(FileSystem& files, const std::string& store, const StoreView& view,
+                   const std::vector<Deletion>& chosen,
+                   const std::function<void(const Deletion&)>& deleted) {
+  const auto deleter = view.highest_attempt();
+  try {
+    for (const auto& one : chosen)
+      if (delete_unpinned(files, store, deleter, *view.checkpoint(one.checkpoint))) deleted(one);
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::kSuperseded) throw;
+    throw Error(ErrorCode::kInUse, "a job has begun on this store: nothing more is deleted");
+  }
 }
 
 void require_idle(const FileSystem& files, const std::string& store, const StoreView& view,

@@ -34,6 +34,17 @@ struct PruneRequest {
 std::vector<Deletion> choose_pruned(const StoreView& store, const PruneRequest& request,
                                     const std::set<CheckpointId>& pins);
 
+// Local: opens what the rule goes by, and chooses by the pins there are. What can't be read now is
+// Error(kIo), and nothing is chosen.
+std::vector<Deletion> look_at_pruned(const FileSystem& files, const std::string& store,
+                                     StoreView& view, const PruneRequest& request);
+
+// Local: deletes them one by one, as the highest attempt in `view`; `deleted` is told of each that
+// is gone. Error(kInUse) where a job has begun since: nothing more is deleted.
+void delete_pruned(FileSystem& files, const std::string& store, const StoreView& view,
+                   const std::vector<Deletion>& chosen,
+                   const std::function<void(const Deletion&)>& deleted);
+
 // Local: watches the newest attempt as a launch does. Error(kInUse) where its job is at work.
 // `say` is told where that takes a while.
 void require_idle(const FileSystem& files, const std::string& store, const StoreView& view,

@@ -12,10 +12,6 @@
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/store_reading.h"
 #include "coordinator/cli/table.h"
-#include "coordinator/examine.h"
-#include "coordinator/lineage.h"
-#include "coordinator/pins.h"
-#include "coordinator/retention.h"
 
 namespace lockstep::cli {
 
@@ -82,19 +78,14 @@ PruneRequest request_of(const Options& options) {
   return request;
 }
 
-// What goes, with sizes; what can't be read now is Error(kIo), and nothing goes.
-std::vector<Pruned> choose(const FileSystem& files, OpenStore& store, const PruneRequest& request) {
-  for (const auto& id : newest_lineage(store.view).checkpoints) {
-    auto* checkpoint = store.view.checkpoint(id);
-    if (request.rule && !checkpoint->examined)
-      checkpoint->examined = examine(files, store.path, *checkpoint, Depth::kHeaders);
-  }
-  std::vector<Pruned> chosen;
-  for (auto& deletion : choose_pruned(store.view, request, read_pins(files, store.path))) {
-    const auto bytes = bytes_of(files, store.path, *store.view.checkpoint(deletion.checkpoint));
-    chosen.push_back({std::move(deletion), bytes});
-  }
-  return chosen;
+// With sizes.
+std::vector<Pruned> weigh(const FileSystem& files, const OpenStore& store,
+                          const std::vector<Deletion>& chosen) {
+  std::vector<Pruned> weighed;
+  for (const auto& deletion : chosen)
+    weighed.push_back(
+        {deletion, bytes_of(files, store.path, *store.view.checkpoint(deletion.checkpoint))});
+  return weighed;
 }
 
 void print_for_people(const std::vector<Pruned>& pruned, std::uint64_t bytes, bool dry_run) {
@@ -137,18 +128,22 @@ int run_prune(FileSystem& files, const Options& options) {
   require_idle(files, store.path, store.view, steady_clock(), [](const std::string& text) {
     std::fprintf(stderr, "%s\n", escape_controls(text).c_str());
   });
-  const auto chosen = choose(files, store, request);
+  const auto chosen = look_at_pruned(files, store.path, store.view, request);
+  const auto weighed = weigh(files, store, chosen);
+  if (options.dry_run) {
+    print(weighed, options);
+    return 0;
+  }
   std::vector<Pruned> gone;
-  const auto deleter = store.view.highest_attempt();
+  const auto note = [&](const Deletion& deletion) {
+    for (const auto& one : weighed)
+      if (one.deletion.checkpoint == deletion.checkpoint) gone.push_back(one);
+  };
   try {
-    for (const auto& one : chosen) {
-      const auto& view = *store.view.checkpoint(one.deletion.checkpoint);
-      if (options.dry_run || delete_unpinned(files, store.path, deleter, view)) gone.push_back(one);
-    }
-  } catch (const Error& e) {
+    delete_pruned(files, store.path, store.view, chosen, note);
+  } catch (const Error&) {
     print(gone, options);  // what went is gone, however it ends
-    if (e.code() != ErrorCode::kSuperseded) throw;
-    throw Error(ErrorCode::kInUse, "a job has begun on this store: nothing more is deleted");
+    throw;
   }
   print(gone, options);
   return 0;
