@@ -4,6 +4,7 @@
 
 #include "tests/model/elsewhere.h"
 #include "tests/model/planner.h"
+#include "tests/model/pruner.h"
 #include "tests/model/random_bytes.h"
 #include "tests/model/sleeper.h"
 
@@ -27,7 +28,7 @@ class History {
     if (random_.percent(35))
       for (auto n = 1 + random_.below(2); n > 0 && world_.differences.empty(); --n)
         launch(colleague_.next_plan());
-    const auto events = 3 + random_.below(6);
+    const auto events = 3 + random_.below(7);
     for (std::int64_t i = 0; i < events && world_.differences.empty(); ++i)
       event();
     for (auto& sleeper : world_.sleepers)
@@ -51,12 +52,14 @@ class History {
       copy_something();
     } else if (what < 71) {
       remove_some(world_);
-    } else if (what < 80) {
+    } else if (what < 78) {
       harm_checkpoint();
-    } else if (what < 84) {
+    } else if (what < 81) {
       harm_record();
-    } else if (what < 88) {
+    } else if (what < 83) {
       pin();
+    } else if (what < 89) {
+      prune();
     } else if (what < 91) {
       world_.tell("power cut");
       world_.lose_power();
@@ -77,6 +80,16 @@ class History {
     Job job(world_, plan, steps_);
     job.run();
     if (job.crashed() && plan.crash_is_power_cut) world_.lose_power();
+  }
+
+  void prune() {
+    if (!world_.disk.info(world_.ledger.store)) return world_.tell("nothing to prune");
+    const auto plan = planner_.next_prune();
+    world_.tell("prune: keeps " + (plan.prune.keep ? to_text(*plan.prune.keep) : "the lineage") +
+                (plan.prune.abandoned ? ", nothing that is abandoned" : ""));
+    Pruner pruner(world_, plan, steps_, [&] { launch(planner_.next_plan()); });
+    pruner.run();
+    if (pruner.crashed() && random_.percent(25)) world_.lose_power();
   }
 
   // Everybody may ask for the newest: it is what the reference says, and it loads.

@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "coordinator/launch.h"
+#include "coordinator/prune.h"
 #include "coordinator/retainer.h"
 #include "tests/model/gate.h"
 #include "tests/model/world.h"
@@ -71,6 +72,9 @@ struct Steps {
   std::function<DecisionRecord(const DecisionRecord& of_rank_0, const Decided& trial)> other_rank =
       [](const DecisionRecord& of_rank_0, const Decided&) { return of_rank_0; };
   std::function<void(FileSystem&, const std::string&, const Manifest&)> commit;
+  std::function<std::vector<Deletion>(const FileSystem&, const std::string&, StoreView&,
+                                      const PruneRequest&)>
+      prune = look_at_pruned;
   std::function<void(RetentionRule&)> rule = [](RetentionRule&) {};
   // In place of the job's Retainer.
   std::function<void(FileSystem&, const std::string&, std::int64_t, const RetentionRule&)> retain;

@@ -150,6 +150,19 @@ Mutant from_is_applied_after_a_commit() {
   return mutant;
 }
 
+// The newest attempt's own work is its lineage.
+Mutant prune_ignores_branch_points() {
+  Mutant mutant{"prune ignores branch points", {}};
+  mutant.steps.prune = [](const FileSystem& files, const std::string& store, StoreView& view,
+                          const PruneRequest& request) {
+    auto cut = view;
+    for (auto& attempt : cut.attempts)
+      if (attempt.decision) attempt.decision->parent.reset();
+    return look_at_pruned(files, store, cut, request);
+  };
+  return mutant;
+}
+
 }  // namespace
 
 std::vector<Mutant> mutants() {
@@ -163,7 +176,8 @@ std::vector<Mutant> mutants() {
           the_best_are_not_kept(),
           a_requeue_forgets_what_is_left_out(),
           samples_are_skipped_at_every_launch(),
-          from_is_applied_after_a_commit()};
+          from_is_applied_after_a_commit(),
+          prune_ignores_branch_points()};
 }
 
 }  // namespace lockstep::model

@@ -40,6 +40,21 @@ Plan Planner::next_plan() {
   return plan;
 }
 
+PrunePlan Planner::next_prune() {
+  PrunePlan plan;
+  if (random_.percent(70)) plan.prune.keep = next_keep();
+  if (plan.prune.keep && random_.percent(60)) plan.prune.keep->last = 1;
+  plan.prune.abandoned = !plan.prune.keep || random_.percent(40);
+  const auto moment = [&] {
+    const bool deleting = random_.percent(70);
+    return PruneMoment{deleting, 1 + random_.below(deleting ? 14 : 60)};
+  };
+  if (random_.percent(25)) plan.crash_at = moment();
+  if (random_.percent(30)) plan.job_at = moment();
+  if (random_.percent(60)) plan.wake_at = moment();
+  return plan;
+}
+
 Keep Planner::next_keep() {
   Keep keep;
   keep.last = random_.percent(45) ? 1 : 1 + random_.below(3);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tests/model/job.h"
+#include "tests/model/pruner.h"
 #include "tests/model/world.h"
 
 namespace lockstep::model {
@@ -27,6 +28,7 @@ class Planner {
   Planner(World& world, bool elsewhere);
 
   Plan next_plan();
+  PrunePlan next_prune();
   // A checkpoint that was there at some time, mostly one that still is.
   std::optional<CheckpointId> some_checkpoint(const Ledger& ledger);
   std::optional<CheckpointId> some_checkpoint() { return some_checkpoint(ledger_); }

@@ -249,18 +249,6 @@ class Chooser {
   const Source* source_;
 };
 
-// What the newest attempt says that it committed last, and is not there, is damaged, not absent.
-Facts with_missing_commit(Facts facts) {
-  std::optional<CheckpointId> last;
-  for (const auto& [number, attempt] : facts.attempts) {
-    if (attempt.refused) continue;
-    last.reset();
-    if (attempt.last_committed) last = CheckpointId{number, *attempt.last_committed};
-  }
-  if (last) facts.checkpoints.emplace(*last, CheckpointFact{State::kDamaged, false, {}, {}});
-  return facts;
-}
-
 }  // namespace
 
 Choice choose(const Facts& facts, const Launch& launch, const Source* source) {

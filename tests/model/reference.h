@@ -133,6 +133,21 @@ struct Keep {
   std::optional<KeepBest> best;
 };
 
+// As a scan sees it: what the newest attempt says that it committed last, and is not there, is
+// damaged, not absent.
+Facts with_missing_commit(Facts facts);
+
+// What `lockstep prune` is asked for.
+struct Prune {
+  std::optional<Keep> keep;  // along the lineage that `latest` would take
+  bool abandoned = false;    // and all that is outside of it
+};
+struct Pruned {
+  std::set<CheckpointId> ids;
+  ErrorCode code = ErrorCode::kOk;
+};
+Pruned to_prune(const Facts& facts, const Prune& prune, const std::set<CheckpointId>& pins);
+
 // What retention deletes after a commit of `attempt`.
 std::set<CheckpointId> to_delete(const Facts& facts, std::int64_t attempt, const Keep& keep,
                                  const std::set<CheckpointId>& pins);

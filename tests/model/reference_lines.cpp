@@ -6,6 +6,23 @@
 
 namespace lockstep::model {
 
+Facts with_missing_commit(Facts facts) {
+  std::optional<CheckpointId> last;
+  for (const auto& [number, attempt] : facts.attempts) {
+    if (attempt.refused) continue;
+    last.reset();
+    if (attempt.last_committed) last = CheckpointId{number, *attempt.last_committed};
+  }
+  // A later one of it is there: then it has gone on, and this one was its own to delete.
+  const bool went_on =
+      last && std::any_of(facts.checkpoints.begin(), facts.checkpoints.end(), [&](const auto& c) {
+        return c.first.attempt == last->attempt && c.first.iteration > last->iteration;
+      });
+  if (last && !went_on)
+    facts.checkpoints.emplace(*last, CheckpointFact{State::kDamaged, false, {}, {}});
+  return facts;
+}
+
 std::optional<Start> start_of(const Facts& facts, std::int64_t attempt) {
   const auto it = facts.attempts.find(attempt);
   if (it != facts.attempts.end() && it->second.decided) return it->second.decided;

@@ -27,11 +27,8 @@ std::set<CheckpointId> best_of(const Facts& facts, const std::vector<CheckpointI
   return best;
 }
 
-}  // namespace
-
-std::set<CheckpointId> to_delete(const Facts& facts, std::int64_t attempt, const Keep& keep,
-                                 const std::set<CheckpointId>& pins) {
-  const auto line = line_of(facts, attempt);
+std::set<CheckpointId> gone_of(const Facts& facts, const std::vector<CheckpointId>& line,
+                               const Keep& keep, const std::set<CheckpointId>& pins) {
   const auto best = keep.best ? best_of(facts, line, *keep.best) : std::set<CheckpointId>{};
   std::set<CheckpointId> gone;
   std::int64_t good = 0;
@@ -46,6 +43,54 @@ std::set<CheckpointId> to_delete(const Facts& facts, std::int64_t attempt, const
     if (state == State::kGood) ++good;
   }
   return gone;
+}
+
+// Whether a damaged decision hides what led to the newest lineage, or that there is a newer one.
+bool is_hidden(const Facts& facts) {
+  const auto hides = [&](std::int64_t number) {
+    const auto it = facts.attempts.find(number);
+    return it != facts.attempts.end() && !it->second.refused && it->second.decision_damaged &&
+           !start_of(facts, number);
+  };
+  for (auto it = facts.attempts.rbegin(); it != facts.attempts.rend(); ++it) {
+    if (it->second.refused) continue;
+    if (hides(it->first)) return true;
+    if (line_of(facts, it->first).empty()) continue;
+    for (auto number = it->first;;) {
+      if (hides(number)) return true;
+      const auto start = start_of(facts, number);
+      if (!start || !start->parent || start->store) return false;
+      number = start->parent->attempt;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+std::set<CheckpointId> to_delete(const Facts& facts, std::int64_t attempt, const Keep& keep,
+                                 const std::set<CheckpointId>& pins) {
+  return gone_of(facts, line_of(facts, attempt), keep, pins);
+}
+
+Pruned to_prune(const Facts& facts, const Prune& prune, const std::set<CheckpointId>& pins) {
+  const auto line = *field_of(facts, std::nullopt);
+  Pruned pruned;
+  if (prune.keep) {
+    const auto& best = prune.keep->best;
+    const bool has_metric = std::any_of(line.begin(), line.end(), [&](const CheckpointId& id) {
+      const auto& fact = facts.checkpoints.at(id);
+      return best && fact.state == State::kGood && worth_of(fact, *best);
+    });
+    if (best && !line.empty() && !has_metric) return {{}, ErrorCode::kInvalidConfig};
+    pruned.ids = gone_of(facts, line, *prune.keep, pins);
+  }
+  if (!prune.abandoned) return pruned;
+  if (is_hidden(facts)) return {{}, ErrorCode::kInvalidConfig};
+  const std::set<CheckpointId> held(line.begin(), line.end());
+  for (const auto& [id, fact] : facts.checkpoints)
+    if (!held.contains(id) && !pins.contains(id)) pruned.ids.insert(id);
+  return pruned;
 }
 
 }  // namespace lockstep::model
