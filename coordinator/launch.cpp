@@ -4,6 +4,7 @@
 
 #include "common/digest.h"
 #include "common/error.h"
+#include "common/retries.h"
 #include "coordinator/attempt.h"
 #include "coordinator/lineage.h"
 #include "coordinator/retention.h"
@@ -142,14 +143,17 @@ StoreView scan_patiently(const FileSystem& files, const std::string& store, cons
 bool wait_for_end(const FileSystem& files, const LaunchFacts& launch, const AttemptView& attempt,
                   double wait_seconds, const Clock& clock) {
   const auto outcome = attempt_path(launch.store_path, attempt.number) + "/outcome.json";
+  const auto has_ended = [&] {
+    return with_retries([&] { return files.info(outcome); }).has_value();
+  };
   const double period_s = attempt.claim ? attempt.claim->heartbeat_seconds : 1.0;
   const double end_s = clock.now_s() + wait_seconds;
   while (clock.now_s() < end_s) {
-    if (files.info(outcome)) return true;
+    if (has_ended()) return true;
     if (attempt.claim && look_for(attempt.claim->process) == LocalSight::kGone) return true;
     clock.sleep(std::min(period_s, std::max(0.0, end_s - clock.now_s())));
   }
-  return files.info(outcome).has_value();
+  return has_ended();
 }
 
 // Step 1. true: something has changed while it waited, scan again.
@@ -160,7 +164,8 @@ bool look(const FileSystem& files, const LaunchFacts& launch, const StoreView& s
   if (!newest || *newest == taken_over) return false;
   const auto& attempt = *store.attempt(*newest);
   // A number that only checkpoints carry has no folder, and nobody at work in it.
-  const auto folder = files.info(attempt_path(launch.store_path, *newest));
+  const auto folder =
+      with_retries([&] { return files.info(attempt_path(launch.store_path, *newest)); });
   if (attempt.outcome || !folder || folder->kind != EntryKind::kFolder) return false;
   if (watch(files, launch.store_path, attempt, clock) == Life::kDead) {
     taken_over = *newest;  // judged once; a second look would wait the same time again

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/names.h"
+#include "common/retries.h"
 
 namespace lockstep {
 
@@ -124,8 +125,10 @@ namespace {
 
 std::optional<Heartbeat> read_heartbeat(const FileSystem& files, const std::string& folder) {
   try {
-    return parse_heartbeat(read_small_file(files, folder + "/heartbeat", 4096));
-  } catch (const Error&) {
+    return with_retries(
+        [&] { return parse_heartbeat(read_small_file(files, folder + "/heartbeat", 4096)); });
+  } catch (const Error& e) {
+    if (e.code() == ErrorCode::kIo) throw;  // neither life nor death
     return std::nullopt;
   }
 }
@@ -143,7 +146,7 @@ Life watch(const FileSystem& files, const std::string& store, const AttemptView&
     const auto sight = attempt.claim ? look_for(attempt.claim->process) : LocalSight::kElsewhere;
     const auto life = judge_life(sight, reads);
     if (life != Life::kUnsure) return life;
-    if (files.info(folder + "/outcome.json")) return Life::kDead;
+    if (with_retries([&] { return files.info(folder + "/outcome.json"); })) return Life::kDead;
     clock.sleep(period_s);
   }
 }

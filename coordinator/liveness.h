@@ -48,7 +48,9 @@ struct Clock {
 };
 Clock steady_clock();
 
-// Local: watches `attempt` until it is clear whether it is alive. kUnsure is never returned.
+// Local: watches `attempt` until it is clear whether it is alive. kUnsure is never returned. A
+// heartbeat that can't be read is neither life nor death: tried again, a few times, then
+// Error(kIo).
 Life watch(const FileSystem& files, const std::string& store, const AttemptView& attempt,
            const Clock& clock);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/error.h"
+#include "common/retries.h"
 #include "coordinator/best.h"
 #include "coordinator/candidates.h"
 #include "coordinator/catalog.h"
@@ -107,7 +108,7 @@ void require_idle(const FileSystem& files, const std::string& store, const Store
   const auto newest = newest_attempt(view);
   if (!newest) return;
   const auto& attempt = *view.attempt(*newest);
-  const auto folder = files.info(attempt_path(store, *newest));
+  const auto folder = with_retries([&] { return files.info(attempt_path(store, *newest)); });
   if (attempt.outcome || !folder || folder->kind != EntryKind::kFolder) return;
   if (!attempt.claim || look_for(attempt.claim->process) != LocalSight::kGone)
     say("watching the heartbeat of attempt " + std::to_string(*newest) + ", for up to 3 periods");

@@ -18,6 +18,7 @@ using lockstep::testing::FaultFileSystem;
 using lockstep::testing::fresh;
 using lockstep::testing::latest;
 using lockstep::testing::launch_of;
+using lockstep::testing::Op;
 using lockstep::testing::StoreOnDisk;
 using ::testing::HasSubstr;
 namespace fs = std::filesystem;
@@ -157,6 +158,28 @@ TEST(Launch, ASilentHeartbeatIsDeadAfterThreePeriodsByTheReadersOwnClock) {
   FakeTime time;
   EXPECT_EQ(try_it(disk, facts(disk, fresh()), time).ruling.record.kind, DecisionKind::kFresh);
   EXPECT_EQ(time.now_s, 3) << "its heartbeat's period is 1 s";
+}
+
+TEST(Launch, AHeartbeatThatCanNotBeReadIsNeitherLifeNorDeath) {
+  StoreOnDisk disk("launch");
+  disk.attempt("other", {}, std::nullopt);
+  beat(disk, 1, 1);
+  const auto watch_it = [&](FileSystem& files) {
+    FakeTime time;
+    const auto view = scan_store(disk.files(), disk.path());
+    return watch(files, disk.path(), *view.attempt(1), time.clock());
+  };
+  FaultFileSystem once(disk.files());
+  once.fail_next(Op::kOpen);
+  EXPECT_EQ(watch_it(once), Life::kDead) << "what is there at last is no change";
+  FaultFileSystem always(disk.files());
+  always.fail_when(Op::kOpen, "heartbeat");
+  try {
+    watch_it(always);
+    FAIL() << "expected kIo";
+  } catch (const Error& e) {
+    EXPECT_EQ(exit_code(e.code()), 3);
+  }
 }
 
 TEST(Launch, AnotherRunThatIsAliveIsInUse) {
