@@ -17,9 +17,9 @@ struct Report {
 
 // One random history of one store, all by its seed: launches of several runs, go-backs, saves,
 // crashes and power cuts between any two operations, jobs stopped before any operation while others
-// take over, retention, prune between and beside them, damage, tensors that are not finite; and
-// beside it a colleague's store, a copy and loose checkpoints, from which launches restore, and
-// which change, break and go. `steps`: what each job does.
+// take over, retention, prune between and beside them, damage, tensors that are not finite, reads
+// and writes that fail; and beside it a colleague's store, a copy and loose checkpoints, from which
+// launches restore, and which change, break and go. `steps`: what each job does.
 Report run_history(std::uint64_t seed, const Steps& steps = {});
 
 }  // namespace lockstep::model

@@ -211,7 +211,8 @@ void Job::train() {
   for (std::int64_t i = 0; i < saves && iteration < plan_.launch.max_iterations; ++i) {
     iteration = std::min(iteration + plan_.interval, plan_.launch.max_iterations);
     heartbeat_.iteration = iteration;
-    save(i, {attempt_, iteration});
+    const bool last = i + 1 == saves || iteration >= plan_.launch.max_iterations;
+    last ? save_surely(i, {attempt_, iteration}) : save_or_warn(i, {attempt_, iteration});
   }
   phase_ = Phase::kTrain;
   if (plan_.end == End::kDies) throw Crash{};
@@ -223,7 +224,11 @@ void Job::train() {
 
 void Job::beat() {
   ++heartbeat_.counter;
-  files_.overwrite(ledger_.attempt_path_of(attempt_) + "/heartbeat", encode(heartbeat_));
+  try {
+    files_.overwrite(ledger_.attempt_path_of(attempt_) + "/heartbeat", encode(heartbeat_));
+  } catch (const Error&) {  // a warning in lockstep
+    if (failures_ == 0) throw;
+  }
 }
 
 void Job::close(OutcomeKind kind, int exit_code) {
@@ -232,7 +237,11 @@ void Job::close(OutcomeKind kind, int exit_code) {
   ledger_.attempts.at(attempt_).outcome = outcome;
   world_.tell("  ends " + lockstep::to_text(kind) + " " + std::to_string(exit_code));
   world_.counts.add("outcomes: " + lockstep::to_text(kind));
-  write_outcome(files_, ledger_.store, attempt_, outcome);
+  try {
+    write_outcome(files_, ledger_.store, attempt_, outcome);
+  } catch (const Error& e) {  // a warning in lockstep
+    if (failures_ == 0) differs(std::string("outcome.json: ") + e.what());
+  }
 }
 
 void Job::close_after(const Error& error) {
@@ -241,7 +250,8 @@ void Job::close_after(const Error& error) {
   // While it slept, or others ran, what it restores from may have gone.
   const bool source_went =
       plan_.launch.request.from && (sleeps_ > 0 || undisturbed_ != world_.wakes);
-  if (!superseded && !source_went)
+  const bool out_of_reach = failures_ > 0 && error.code() == ErrorCode::kIo;
+  if (!superseded && !source_went && !out_of_reach)
     differs(std::string("an error that nothing explains: ") + error.what());
   if (attempt_ == 0) return;
   if (error.code() == ErrorCode::kSuperseded) return close(OutcomeKind::kSuperseded, 2);

@@ -39,6 +39,15 @@ struct Moment {
   friend bool operator==(const Moment&, const Moment&) = default;
 };
 
+// From a moment on operations fail, as on a file server that fails over: so many of them, on paths
+// that hold `path_part`.
+struct Trouble {
+  Moment at;
+  std::int64_t operations = 1;
+  std::string path_part;
+  bool done_all_the_same = false;  // a rename whose answer was lost
+};
+
 enum class End : std::uint8_t { kDies, kFinishes, kIsPreempted, kStops, kFails };
 
 // What one job will do, and what will befall it.
@@ -56,6 +65,7 @@ struct Plan {
   int exit_code = 0;
   std::optional<Moment> crash_at;  // right before this operation
   bool crash_is_power_cut = false;
+  std::optional<Trouble> trouble;
   std::optional<Moment> sleep_at;
   bool beats_asleep = false;
   std::vector<std::int64_t> wakes_at;  // before which of its operations it lets sleepers run
@@ -101,6 +111,7 @@ class Job {
  private:
   void before(const Operation& operation);
   void note(const Operation& operation);
+  void fail(const Operation& operation);
   void let_a_sleeper_run(std::int64_t operations);
   Clock clock();
 
@@ -112,7 +123,10 @@ class Job {
   bool load();
   Examined examine_chosen(const Chosen& chosen);
   void train();
+  void save_or_warn(std::int64_t number, const CheckpointId& id);
+  void save_surely(std::int64_t number, const CheckpointId& id);
   void save(std::int64_t number, const CheckpointId& id);
+  void drop(const CheckpointId& id);
   Manifest write_checkpoint(const CheckpointId& id);
   void acknowledge(const CheckpointId& id);
   void tidy();
@@ -142,8 +156,12 @@ class Job {
   const char* operation_ = "";
   std::int64_t operations_ = 0;
   std::int64_t sleeps_ = 0;
+  std::int64_t in_trouble_ = 0;  // operations that are still to fail
+  std::int64_t failures_ = 0;    // operations that have failed
+  int failed_saves_ = 0;         // in a row
   std::int64_t attempt_ = 0;
   bool crashed_ = false;
+  bool dead_ = false;  // and does not know it yet
   bool training_ = false;
   Log silence_{LogConfig{}, false};
   std::optional<Retainer> retainer_;

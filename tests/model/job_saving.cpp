@@ -4,12 +4,15 @@
 #include <iterator>
 
 #include "common/digest.h"
+#include "coordinator/attempt.h"
 #include "coordinator/commit.h"
 #include "tests/model/job.h"
 
 namespace lockstep::model {
 
 namespace {
+
+constexpr int kMaxFailures = 3;  // checkpoint.max_failures
 
 std::string to_texts(const std::set<CheckpointId>& ids) {
   std::string text;
@@ -20,6 +23,43 @@ std::string to_texts(const std::set<CheckpointId>& ids) {
 
 }  // namespace
 
+// The three as worker/training_loop.cpp and the daemon have them.
+void Job::save_or_warn(std::int64_t number, const CheckpointId& id) {
+  try {
+    save(number, id);
+    failed_saves_ = 0;
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::kIo || ++failed_saves_ >= kMaxFailures) throw;
+    world_.counts.add("saves that failed");
+    world_.tell("  not saved: " + to_text(id));
+  }
+}
+
+void Job::save_surely(std::int64_t number, const CheckpointId& id) {
+  for (int failures = 1;; ++failures) {
+    try {
+      return save(number, id);
+    } catch (const Error& e) {
+      if (e.code() != ErrorCode::kIo || failures > kMaxFailures) throw;
+      world_.counts.add("last saves that were tried again");
+    }
+  }
+}
+
+// After a save that failed. A job that slept while another took over may find its .partial swept:
+// then that is the cause.
+void Job::drop(const CheckpointId& id) {
+  try {
+    abandon_commit(files_, ledger_.store, id);
+  } catch (const Error&) {  // NOLINT(bugprone-empty-catch): it is swept later
+  }
+  try {
+    require_newest(files_, ledger_.store, attempt_);
+  } catch (const Error& e) {
+    if (e.code() == ErrorCode::kSuperseded) throw;
+  }
+}
+
 void Job::save(std::int64_t number, const CheckpointId& id) {
   phase_ = Phase::kSave;
   saving_ = id;
@@ -28,10 +68,16 @@ void Job::save(std::int64_t number, const CheckpointId& id) {
     saved_.start = {.parent = parent->checkpoint, .store = parent->store};
   saved_.finite = number < plan_.not_finite_from;
   saved_.metrics = plan_.metrics.at(static_cast<std::size_t>(number));
-  begin_commit(files_, ledger_.store, id);
-  const auto manifest = write_checkpoint(id);
-  phase_ = Phase::kCommit;
-  steps_.commit(files_, ledger_.store, manifest);
+  try {
+    begin_commit(files_, ledger_.store, id);
+    const auto manifest = write_checkpoint(id);
+    phase_ = Phase::kCommit;
+    steps_.commit(files_, ledger_.store, manifest);
+  } catch (const Error& e) {
+    drop(id);
+    if (e.code() == ErrorCode::kNotFound) throw Error(ErrorCode::kIo, e.what());
+    throw;
+  }
   committed_ = heartbeat_.last_committed = id.iteration;
   beat();
   acknowledge(id);
@@ -77,6 +123,7 @@ void Job::acknowledge(const CheckpointId& id) {
 void Job::tidy() {
   phase_ = Phase::kTidy;
   const auto wakes = world_.wakes;
+  const auto failures = failures_;
   try {
     const auto sleeps = sleeps_;
     auto going = to_delete(ledger_.facts(world_.disk), attempt_, plan_.keep, ledger_.pins);
@@ -99,7 +146,8 @@ void Job::tidy() {
     const bool newest = ledger_.highest_on(world_.disk) <= attempt_;
     // A non-finite one that was damaged since is remembered as it was: it goes, or stays, by that.
     const bool remembers_well = steps_.retain || harmed_before_ == ledger_.harmed_not_finite();
-    if (newest && remembers_well && wakes == world_.wakes && sleeps == sleeps_ &&
+    const bool undisturbed = failures == failures_ && wakes == world_.wakes && sleeps == sleeps_;
+    if (newest && remembers_well && undisturbed &&
         std::set<CheckpointId>(gone.begin(), gone.end()) != going)
       differs("retention deleted other checkpoints than its rule says: " + to_texts(going) +
               " were to go");

@@ -13,7 +13,7 @@
 namespace lockstep::model {
 
 void Job::before(const Operation& operation) {
-  if (crashed_) throw Crash{};
+  if (crashed_ || dead_) throw Crash{};
   ++world_.now;
   ++operations_;
   operation_ = operation.name;
@@ -27,8 +27,26 @@ void Job::before(const Operation& operation) {
              plan_.wakes_at.end()) {
     let_a_sleeper_run(world_.random.percent(30) ? INT64_MAX : 1 + world_.random.below(12));
   }
-  if (moment == plan_.crash_at) throw Crash{};
+  dead_ = moment == plan_.crash_at;
+  if (dead_) throw Crash{};
+  if (plan_.trouble && moment == plan_.trouble->at) in_trouble_ = plan_.trouble->operations;
+  const bool fails =
+      in_trouble_ > 0 && operation.path.find(plan_.trouble->path_part) != std::string::npos;
+  if (fails) fail(operation);
   note(operation);
+}
+
+void Job::fail(const Operation& operation) {
+  --in_trouble_;
+  if (failures_++ == 0)
+    world_.tell("  operations fail from " + std::string(to_text(phase_)) + ", " + operation.name +
+                " " + operation.path + " on");
+  world_.counts.add("operations that failed");
+  if (plan_.trouble->done_all_the_same && std::strcmp(operation.name, "rename") == 0) {
+    note(operation);
+    world_.disk.rename(operation.from, operation.path);
+  }
+  throw Error(ErrorCode::kIo, "planted: " + operation.path);
 }
 
 void Job::note(const Operation& operation) {
@@ -151,6 +169,7 @@ std::optional<Error> Job::expect(Phase phase, const std::function<Choice()>& cal
   std::vector<Choice> allowed = {expected_now()};
   allowed_ = &allowed;
   const auto sleeps = sleeps_;
+  const auto failures = failures_;
   std::optional<Error> thrown;
   Choice chosen;
   try {
@@ -165,6 +184,11 @@ std::optional<Error> Job::expect(Phase phase, const std::function<Choice()>& cal
   if (superseded && chosen.code == ErrorCode::kSuperseded) return thrown;
   // What it saw before it slept, or before a sleeper ran, says nothing about now.
   if (sleeps != sleeps_ || (again && undisturbed_ != world_.wakes)) return thrown;
+  if (failures != failures_ && thrown && thrown->code() == ErrorCode::kIo) {
+    world_.counts.add("decisions that could not be made: " + std::string(to_text(phase)));
+    return thrown;
+  }
+  if (failures != failures_) world_.counts.add("decisions made all the same");
   world_.counts.add("decisions compared");
   count_choice(chosen);
   world_.counts.add("chosen: " + to_text(Choice{chosen.kind, std::nullopt, chosen.code}));

@@ -163,6 +163,28 @@ Mutant prune_ignores_branch_points() {
   return mutant;
 }
 
+Mutant what_can_not_be_read_is_not_there() {
+  Mutant mutant{"what can't be read is not there", {}};
+  mutant.steps.decide = [](FileSystem& files, const LaunchFacts& facts, std::int64_t attempt,
+                           const Decided& trial) {
+    try {
+      return decide_claimed(files, facts, attempt);
+    } catch (const Error& e) {
+      if (e.code() != ErrorCode::kIo) throw;
+      auto decided = trial;
+      auto& ruling = decided.ruling;
+      ruling = Ruling{};
+      ruling.record.kind = DecisionKind::kFresh;
+      ruling.record.attempt = attempt;
+      ruling.record.request = canonical_json(facts.request);
+      ruling.record.run = facts.run.id;
+      write_decision(files, facts.store_path, attempt, ruling.record);
+      return decided;
+    }
+  };
+  return mutant;
+}
+
 }  // namespace
 
 std::vector<Mutant> mutants() {
@@ -177,7 +199,8 @@ std::vector<Mutant> mutants() {
           a_requeue_forgets_what_is_left_out(),
           samples_are_skipped_at_every_launch(),
           from_is_applied_after_a_commit(),
-          prune_ignores_branch_points()};
+          prune_ignores_branch_points(),
+          what_can_not_be_read_is_not_there()};
 }
 
 }  // namespace lockstep::model

@@ -97,6 +97,17 @@ void Planner::befall(Plan& plan) {
     plan.crash_at = some_moment();
     plan.crash_is_power_cut = random_.percent(25);
   }
+  if (random_.percent(14)) {
+    Trouble trouble{some_moment(), 1 + random_.below(4), "", random_.percent(30)};
+    if (random_.percent(35)) trouble.operations = random_.percent(50) ? 12 : INT64_MAX;
+    if (random_.percent(30))
+      trouble.path_part = random_.pick(std::vector<std::string>{
+          "heartbeat", "manifest.json", "claim.json", "decision.json", "outcome.json", "shard",
+          ".trash-", "/checkpoints", "store.json", "/other"});
+    if (random_.percent(45))
+      trouble.at = {random_.percent(60) ? Phase::kLook : Phase::kDecide, 1 + random_.below(35)};
+    plan.trouble = trouble;
+  }
   if (world_.sleepers.size() < 2 && random_.percent(28)) {
     plan.sleep_at = some_moment();
     plan.beats_asleep = random_.percent(25);

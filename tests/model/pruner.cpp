@@ -54,6 +54,11 @@ void Pruner::meanwhile() {
   ++world_.wakes;
   world_.tell("  in the prune attempt " + std::to_string(sleeper.job().attempt()) + " runs:");
   sleeper.wake(world_.random.percent(40) ? INT64_MAX : 1 + world_.random.below(20));
+  // Prune has no number of its own: an attempt that it took for dead, and that wakes, is not fenced
+  // from, whatever it counts on.
+  if (sleeper.job().attempt() == world_.ledger.highest_on(world_.disk))
+    for (const auto& id : chosen_)
+      world_.ledger.checkpoints.at(id).may_go = true;
 }
 
 Clock Pruner::clock() {

@@ -62,6 +62,7 @@ class Chooser {
 
   // Why what `from` names can't be restored from.
   std::optional<ErrorCode> unusable() const {
+    if (source_ == nullptr) return ErrorCode::kNotFound;
     switch (source_->kind) {
       case Source::Kind::kNothing:
         return ErrorCode::kNotFound;
@@ -179,6 +180,7 @@ class Chooser {
         start.parent && !start.store ? start.parent : id_of(start.source.value_or("/"));
     const auto code = own ? find_own(*own) : find_elsewhere(start);
     if (code == ErrorCode::kOk) return same(start, own);
+    if (!own && unusable()) return error(code);  // and nothing to decide anew by
     if (mode_is(RestoreMode::kLatest) || mode_is(RestoreMode::kBest)) return std::nullopt;
     return error(code);
   }
@@ -203,7 +205,6 @@ class Chooser {
   // Whether the very checkpoint that was recorded is still there, by its manifest: another store
   // may stand in its place by now, with a checkpoint of the same name.
   ErrorCode find_elsewhere(const Start& start) const {
-    if (source_ == nullptr) return ErrorCode::kNotFound;
     if (const auto code = unusable()) return *code;
     for (const auto& [id, fact] : source_->facts.checkpoints) {
       const bool is_it = start.parent ? id == *start.parent : path_of(*source_, id) == start.source;

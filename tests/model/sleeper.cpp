@@ -23,6 +23,7 @@ Sleeper::~Sleeper() {
 }
 
 void Sleeper::before_operation(const Moment& moment) {
+  if (killed_) throw Crash{};
   const bool stops = left_ ? --*left_ <= 0 : moment == job_.plan().sleep_at;
   if (!stops) return;
   job_.note_sleep();
