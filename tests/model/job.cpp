@@ -179,7 +179,8 @@ bool Job::load() {
         ledger_.highest_on(world_.disk) == attempt_)
       differs(to_text(chosen->id) + " is whole and was judged damaged: " + found.why);
     world_.counts.add("loads that found damage");
-    (chosen->in_source ? found_damaged_elsewhere_ : found_damaged_).insert(chosen->id);
+    if (!chosen->in_source || !source_has_moved(*chosen))
+      (chosen->in_source ? found_damaged_elsewhere_ : found_damaged_).insert(chosen->id);
     const auto error = expect(Phase::kDecide, [&] {
       decided_ = decide_again(files_, facts_, attempt_, std::move(decided_), found.why);
       return choice_of(decided_.ruling);
@@ -195,10 +196,18 @@ Examined Job::examine_chosen(const Chosen& chosen) {
   if (!chosen.in_source) return examine(files_, ledger_.store, {chosen.id, {}, {}}, Depth::kBytes);
   const auto& source = *decided_.source;
   const auto found = examine(files_, source, *source.store.checkpoint(chosen.id), Depth::kBytes);
-  if (found.state == CheckpointState::kDamaged && is_whole_on(world_, source.path, chosen.id))
+  if (found.state == CheckpointState::kDamaged && !source_has_moved(chosen) &&
+      is_whole_on(world_, source.path, chosen.id))
     differs(to_text(chosen.id) + " of " + source.path +
             " is whole and was judged damaged: " + found.why);
   return found;
+}
+
+// Whether it no longer lies where it was seen: then a load has proven nothing.
+bool Job::source_has_moved(const Chosen& chosen) const {
+  const auto folder = folder_of(*decided_.source, chosen.id);
+  const bool in_trash = folder.find("/.trash-") != std::string::npos;
+  return !world_.disk.info(in_trash ? folder + "/manifest.json" : folder);
 }
 
 void Job::train() {

@@ -122,6 +122,7 @@ class Job {
   bool take(Decided decided);
   bool load();
   Examined examine_chosen(const Chosen& chosen);
+  bool source_has_moved(const Chosen& chosen) const;
   void train();
   void save_or_warn(std::int64_t number, const CheckpointId& id);
   void save_surely(std::int64_t number, const CheckpointId& id);

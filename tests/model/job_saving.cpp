@@ -126,13 +126,17 @@ void Job::tidy() {
   const auto failures = failures_;
   try {
     const auto sleeps = sleeps_;
-    auto going = to_delete(ledger_.facts(world_.disk), attempt_, plan_.keep, ledger_.pins);
-    for (const auto& id : going)
-      ledger_.checkpoints.at(id).may_go = true;
-    // In the trash of one that is asleep: it may come back before it is looked for, or after.
-    std::erase_if(going, [&](const CheckpointId& id) {
-      return ledger_.folder_of(world_.disk, id) != ledger_.place_of(id);
+    // What one that is asleep or was killed has in trash may come back before it is looked for, or
+    // after: till then it is no reason to let another go.
+    auto facts = ledger_.facts(world_.disk);
+    auto may_go = to_delete(facts, attempt_, plan_.keep, ledger_.pins);
+    std::erase_if(facts.checkpoints, [&](const auto& checkpoint) {
+      return ledger_.folder_of(world_.disk, checkpoint.first) != ledger_.place_of(checkpoint.first);
     });
+    const auto going = to_delete(facts, attempt_, plan_.keep, ledger_.pins);
+    may_go.insert(going.begin(), going.end());
+    for (const auto& id : may_go)
+      ledger_.checkpoints.at(id).may_go = true;
     const auto before = ledger_.present(world_.disk);
     retain();
     const auto after = ledger_.present(world_.disk);

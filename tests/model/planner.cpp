@@ -50,6 +50,8 @@ PrunePlan Planner::next_prune() {
     return PruneMoment{deleting, 1 + random_.below(deleting ? 14 : 60)};
   };
   if (random_.percent(25)) plan.crash_at = moment();
+  if (random_.percent(20)) plan.fails_at = moment();
+  plan.failures = random_.percent(70) ? 1 + random_.below(4) : INT64_MAX;
   if (random_.percent(30)) plan.job_at = moment();
   if (random_.percent(60)) plan.wake_at = moment();
   return plan;

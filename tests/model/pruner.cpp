@@ -38,7 +38,16 @@ void Pruner::before(const Operation& operation) {
   ++now_.operation;
   if (now_ == plan_.crash_at) throw Crash{};
   if (now_ == plan_.wake_at) meanwhile();
-  if (now_ != plan_.job_at) return;
+  if (now_ == plan_.job_at) begin_job();
+  if (now_ == plan_.fails_at) in_trouble_ = plan_.failures;
+  if (in_trouble_ == 0) return;
+  --in_trouble_;
+  failed_ = true;
+  world_.counts.add("operations of a prune that failed");
+  throw Error(ErrorCode::kIo, "planted: " + operation.path);
+}
+
+void Pruner::begin_job() {
   const auto power_cuts = world_.counts.of["power cuts"];
   ++world_.wakes;
   world_.counts.add("jobs that began in a prune");
@@ -112,14 +121,15 @@ void Pruner::prune() {
       world_.counts.add("pruned");
       world_.tell("  pruned " + lockstep::to_text(deletion.checkpoint));
     });
-    if (undisturbed_ != world_.wakes) return;
+    if (undisturbed_ != world_.wakes || failed_) return;
     for (const auto& one : chosen)
       if (!world_.ledger.folder_of(world_.disk, one.checkpoint).empty())
         world_.differs("prune left " + lockstep::to_text(one.checkpoint));
   } catch (const Error& e) {
     world_.tell(std::string("  prune: ") + e.what());
     world_.counts.add("prunes refused");
-    if (undisturbed_ == world_.wakes && e.code() != expected.code)
+    const bool out_of_reach = failed_ && e.code() == ErrorCode::kIo;
+    if (undisturbed_ == world_.wakes && e.code() != expected.code && !out_of_reach)
       world_.differs(std::string("prune: ") + e.what());
   }
 }

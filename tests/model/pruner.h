@@ -26,6 +26,8 @@ struct PruneMoment {
 struct PrunePlan {
   Prune prune;
   std::optional<PruneMoment> crash_at;
+  std::optional<PruneMoment> fails_at;  // so many operations fail
+  std::int64_t failures = 1;
   std::optional<PruneMoment> job_at;   // a job is launched meanwhile
   std::optional<PruneMoment> wake_at;  // a sleeper runs for a while
 };
@@ -40,6 +42,7 @@ class Pruner {
 
  private:
   void before(const Operation& operation);
+  void begin_job();
   void meanwhile();
   Clock clock();
   void prune();
@@ -53,6 +56,8 @@ class Pruner {
   std::function<void()> launch_;
   GatedFileSystem files_;
   PruneMoment now_{false, 0};
+  std::int64_t in_trouble_ = 0;  // operations that are still to fail
+  bool failed_ = false;
   std::uint64_t undisturbed_;  // World::wakes at its begin
   bool crashed_ = false;
   std::set<CheckpointId> chosen_;
