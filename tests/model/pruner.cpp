@@ -21,9 +21,7 @@ void Pruner::run() {
     prune();
   } catch (const Crash&) {
     crashed_ = true;
-    // A job that began right before the rename could not be seen any more.
-    for (const auto& id : chosen_)
-      if (world_.ledger.place_of(id) == renaming_) world_.ledger.checkpoints.at(id).may_go = true;
+    give_up_renamed();
     world_.counts.add("prunes that were killed");
     world_.tell("  prune is killed");
   }
@@ -45,6 +43,13 @@ void Pruner::before(const Operation& operation) {
   failed_ = true;
   world_.counts.add("operations of a prune that failed");
   throw Error(ErrorCode::kIo, "planted: " + operation.path);
+}
+
+// Killed, or cut off for good, behind its rename: a job that began before could not be seen any
+// more.
+void Pruner::give_up_renamed() {
+  for (const auto& id : chosen_)
+    if (world_.ledger.place_of(id) == renaming_) world_.ledger.checkpoints.at(id).may_go = true;
 }
 
 void Pruner::begin_job() {
@@ -129,6 +134,7 @@ void Pruner::prune() {
     world_.tell(std::string("  prune: ") + e.what());
     world_.counts.add("prunes refused");
     const bool out_of_reach = failed_ && e.code() == ErrorCode::kIo;
+    if (out_of_reach) give_up_renamed();
     if (undisturbed_ == world_.wakes && e.code() != expected.code && !out_of_reach)
       world_.differs(std::string("prune: ") + e.what());
   }

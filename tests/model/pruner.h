@@ -43,6 +43,7 @@ class Pruner {
  private:
   void before(const Operation& operation);
   void begin_job();
+  void give_up_renamed();
   void meanwhile();
   Clock clock();
   void prune();
