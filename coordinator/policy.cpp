@@ -189,10 +189,10 @@ bool rule_no_store(Ruling& ruling, const StoreView& store, const LaunchFacts& la
 void name_other_run(Ruling& ruling, const StoreView& store, const LaunchFacts& launch) {
   if (!launch.run.stable || !ruling.chosen || ruling.chosen->in_source) return;
   const auto* attempt = store.attempt(ruling.chosen->id.attempt);
-  if (attempt == nullptr || !attempt->claim || attempt->claim->run == launch.run.id) return;
-  ruling.record.reasons.push_back(to_text(ruling.chosen->id) + " is the work of run " +
-                                  attempt->claim->run + "; run " + launch.run.id +
-                                  " begins with it");
+  const auto run = attempt != nullptr ? run_of(*attempt) : std::nullopt;
+  if (!run || *run == launch.run.id) return;
+  ruling.record.reasons.push_back(to_text(ruling.chosen->id) + " is the work of run " + *run +
+                                  "; run " + launch.run.id + " begins with it");
 }
 
 void settle_finished(Ruling& ruling, const LaunchFacts& launch) {

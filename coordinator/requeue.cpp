@@ -148,7 +148,7 @@ std::optional<std::string> crash_loop(const StoreView& store, const LaunchFacts&
   std::string numbers;
   for (auto it = mine.rbegin(); it != mine.rbegin() + kCrashLoopAttempts; ++it) {
     const auto& attempt = **it;
-    if (!attempt.decision || !same_decision(*attempt.decision, record) ||
+    if (!attempt.claim || !attempt.decision || !same_decision(*attempt.decision, record) ||
         !died_at_start(attempt, start) || !same_circumstances(*attempt.claim, launch))
       return std::nullopt;
     numbers = std::to_string(attempt.number) + (numbers.empty() ? "" : ", ") + numbers;

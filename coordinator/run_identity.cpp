@@ -44,15 +44,26 @@ RunIdentity identify_run(const std::optional<std::string>& configured,
   return run;
 }
 
+std::optional<std::string> run_of(const AttemptView& attempt) {
+  if (attempt.claim) return attempt.claim->run;
+  if (attempt.decision) return attempt.decision->run;
+  return std::nullopt;
+}
+
 std::vector<const AttemptView*> attempts_of(const StoreView& store, const RunIdentity& run) {
   std::vector<const AttemptView*> found;
   auto next_count = run.restart_count;
   for (auto it = store.attempts.rbegin(); it != store.attempts.rend(); ++it) {
-    if (is_refused(*it) || !it->claim || it->claim->run != run.id) continue;
-    if (run.from_slurm) {
-      // A launch that does not continue the job's restarts was a command typed anew: older ones are
-      // of another run.
-      if (it->claim->restart_count >= next_count) break;
+    if (is_refused(*it) || run_of(*it) != run.id) continue;
+    // A launch that does not continue the job's restarts was a command typed anew: older ones are
+    // of another run. A restart count that can't be read is somewhere between those around it.
+    if (run.from_slurm && next_count == 0) break;
+    if (run.from_slurm && it->claim) {
+      if (it->claim->restart_count >= next_count) {
+        while (!found.empty() && !found.back()->claim)
+          found.pop_back();
+        break;
+      }
       next_count = it->claim->restart_count;
     }
     found.push_back(&*it);

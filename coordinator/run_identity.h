@@ -24,6 +24,9 @@ struct RunIdentity {
 RunIdentity identify_run(const std::optional<std::string>& configured,
                          const Environment& environment, const std::string& generated);
 
+// Pure: of the claim, or where that is damaged of the decision.
+std::optional<std::string> run_of(const AttemptView& attempt);
+
 // Pure: the attempts of the run, ascending: not refused, with its id, and where the id is Slurm's
 // only those of the job's present series of rising restart counts.
 std::vector<const AttemptView*> attempts_of(const StoreView& store, const RunIdentity& run);

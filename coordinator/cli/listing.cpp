@@ -38,7 +38,7 @@ ordered_json parent_of_attempt(const StoreView& store, const AttemptView& attemp
 ordered_json attempt_json(const StoreView& store, const AttemptView& attempt) {
   ordered_json object;
   object["attempt"] = attempt.number;
-  object["run"] = or_null(attempt.claim.has_value(), [&] { return attempt.claim->run; });
+  object["run"] = or_null(run_of(attempt).has_value(), [&] { return *run_of(attempt); });
   object["parent"] = parent_of_attempt(store, attempt);
   object["outcome"] =
       or_null(attempt.outcome.has_value(), [&] { return to_text(attempt.outcome->outcome); });

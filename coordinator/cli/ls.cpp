@@ -85,7 +85,7 @@ void print_attempts(const Listing& listing) {
   for (const auto* attempt : attempts_shown(listing)) {
     const auto sight = attempt->claim && !attempt->outcome ? look_for(attempt->claim->process)
                                                            : LocalSight::kElsewhere;
-    rows.push_back({std::to_string(attempt->number), attempt->claim ? attempt->claim->run : "?",
+    rows.push_back({std::to_string(attempt->number), run_of(*attempt).value_or("?"),
                     origin_text(listing.store, *attempt), outcome_text(*attempt, sight)});
   }
   if (rows.size() > 1) std::printf("\n%s", table(rows).c_str());

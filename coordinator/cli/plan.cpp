@@ -24,11 +24,11 @@ LaunchFacts assumed_facts(const FileSystem& files, const LoadedConfig& loaded) {
   auto launch = facts_of(loaded, process_environment);
   // For a crash loop: the same build and machines as last time are assumed.
   const auto store = scan_store(files, launch.store_path);
-  const auto mine = attempts_of(store, launch.run);
-  if (!mine.empty()) {
-    launch.world_size = mine.back()->claim->world_size;
-    launch.hosts = mine.back()->claim->hosts;
-    launch.build = mine.back()->claim->build;
+  for (const auto* attempt : attempts_of(store, launch.run)) {
+    if (!attempt->claim) continue;
+    launch.world_size = attempt->claim->world_size;
+    launch.hosts = attempt->claim->hosts;
+    launch.build = attempt->claim->build;
   }
   return launch;
 }

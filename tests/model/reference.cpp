@@ -134,12 +134,14 @@ class Chooser {
     std::vector<std::int64_t> mine;
     std::int64_t count = -1;
     const auto begin_anew_unless_above = [&](std::int64_t next) {
-      if (launch_.run_from_slurm && next <= count) mine.clear();
+      // None is below 0: not even one that can't be read.
+      if (launch_.run_from_slurm && (next <= count || next == 0)) mine.clear();
       count = next;
     };
     for (const auto& [number, attempt] : facts_.attempts) {
-      if (attempt.refused || !attempt.claim_readable || attempt.run != launch_.run) continue;
-      begin_anew_unless_above(attempt.restart_count);
+      const bool run_is_known = attempt.claim_readable || attempt.decided;
+      if (attempt.refused || !run_is_known || attempt.run != launch_.run) continue;
+      if (attempt.claim_readable) begin_anew_unless_above(attempt.restart_count);
       mine.push_back(number);
     }
     begin_anew_unless_above(launch_.restart_count);

@@ -85,6 +85,11 @@ class StoreBuilder {
     last().claim->restart_count = count;
     return *this;
   }
+  StoreBuilder& claim_damaged() {
+    last().claim.reset();
+    last().damage = {"claim.json: its digest does not fit its contents"};
+    return *this;
+  }
   StoreBuilder& decision_damaged() {
     last().decision.reset();
     last().damage.emplace_back("decision.json: digest is wrong");

@@ -190,7 +190,9 @@ TEST(ScanStore, ManyAttemptsAreReadByThreadsInOrder) {
     EXPECT_EQ(attempt.number, i);
     EXPECT_EQ(attempt.claim.has_value(), i != 7);
     EXPECT_EQ(attempt.damage.size(), i == 33 ? 1U : 0U);
-    if (attempt.claim) EXPECT_EQ(attempt.claim->run, "run" + std::to_string(i));
+    if (i != 7) {
+      EXPECT_EQ(attempt.claim->run, "run" + std::to_string(i));
+    }
   }
 }
 
@@ -199,8 +201,11 @@ TEST(ScanStore, EndedAttemptsAreNotReadAgain) {
   disk.attempt("ended");
   disk.attempt("alive", {}, std::nullopt);
   const auto before = scan_store(disk.files(), disk.path());
-  for (const auto number : {1, 2})
-    write_decision(disk.files(), disk.path(), number, {.run = "changed"});
+  for (const auto number : {1, 2}) {
+    DecisionRecord record;
+    record.run = "changed";
+    write_decision(disk.files(), disk.path(), number, record);
+  }
   const auto again = scan_store(disk.files(), disk.path(), {}, before);
   EXPECT_EQ(again.attempt(1)->decision->run, "ended") << "its outcome says that nothing changes";
   EXPECT_EQ(again.attempt(2)->decision->run, "changed");
