@@ -4,6 +4,7 @@
 
 #include "common/error.h"
 #include "common/retries.h"
+#include "coordinator/attempt.h"
 #include "coordinator/best.h"
 #include "coordinator/candidates.h"
 #include "coordinator/catalog.h"
@@ -59,6 +60,10 @@ void require_known_parents(const StoreView& store, const NewestLineage& newest) 
   }
 }
 
+[[noreturn]] void throw_begun() {
+  throw Error(ErrorCode::kInUse, "a job has begun on this store: nothing more is deleted");
+}
+
 }  // namespace
 
 std::vector<Deletion> choose_pruned(const StoreView& store, const PruneRequest& request,
@@ -95,27 +100,35 @@ void delete_pruned(FileSystem& files, const std::string& store, const StoreView&
                    const std::function<void(const Deletion&)>& deleted) {
   const auto deleter = view.highest_attempt();
   try {
-    for (const auto& one : chosen)
+    for (const auto& one : chosen) {
+      // Before the rename too: one that is killed behind it can't take it back.
+      require_newest(files, store, deleter);
       if (delete_unpinned(files, store, deleter, *view.checkpoint(one.checkpoint))) deleted(one);
+    }
   } catch (const Error& e) {
     if (e.code() != ErrorCode::kSuperseded) throw;
-    throw Error(ErrorCode::kInUse, "a job has begun on this store: nothing more is deleted");
+    throw_begun();
   }
 }
 
-void require_idle(const FileSystem& files, const std::string& store, const StoreView& view,
-                  const Clock& clock, const std::function<void(const std::string&)>& say) {
+StoreView look_when_idle(const FileSystem& files, const std::string& store, const Clock& clock,
+                         const std::function<void(const std::string&)>& say) {
+  auto view = scan_store(files, store);
   const auto newest = newest_attempt(view);
-  if (!newest) return;
+  if (!newest) return view;
   const auto& attempt = *view.attempt(*newest);
   const auto folder = with_retries([&] { return files.info(attempt_path(store, *newest)); });
-  if (attempt.outcome || !folder || folder->kind != EntryKind::kFolder) return;
+  if (attempt.outcome || !folder || folder->kind != EntryKind::kFolder) return view;
   if (!attempt.claim || look_for(attempt.claim->process) != LocalSight::kGone)
     say("watching the heartbeat of attempt " + std::to_string(*newest) + ", for up to 3 periods");
-  if (watch(files, store, attempt, clock) == Life::kDead) return;
-  throw Error(ErrorCode::kInUse, "in use: " + react_to(attempt, {}).text +
-                                     "; wait for its end, or stop it. A job deletes by itself what "
-                                     "its checkpoint section does not keep");
+  if (watch(files, store, attempt, clock) != Life::kDead)
+    throw Error(ErrorCode::kInUse,
+                "in use: " + react_to(attempt, {}).text +
+                    "; wait for its end, or stop it. A job deletes by itself what its checkpoint "
+                    "section does not keep");
+  auto now = scan_store(files, store);
+  if (now.highest_attempt() != view.highest_attempt()) throw_begun();
+  return now;
 }
 
 std::uint64_t bytes_of(const FileSystem& files, const std::string& store,

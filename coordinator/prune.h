@@ -45,10 +45,11 @@ void delete_pruned(FileSystem& files, const std::string& store, const StoreView&
                    const std::vector<Deletion>& chosen,
                    const std::function<void(const Deletion&)>& deleted);
 
-// Local: watches the newest attempt as a launch does. Error(kInUse) where its job is at work.
-// `say` is told where that takes a while.
-void require_idle(const FileSystem& files, const std::string& store, const StoreView& view,
-                  const Clock& clock, const std::function<void(const std::string&)>& say);
+// Local: watches the newest attempt as a launch does, and scans again where that took a while: the
+// store on which nobody is at work. Error(kInUse) where somebody is, or has begun meanwhile. `say`
+// is told where it takes a while.
+StoreView look_when_idle(const FileSystem& files, const std::string& store, const Clock& clock,
+                         const std::function<void(const std::string&)>& say);
 
 // Local: bytes of all files of a checkpoint, whole or not.
 std::uint64_t bytes_of(const FileSystem& files, const std::string& store,

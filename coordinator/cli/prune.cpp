@@ -125,7 +125,7 @@ void print(const std::vector<Pruned>& pruned, const Options& options) {
 int run_prune(FileSystem& files, const Options& options) {
   const auto request = request_of(options);
   auto store = open_store(files, options.store);
-  require_idle(files, store.path, store.view, steady_clock(), [](const std::string& text) {
+  store.view = look_when_idle(files, store.path, steady_clock(), [](const std::string& text) {
     std::fprintf(stderr, "%s\n", escape_controls(text).c_str());
   });
   const auto chosen = look_at_pruned(files, store.path, store.view, request);

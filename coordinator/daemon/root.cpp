@@ -128,7 +128,13 @@ void Root::share_checkpoint(const Chosen& chosen, SharedDecision& shared) {
   shared.folder = chosen.in_source
                       ? folder_of(*decided_.source, chosen.id)
                       : folder_of(launch_.store_path, *decided_.store.checkpoint(chosen.id));
-  shared.manifest = read_small_file(files_, shared.folder + "/manifest.json", kMaxManifestBytes);
+  try {
+    shared.manifest = read_small_file(files_, shared.folder + "/manifest.json", kMaxManifestBytes);
+  } catch (const Error& e) {
+    // A job that is at work where it comes from may have deleted it just now.
+    if (e.code() != ErrorCode::kNotFound) throw;
+    throw Error(ErrorCode::kIo, to_text(chosen.id) + ": gone since it was decided on: " + e.what());
+  }
   if (manifest_digest(shared.manifest) != shared.record.manifest_digest)
     throw Error(ErrorCode::kIo,
                 to_text(chosen.id) + ": manifest.json changed while it was decided on");

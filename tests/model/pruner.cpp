@@ -118,8 +118,7 @@ void Pruner::prune() {
   }
   const auto& store = world_.ledger.store;
   try {
-    auto view = scan_store(files_, store);
-    require_idle(files_, store, view, clock(), [](const std::string&) {});
+    auto view = look_when_idle(files_, store, clock(), [](const std::string&) {});
     const auto chosen = steps_.prune(files_, store, view, request);
     compare(chosen, expected);
     delete_pruned(files_, store, view, chosen, [&](const Deletion& deletion) {
