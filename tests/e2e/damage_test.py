@@ -60,7 +60,7 @@ class Damage(JobTest):
 
     def expect_found(self, damage, *words, shows_in_headers=True):
         """Damages the newest of a copied store, by a function that gets the store; the cause that
-        is told must hold the words."""
+        is told must hold the words. Where no header shows it the plan must read every byte."""
         named_site, latest_site = self.origin.copy(self, "named"), self.origin.copy(self, "latest")
         for site in (named_site, latest_site):
             damage(site.store)
@@ -68,19 +68,18 @@ class Damage(JobTest):
         named = {"restore": NEWEST[1], "run": {"max_iterations": 40}}
         latest = {"restore": "latest", "run": {"max_iterations": 40}}
 
-        planned = named_site.plan(**named)
-        self.assertEqual(planned["kind"], "error" if shows_in_headers else "restore", planned)
-        planned = named_site.plan(flags=["--verify"], **named)
-        self.assertEqual((planned["kind"], planned["exit_code"]), ("error", 2), planned)
-        self.assertEqual([pair(x) for x in planned["rejected"]], [NEWEST], planned)
-        planned = latest_site.plan(flags=["--verify"], **latest)
+        headers, bytes_ = named_site.plan(**named), named_site.plan(flags=["--verify"], **named)
+        self.assertEqual(headers["kind"], "error" if shows_in_headers else "restore", headers)
+        self.assertEqual((bytes_["kind"], bytes_["exit_code"]), ("error", 2), bytes_)
+        self.assertEqual([pair(x) for x in bytes_["rejected"]], [NEWEST], bytes_)
 
         # Beside each other: mpirun takes a second, without using a core, to end a job that failed.
-        job = named_site.start(**named)
-        self.expect_exit(latest_site.run(**latest), 0, "1@30", "restore 1@20", *words)
+        job = named_site.start(**named, verify=not shows_in_headers)
+        result = latest_site.run(**latest, verify=not shows_in_headers)
+        self.expect_exit(result, 0, "1@30", "restore 1@20", *words)
         self.expect_exit(job.wait(), 2, "1@30", *words)
         self.expect_refused(named_site.store, before, shows_in_headers)
-        self.expect_passed_over(latest_site.store, before, planned, words)
+        self.expect_passed_over(latest_site.store, before, result.planned, words)
 
     def expect_refused(self, store, before, shows_in_headers):
         if shows_in_headers:  # seen before the claim
@@ -94,8 +93,6 @@ class Damage(JobTest):
 
     def expect_passed_over(self, store, before, planned, words):
         record = store.record(2, "decision")
-        for key in ("kind", "attempt", "parent", "manifest_digest", "exit_code"):
-            self.assertEqual(record[key], planned[key], key)
         self.assertEqual(pair(record["parent"]), OLDER)
         for said in (record, planned):
             self.assertEqual([pair(x) for x in said["rejected"]], [NEWEST])
@@ -190,7 +187,7 @@ class DamageThatOnlyTheLoadFinds(JobTest):
         latest = {"restore": "latest", "run": {"max_iterations": 30}}
         self.assertEqual(pair(site.plan(**latest)["parent"]), (1, 20))
 
-        result = site.run(ranks=3, **latest)
+        result = site.run(ranks=3, verify=True, **latest)
         self.expect_exit(result, 0, "restore 1@20", "restore 1@10", "shard 2: checksum")
         self.assertEqual(site.store.attempts(), [1, 2], "one attempt, its decision replaced")
         record = site.store.record(2, "decision")
@@ -209,7 +206,7 @@ class DamageThatOnlyTheLoadFinds(JobTest):
         flip(site.store.shard(1, 20, 1), -1)
         flip(site.store.shard(1, 10, 0), -1)
         before = snapshot(site.store.path)
-        result = site.run(restore={"mode": "latest", "if_missing": "fresh"})
+        result = site.run(restore={"mode": "latest", "if_missing": "fresh"}, verify=True)
         self.expect_exit(result, 2, "1@20", "1@10", "shard 1: checksum", "shard 0: checksum")
         self.assertEqual(site.store.record(2, "outcome")["outcome"], "refused")
         self.assertEqual([name for name in difference(before, snapshot(site.store.path))

@@ -6,37 +6,31 @@ import re
 import signal
 import socket
 
+from lockstep_plan import COMPARED
 from lockstep_store import Store, difference, snapshot
 from lockstep_test import JobTest, main, pair
-
-# Fields of the record that plan and the job must have alike. The run's id may be made up anew, and
-# reasons may speak of it.
-PROMISED = ("kind", "attempt", "parent", "source", "request", "rejected", "manifest_digest",
-            "exit_code", "error")
 
 
 class DecisionTest(JobTest):
     def expect_decision(self, site, kind, parent=None, code=0, says=(), rejected=(), ranks=2,
                         wrapper=(), **sections):
-        """Plans, launches, and expects both to be this decision. Gives the record; how the job
-        ended is in self.result."""
-        planned = site.plan(**sections)
+        """Launches, and expects the plan, and hence the job, to make this decision. Gives the
+        record; how the job ended is in self.result."""
+        store, before, had = site.store, snapshot(site.store.path), site.store.attempts()
+        result = self.result = site.run(ranks=ranks, wrapper=wrapper, **sections)
+        planned = result.planned
         self.assertEqual((planned["kind"], pair(planned["parent"]), planned["exit_code"]),
                          (kind, parent, code), planned)
         self.assertEqual([pair(x) for x in planned["rejected"]], list(rejected), planned)
-        store, before, had = site.store, snapshot(site.store.path), site.store.attempts()
-
-        result = self.result = site.run(ranks=ranks, wrapper=wrapper, **sections)
         self.expect_exit(result, code, *says)
         if kind in ("error", "finished"):
             self.assertEqual(difference(before, snapshot(store.path)), [], "it wrote something")
-            if kind == "error":
-                self.expect_said(result, planned["error"])
             return planned
         new = [attempt for attempt in store.attempts() if attempt not in had]
         self.assertEqual(new, [planned["attempt"]])
         record = store.record(new[0], "decision")
-        self.assertEqual(*({key: x[key] for key in PROMISED} for x in (planned, record)))
+        self.assertEqual((planned["request"], planned["error"]),
+                         (record["request"], record["error"]))
         after = snapshot(store.path)
         self.assertEqual([name for name in difference(before, after) if name in before], [],
                          "what was there has changed")
@@ -79,9 +73,7 @@ class FirstStart(DecisionTest):
         result = site.run(store="./not_there/store")
         self.expect_exit(result, 2, str(folder))
         self.assertFalse(folder.exists())
-        planned = site.plan(store="./not_there/store")
-        self.assertEqual((planned["kind"], planned["exit_code"]), ("error", 2), planned)
-        self.expect_said(result, planned["error"])
+        self.assertEqual((result.planned["kind"], result.planned["exit_code"]), ("error", 2))
 
     def test_a_store_may_be_named_through_links_and_with_a_slash_at_its_end(self):
         site = self.site()
@@ -99,8 +91,8 @@ class FirstStart(DecisionTest):
 
     def test_a_Slurm_restart_without_the_store_is_no_fresh_start(self):
         site = self.site()
-        wrapper = ["env", "SLURM_JOB_ID=4242", "SLURM_RESTART_COUNT=1"]
-        self.expect_exit(site.run(wrapper=wrapper, restore="auto"), 3, "mkdir")
+        restart = {"SLURM_JOB_ID": 4242, "SLURM_RESTART_COUNT": 1}
+        self.expect_exit(site.run(rank_env=restart, restore="auto"), 3, "mkdir")
         self.assertFalse(site.store.path.exists())
 
     def test_a_bad_configuration_is_an_error_with_its_line_on_all_ranks(self):
@@ -266,10 +258,9 @@ class StoreInUse(DecisionTest):
         site = self.site()
         job = self.busy(site)
         who = ("in use", "long", socket.gethostname(), re.compile(rf"\b{job.pids(0)[0]}\b"))
-        planned = site.plan(restore="auto", run={"id": "mine"}, busy=True)
-        self.assertEqual((planned["kind"], planned["exit_code"]), ("error", 2), planned)
-        result = site.run(restore="auto", run={"id": "mine"})
-        self.expect_exit(result, 2, *who, planned["error"])
+        result = site.run(restore="auto", run={"id": "mine"}, busy=True)
+        self.assertEqual((result.planned["kind"], result.planned["exit_code"]), ("error", 2))
+        self.expect_exit(result, 2, *who)
         self.assertEqual(site.store.attempts(), [1])
         planned = site.plan(restore="fresh", flags=["--ignore-running"], busy=True)
         self.assertEqual(planned["kind"], "fresh")
@@ -278,7 +269,7 @@ class StoreInUse(DecisionTest):
     def test_by_the_same_run_is_waited_for_and_then_an_error_to_retry(self):
         site = self.site()
         job = self.busy(site)
-        result = site.run(**self.forever, restore="auto")
+        result = site.run(**self.forever, restore="auto", busy=True)
         self.expect_exit(result, 3, "in use", "waiting")
         self.assertEqual(site.store.attempts(), [1])
         self.expect_still_at_work(site, job)
@@ -288,19 +279,26 @@ class StoreInUse(DecisionTest):
         patient = {**self.forever, "watchdog": {"heartbeat_seconds": 0.1, "stall_seconds": 60}}
         job = self.busy(site, **patient)
         patient["run"] = {"id": "long", "max_iterations": site.store.iteration() + 60}
-        second = site.start(**patient, restore="auto")
+        # The plan says how things stand: in use. That the first ends while the second waits is
+        # what no plan can know.
+        second = site.start(**patient, restore="auto", busy=True, unforeseen=COMPARED)
         second.until(lambda: "waiting" in second.err(), "that it waits")
         job.signal_launcher(signal.SIGUSR1)
         self.expect_exit(job.wait(), 75)
-        self.expect_exit(second.wait(), 0)
+        result = second.wait()
+        self.expect_exit(result, 0)
+        self.assertIn(result.planned["error"].partition(";")[0].removeprefix("in use: "),
+                      result.err)
+        self.assertEqual(result.planned["exit_code"], 3)
         saved = site.store.record(1, "outcome")["last_committed_iteration"]
         self.assertEqual(pair(site.store.record(2, "decision")["parent"]), (1, saved))
 
     def test_by_an_earlier_launch_of_the_same_Slurm_job_is_taken_over(self):
         site = self.site()
         slurm = {"preempt": {"grace_seconds": 0}, "checkpoint": {"interval": 10**6}}
-        job = self.busy(site, wrapper=["env", "SLURM_JOB_ID=4242"], **slurm)
-        result = site.run(wrapper=["env", "SLURM_JOB_ID=4242", "SLURM_RESTART_COUNT=1"],
+        launch = {"SLURM_JOB_ID": 4242}
+        job = self.busy(site, rank_env=launch, **slurm)
+        result = site.run(rank_env={**launch, "SLURM_RESTART_COUNT": 1}, busy=True,
                           run={"max_iterations": 10}, restore="auto", **slurm)
         self.expect_exit(result, 0, "taking over")
         self.assertEqual(site.store.attempts(), [1, 2])

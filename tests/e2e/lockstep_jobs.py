@@ -127,6 +127,7 @@ class Result:
     def __init__(self, code, out, err, seconds, codes=None):
         self.code, self.out, self.err, self.seconds = code, out, err, seconds
         self.codes = codes or {}  # {rank: exit code, None where it is not known}
+        self.planned = None  # what `lockstep plan` said of it before
 
     def __str__(self):
         noise = re.compile(r"-{20}|Primary job|a non-zero exit code|mpirun detected|the job to be "
@@ -138,10 +139,10 @@ class Result:
 
 class Job:
     """One launch of lockstepd on all ranks. `wrapper`: a command before it, on each rank. `direct`:
-    no shell around the ranks, hence no codes of theirs."""
+    no shell around the ranks, hence no codes of theirs. `judge`: gets the result, once."""
 
-    def __init__(self, folder, argv, ranks, wrapper=(), direct=False, **env):
-        self.folder, self.ranks, self.direct = folder, ranks, direct
+    def __init__(self, folder, argv, ranks, wrapper=(), direct=False, judge=None, **env):
+        self.folder, self.ranks, self.direct, self.judge = folder, ranks, direct, judge
         self.began = time.monotonic()
         folder.mkdir()
         note = folder / "rank.sh"
@@ -168,6 +169,10 @@ class Job:
 
     def kill_all(self):
         """kill -9 of the launcher and all ranks, as a machine that goes down would."""
+        self.reap()
+        self.judged()
+
+    def reap(self):
         kill(self.process.pid)
         pids = [pid for rank in range(self.ranks) for pid in self.pids(rank)]
         for pid in pids:
@@ -186,7 +191,7 @@ class Job:
 
     def end(self):
         if self.process.poll() is None:
-            self.kill_all()
+            self.reap()
 
     def until(self, holds, what, seconds=WAIT_SECONDS):
         """Waits until `holds()`, and gives its value. The job must not end before."""
@@ -195,7 +200,7 @@ class Job:
             if self.process.poll() is not None:
                 raise AssertionError(f"it ended before {what}: {self.result()}")
             if time.monotonic() > deadline:
-                self.kill_all()
+                self.reap()
                 raise AssertionError(f"{what}: not seen within {seconds} s: {self.result()}")
             time.sleep(0.005)
         return value
@@ -216,9 +221,15 @@ class Job:
         try:
             self.process.wait(OWN_SECONDS)
         except subprocess.TimeoutExpired:
-            self.kill_all()
+            self.reap()
             raise AssertionError(f"still running after {OWN_SECONDS} s: {self.result()}") from None
-        return self.result()
+        return self.judged()
+
+    def judged(self):
+        result, judge, self.judge = self.result(), self.judge, None
+        if judge:
+            judge(result)
+        return result
 
 
 def command(*argv, cwd=None, seconds=30, **env):

@@ -97,8 +97,24 @@ def snapshot(folder):
             for path in sorted(Path(folder).rglob("*"))}
 
 
+def listing(folder):
+    """What lies at and below a folder: each name's inode, size and time of change; {} where it is
+    not. A file that came and went shows in the time of its folder."""
+    def facts(path):
+        found = path.lstat()
+        return found.st_ino, found.st_size, found.st_mtime_ns
+
+    found = {}
+    for path in (Path(folder), *Path(folder).rglob("*")):
+        try:
+            found[str(path)] = facts(path)
+        except FileNotFoundError:  # a job at work has removed it meanwhile
+            pass
+    return found
+
+
 def difference(before, after):
-    """Names that two snapshots do not have alike."""
+    """Names that two snapshots or listings do not have alike."""
     return sorted(name for name in before.keys() | after.keys()
                   if name not in before or name not in after or before[name] != after[name])
 

@@ -12,7 +12,8 @@ import unittest
 from pathlib import Path
 
 from lockstep_jobs import BIN, Job, adopt_orphans, command, configuration, yaml_text
-from lockstep_store import Store, difference, snapshot
+from lockstep_plan import Plan, Prediction
+from lockstep_store import Store
 
 SKIPPED = 99  # CTest's SKIP_RETURN_CODE: nothing could be tested; none of the programs' codes
 
@@ -30,12 +31,26 @@ class Site:
         path.write_text(text)
         return path
 
-    def start(self, ranks=2, sets=(), wrapper=(), direct=False, env=None, text=None, flags=(),
-              **sections):
+    def start(self, ranks=2, sets=(), wrapper=(), direct=False, env=None, rank_env=None, text=None,
+              flags=(), verify=False, busy=False, unforeseen=(), **sections):
+        """Plans, and launches; once the job has ended its decision is compared with the plan.
+
+        rank_env: the ranks', not the launcher's, which would take it for its own (Slurm's).
+        verify: the plan reads every byte, since only the load finds what is damaged here.
+        busy: another job is at work on the store.
+        unforeseen: those of lockstep_plan.COMPARED that no plan can know here; say why."""
         config = self.write(text or yaml_text(configuration(**sections)))
-        argv = [config.name, *(word for item in sets for word in ("--set", item)), *flags]
+        argv = [config.name, *(word for item in sets for word in ("--set", item))]
+        env, rank_env, evaluates = env or {}, rank_env or {}, "--evaluate" in flags
+        words = ["--verify"] * verify + ["--ignore-running"] * evaluates
+        prediction = Prediction(self.test, self.store, argv + words, self.folder,
+                                {**env, **rank_env}, busy=busy, unforeseen=unforeseen,
+                                evaluates=evaluates)
+        if rank_env:
+            wrapper = ["env", *(f"{key}={value}" for key, value in rank_env.items()), *wrapper]
         self.jobs += 1
-        job = Job(self.folder / f"job{self.jobs}", argv, ranks, wrapper, direct, **(env or {}))
+        job = Job(self.folder / f"job{self.jobs}", [*argv, *flags], ranks, wrapper, direct,
+                  prediction.compare, **env)
         self.test.addCleanup(job.end)
         return job
 
@@ -50,19 +65,11 @@ class Site:
         return result
 
     def plan(self, sets=(), flags=(), env=None, busy=False, **sections):
-        """What `lockstep plan` says. It must leave the store as it is (but where another job is at
-        work there) and exit as its record says."""
+        """What `lockstep plan` says, by itself."""
         config = self.write(yaml_text(configuration(**sections)))
-        before = snapshot(self.store.path)
         words = [word for item in sets for word in ("--set", item)]
-        result = command("plan", config.name, *words, *flags, "--json", cwd=self.folder,
-                         **(env or {}))
-        if not busy:
-            self.test.assertEqual(difference(before, snapshot(self.store.path)), [],
-                                  "plan wrote into the store")
-        record = json.loads(result.out)
-        self.test.assertEqual(record["exit_code"], result.code, f"plan: {result}")
-        return record
+        return Plan(self.test, self.store, [config.name, *words, *flags], self.folder, env or {},
+                    busy).record
 
     def listed(self, *flags):
         """{(attempt, iteration): entry} of `lockstep ls --json`."""
@@ -174,6 +181,10 @@ def main():
     shutil.rmtree(JobTest.scratch, ignore_errors=True)
     runner = unittest.TextTestRunner(stream=sys.stdout, resultclass=TimedResult)
     result = unittest.main(module="__main__", testRunner=runner, exit=False).result
+    counts = Prediction.counts
+    if counts:
+        print("plans: {launches} launches; {whole} compared in all fields, {part} in some, {none} "
+              "in none".format_map(counts))
     if result.wasSuccessful():
         shutil.rmtree(JobTest.scratch, ignore_errors=True)
     else:

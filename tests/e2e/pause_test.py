@@ -22,13 +22,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lockstep_jobs import BIN, is_running
+from lockstep_plan import COMPARED
 from lockstep_store import snapshot
 from lockstep_test import JobTest, main, pair
 
 CALLS = ("mkdir", "rename", "link", "fsync", "unlink", "rmdir", "getdents64")
 STRACE = ["strace", "-f", "-qq", "-y", "-s", "4096", "-e", "trace=" + ",".join(CALLS)]
 ATTEMPT = 2  # the sleeper's, where it comes to claim one
-AT_ONCE = 4  # most of the time a job waits for another
+AT_ONCE = 8  # most of the time a job waits for another
 STOPPED = "--- stopped by SIGSTOP ---"
 SMALL = {"parameters": 2000, "tensors": 2}
 SLOW = {**SMALL, "iteration_ms": 20}  # so that a deletion ends before the next commit
@@ -39,12 +40,13 @@ SECOND = {"run": {"id": "second", "max_iterations": 40}, "restore": "latest"}
 
 
 class Step(NamedTuple):
-    """A call in the store: its name, its paths without what is random, and which call of its name
-    it is in its process."""
+    """A call in the store: its name, its paths without what is random, which call of its name it is
+    in its process, and whether decision.json is in its place after it."""
     phase: str
     name: str
     what: str
     nth: int
+    decided: bool = True
 
 
 def calls_of(text, store):
@@ -60,7 +62,7 @@ def calls_of(text, store):
 def claim_and_commit(calls):
     """The calls of the thread that trains, from the last one before the claim to the next save."""
     mine = next(thread for thread, _, what in calls if what == f"/attempts/{ATTEMPT:04d}")
-    seen, steps, begun = Counter(), [], False
+    seen, steps, begun, decided = Counter(), [], False, False
     for thread, name, what in calls:
         seen[thread, name] += 1
         if what is None or thread != mine:
@@ -68,7 +70,8 @@ def claim_and_commit(calls):
         begun = begun or f"/.{ATTEMPT:04d}-" in what
         if begun and f".{ATTEMPT:04d}-0000000040.partial" in what:
             return steps
-        step = Step("commit" if begun else "claim", name, what, seen[thread, name])
+        decided = decided or name == "rename" and what.endswith("/decision.json")
+        step = Step("commit" if begun else "claim", name, what, seen[thread, name], decided)
         if steps and steps[-1][:3] == step[:3]:
             steps.pop()  # a listing is complete only with its last call
         steps.append(step)
@@ -84,11 +87,20 @@ def deletion(calls):
             if not re.search(rf"-{ATTEMPT:04d}-\d{{10}}", what)]  # of the second commit's
 
 
-def state_of(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return None
+def threads_of(pid):
+    """{thread: the letter of its state}"""
+    found = {}
+    for path in Path(f"/proc/{pid}/task").glob("*/stat"):
+        try:
+            found[int(path.parent.name)] = path.read_text().rpartition(")")[2].split()[0]
+        except OSError:  # it has ended
+            pass
+    return found
+
+
+def is_stopped(pid):
+    states = threads_of(pid).values()
+    return states and set(states) == {"T"}
 
 
 def as_committed(store):
@@ -113,12 +125,12 @@ class SleepersWakeUpLate(JobTest):
         cls.origin = cls.of_class().site("origin")
         cls.origin.trained(20, ranks=1, task=SMALL)
 
-    def sleeper(self, site, *inject):
+    def sleeper(self, site, *inject, **how):
         script = site.folder / "traced.sh"
         script.write_text(f'#!/bin/sh\nexec {" ".join(STRACE)} -o {site.folder}/trace '
                           f'{" ".join(inject)} "$@"\n')
         script.chmod(0o755)
-        return site.start(ranks=1, wrapper=[script], task=SLOW, **SLEEPER)
+        return site.start(ranks=1, wrapper=[script], task=SLOW, **SLEEPER, **how)
 
     def steps(self):
         site = self.origin.copy(self, "plain")
@@ -129,20 +141,26 @@ class SleepersWakeUpLate(JobTest):
     def asleep_in_deletion(self, site, step):
         wrapper = ["env", f"LD_PRELOAD={SHIM}", f"LOCKSTEP_PAUSE_AT={step.nth}"]
         job = site.start(ranks=1, wrapper=wrapper, task=SLOW, **SLEEPER)
-        job.until(lambda: job.pids(0) and state_of(job.pids(0)[0]) == "T", f"it stops before {step}")
+        job.until(lambda: job.pids(0) and is_stopped(job.pids(0)[0]), f"it stops before {step}")
         return job, job.pids(0)[0]
 
     def asleep(self, site, step):
         """Starts the sleeper and waits until it has stopped at `step`; its process."""
         if step.phase == "delete":
             return self.asleep_in_deletion(site, step)
-        job = self.sleeper(site, "-e", f"inject={step.name}:signal=SIGSTOP:when={step.nth}")
+        # Who sleeps before it has decided finds another store when it wakes: either another number
+        # and another newest checkpoint, or it is superseded. No plan can know that.
+        job = self.sleeper(site, "-e", f"inject={step.name}:signal=SIGSTOP:when={step.nth}",
+                           unforeseen=() if step.decided else COMPARED)
         trace = site.folder / "trace"
         text = job.until(lambda: trace.exists() and STOPPED in (text := trace.read_text()) and text,
                          f"it stops after {step}")
         before = text[:text.index("--- SIGSTOP")].splitlines()[-2:]
         thread, name, what = list(calls_of("\n".join(before), site.store.path))[-1]
         self.assertEqual((name, what), (step.name, step.what), "it stopped somewhere else")
+        # Its threads stop one after the other; until the last one has, the heartbeat goes on.
+        job.until(lambda: trace.read_text().count(STOPPED) >= len(threads_of(thread)),
+                  "all its threads stop")
         return job, int(thread)
 
     def wake(self, job, thread):

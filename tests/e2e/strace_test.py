@@ -181,7 +181,8 @@ class EachRankUnderStrace(JobTest):
         site = self.origin.copy(self)
         shard = site.store.shard(1, 20, 2)
         shard.write_bytes(shard.read_bytes()[:-1] + b"\xff")
-        calls, scene = self.traced(site, 0, restore="latest", run={"max_iterations": 30})
+        calls, scene = self.traced(site, 0, restore="latest", run={"max_iterations": 30},
+                                   verify=True)
         self.assertEqual(pair(site.store.record(2, "decision")["parent"]), (1, 10))
         first, second = (str(site.store.checkpoint(1, i)) for i in (20, 10))
         scene = scene._replace(attempt=2, decided=(first, second))
