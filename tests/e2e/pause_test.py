@@ -8,6 +8,9 @@ stop is strace's: it delivers SIGSTOP at the N-th call of a kind, where N is tak
 the same job run without a stop; where it really stopped is read from the trace and compared. A
 deletion runs in a thread of its own beside training: there the stop is a preloaded shim's, right
 before the N-th rename, unlink or rmdir in trash.
+
+Of two ranks either rank 0 is stopped, or rank 1 in its shard. In the latter case rank 0 waits with
+its heartbeat going on: the job is alive, and only a restart of its Slurm job takes over.
 """
 
 import os
@@ -27,8 +30,10 @@ from lockstep_store import snapshot
 from lockstep_test import JobTest, main, pair
 
 CALLS = ("mkdir", "rename", "link", "fsync", "unlink", "rmdir", "getdents64")
-STRACE = ["strace", "-f", "-qq", "-y", "-s", "4096", "-e", "trace=" + ",".join(CALLS)]
+STRACE = ["strace", "-f", "-qq", "-y", "-s", "4096"]
+TRACE = "-e trace=" + ",".join(CALLS)
 ATTEMPT = 2  # the sleeper's, where it comes to claim one
+SHARD = f"/checkpoints/.{ATTEMPT:04d}-0000000030.partial/shard-00001-of-00002.safetensors"
 AT_ONCE = 8  # most of the time a job waits for another
 STOPPED = "--- stopped by SIGSTOP ---"
 SMALL = {"parameters": 2000, "tensors": 2}
@@ -37,16 +42,21 @@ SHIM = BIN.parent / "tests" / "libpause_shim.so"
 SLEEPER = {"run": {"id": "sleeper", "max_iterations": 40}, "restore": "latest",
            "checkpoint": {"interval": 10, "keep_last": 1}}
 SECOND = {"run": {"id": "second", "max_iterations": 40}, "restore": "latest"}
+# A restart takes over from an earlier launch of its Slurm job, even where that is alive.
+LAUNCH = {"rank_env": {"SLURM_JOB_ID": 4242}, "preempt": {"grace_seconds": 0}}
+RESTART = {"rank_env": {"SLURM_JOB_ID": 4242, "SLURM_RESTART_COUNT": 1}, "busy": True}
 
 
 class Step(NamedTuple):
     """A call in the store: its name, its paths without what is random, which call of its name it is
-    in its process, and whether decision.json is in its place after it."""
+    in its process (in its shard, of a rank > 0), and whether decision.json is in its place after
+    it."""
     phase: str
     name: str
     what: str
     nth: int
     decided: bool = True
+    rank: int = 0
 
 
 def calls_of(text, store):
@@ -125,33 +135,43 @@ class SleepersWakeUpLate(JobTest):
         cls.origin = cls.of_class().site("origin")
         cls.origin.trained(20, ranks=1, task=SMALL)
 
-    def sleeper(self, site, *inject, **how):
+    def sleeper(self, site, ranks, *options, traced=0, **how):
+        """One of its ranks runs under strace."""
         script = site.folder / "traced.sh"
-        script.write_text(f'#!/bin/sh\nexec {" ".join(STRACE)} -o {site.folder}/trace '
-                          f'{" ".join(inject)} "$@"\n')
+        script.write_text(f'#!/bin/sh\n[ "$OMPI_COMM_WORLD_RANK" = {traced} ] || exec "$@"\n'
+                          f'exec {" ".join(STRACE)} -o {site.folder}/trace {" ".join(options)} '
+                          '"$@"\n')
         script.chmod(0o755)
-        return site.start(ranks=1, wrapper=[script], task=SLOW, **SLEEPER, **how)
+        return site.start(ranks=ranks, wrapper=[script], task=SLOW, **SLEEPER, **how)
 
-    def steps(self):
-        site = self.origin.copy(self, "plain")
-        self.expect_exit(self.sleeper(site).wait(), 0)
+    def steps(self, ranks):
+        site = self.origin.copy(self, f"plain{ranks}")
+        self.expect_exit(self.sleeper(site, ranks, TRACE).wait(), 0)
         calls = list(calls_of((site.folder / "trace").read_text(), site.store.path))
         return claim_and_commit(calls) + deletion(calls)
 
-    def asleep_in_deletion(self, site, step):
+    def asleep_in_deletion(self, site, ranks, step):
         wrapper = ["env", f"LD_PRELOAD={SHIM}", f"LOCKSTEP_PAUSE_AT={step.nth}"]
-        job = site.start(ranks=1, wrapper=wrapper, task=SLOW, **SLEEPER)
+        job = site.start(ranks=ranks, wrapper=wrapper, task=SLOW, **SLEEPER)
         job.until(lambda: job.pids(0) and is_stopped(job.pids(0)[0]), f"it stops before {step}")
         return job, job.pids(0)[0]
 
-    def asleep(self, site, step):
+    def asleep(self, site, ranks, step):
         """Starts the sleeper and waits until it has stopped at `step`; its process."""
         if step.phase == "delete":
-            return self.asleep_in_deletion(site, step)
+            return self.asleep_in_deletion(site, ranks, step)
+        trace, nth = TRACE, step.nth
+        if step.rank or step.name == "mkdir":
+            # Counted on this path alone: MPI's own calls of two ranks are not the same each time.
+            path = step.what.partition(" -> ")[0]
+            trace = f"-e trace={step.name} -P {site.store.path}{path}"
+            nth = step.nth if step.rank else 1
         # Who sleeps before it has decided finds another store when it wakes: either another number
         # and another newest checkpoint, or it is superseded. No plan can know that.
-        job = self.sleeper(site, "-e", f"inject={step.name}:signal=SIGSTOP:when={step.nth}",
-                           unforeseen=() if step.decided else COMPARED)
+        job = self.sleeper(site, ranks, trace,
+                           f"-e inject={step.name}:signal=SIGSTOP:when={nth}",
+                           traced=step.rank, unforeseen=() if step.decided else COMPARED,
+                           **(LAUNCH if step.rank else {}))
         trace = site.folder / "trace"
         text = job.until(lambda: trace.exists() and STOPPED in (text := trace.read_text()) and text,
                          f"it stops after {step}")
@@ -175,13 +195,14 @@ class SleepersWakeUpLate(JobTest):
                 time.sleep(0.01)
         return job.wait()
 
-    def pause(self, number, step):
+    def pause(self, number, ranks, step):
         """One pause: what was seen of it, as (late commits accepted, checkpoints lost)."""
         site = self.origin.copy(self, f"step{number}")
-        job, thread = self.asleep(site, step)
+        job, thread = self.asleep(site, ranks, step)
         said_before = acknowledged(job.err() + (job.folder / "out").read_text())
         there = as_committed(site.store)
-        second = site.run(ranks=1, task=SMALL, **SECOND)
+        # Where rank 0 is awake its heartbeat goes on.
+        second = site.run(ranks=ranks, task=SMALL, **SECOND, **(RESTART if step.rank else {}))
         self.expect_exit(second, 0)
         number = max(site.store.attempts())
         of_second = as_committed(site.store)
@@ -212,24 +233,58 @@ class SleepersWakeUpLate(JobTest):
                 self.assertIn(listed[key]["state"], ("good", "abandoned"), key)
         return step.phase, len(accepted), len(lost), len(late)
 
-    def test_whatever_step_they_slept_at(self):
-        steps = self.steps()
+    def expect_all_phases(self, steps):
         phases = Counter(step.phase for step in steps)
         self.assertGreaterEqual(phases["claim"], 8, steps)
         self.assertGreaterEqual(phases["commit"], 8, steps)
         self.assertGreaterEqual(phases["delete"], 5, steps)
+
+    def of_one_rank(self):
+        steps = self.steps(1)
+        self.expect_all_phases(steps)
+        return steps
+
+    def of_rank_0_of_two(self):
+        """All of the commit, which is what the ranks do together. Of the claim, all of which rank 1
+        spends waiting in one broadcast, and of the deletion, of which it knows nothing, only what
+        others can see: the renames, and the first file deleted."""
+        steps = self.steps(2)
+        self.expect_all_phases(steps)
+        unlinked = next(step for step in steps if step[:2] == ("delete", "unlink"))
+        return [step for step in steps
+                if step.phase == "commit" or step.name == "rename" or step == unlinked]
+
+    def of_rank_1_of_two(self):
+        """In its shard of the first commit, while rank 0 waits for it."""
+        opened = Step("shard", "openat", f"{SHARD} -> {SHARD}", 1, rank=1)
+        return [opened, *(Step("shard", name, SHARD, nth, rank=1) for name, nth in (
+            ("write", 1), ("write", 3), ("fsync", 1), ("close", 1)))]
+
+    def test_whatever_step_they_slept_at(self):
+        tries = [(1, step) for step in self.of_one_rank()]
+        tries += [(2, step) for step in self.of_rank_0_of_two() + self.of_rank_1_of_two()]
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            tries = [pool.submit(self.pause, i, step) for i, step in enumerate(steps)]
+            running = [pool.submit(self.pause, i, *one) for i, one in enumerate(tries)]
         found = []
-        for step, tried in zip(steps, tries):
-            with self.subTest(f"stopped at {step.phase}: {step.name} {step.what}"):
+        for (ranks, step), tried in zip(tries, running):
+            with self.subTest(f"rank {step.rank} of {ranks} stopped at {step.phase}: {step.name} "
+                              f"{step.what}"):
                 found.append(tried.result())
+        phases = Counter(f"{step.phase}, {ranks} rank{'s' * (ranks > 1)}" for ranks, step in tries)
         print(f"pauses: {len(found)} steps (" +
-              ", ".join(f"{phase} {n}" for phase, n in phases.items()) +
+              "; ".join(f"{phase}: {n}" for phase, n in phases.items()) +
               f"), {sum(accepted for _, accepted, _, _ in found)} accepted commits of the sleeper, "
               f"{sum(lost for _, _, lost, _ in found)} lost; "
               f"{sum(late for *_, late in found)} commits that the second had seen were "
               "acknowledged after it woke")
+
+    def test_rank_1_of_two_asleep_in_its_shard_is_no_dead_job(self):
+        """Rank 0's heartbeat goes on: the store is in use, and the commit is only late."""
+        site = self.origin.copy(self)
+        job, thread = self.asleep(site, 2, Step("shard", "fsync", SHARD, 1, rank=1))
+        self.expect_exit(site.run(ranks=2, task=SMALL, **SECOND, busy=True), 2, "in use")
+        self.assertEqual(sorted(site.store.committed()), [(1, 10), (1, 20)])
+        self.expect_exit(self.wake(job, thread), 0, "committed 2@30", "committed 2@40")
 
 
 if __name__ == "__main__":
