@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 
-from lockstep_plan import COMPARED
 from lockstep_store import Store, difference, snapshot
 from lockstep_test import JobTest, main, pair
 
@@ -281,7 +280,7 @@ class StoreInUse(DecisionTest):
         patient["run"] = {"id": "long", "max_iterations": site.store.iteration() + 60}
         # The plan says how things stand: in use. That the first ends while the second waits is
         # what no plan can know.
-        second = site.start(**patient, restore="auto", busy=True, unforeseen=COMPARED)
+        second = site.start(**patient, restore="auto", busy=True, foreseen=False)
         second.until(lambda: "waiting" in second.err(), "that it waits")
         job.signal_launcher(signal.SIGUSR1)
         self.expect_exit(job.wait(), 75)

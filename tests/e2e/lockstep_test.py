@@ -32,19 +32,19 @@ class Site:
         return path
 
     def start(self, ranks=2, sets=(), wrapper=(), direct=False, env=None, rank_env=None, text=None,
-              flags=(), verify=False, busy=False, unforeseen=(), **sections):
+              flags=(), verify=False, busy=False, foreseen=True, **sections):
         """Plans, and launches; once the job has ended its decision is compared with the plan.
 
         rank_env: the ranks', not the launcher's, which would take it for its own (Slurm's).
         verify: the plan reads every byte, since only the load finds what is damaged here.
         busy: another job is at work on the store.
-        unforeseen: those of lockstep_plan.COMPARED that no plan can know here; say why."""
+        foreseen: False where no plan can know what is decided; say why."""
         config = self.write(text or yaml_text(configuration(**sections)))
         argv = [config.name, *(word for item in sets for word in ("--set", item))]
         env, rank_env, evaluates = env or {}, rank_env or {}, "--evaluate" in flags
         words = ["--verify"] * verify + ["--ignore-running"] * evaluates
         prediction = Prediction(self.test, self.store, argv + words, self.folder,
-                                {**env, **rank_env}, busy=busy, unforeseen=unforeseen,
+                                {**env, **rank_env}, busy=busy, foreseen=foreseen,
                                 evaluates=evaluates)
         if rank_env:
             wrapper = ["env", *(f"{key}={value}" for key, value in rank_env.items()), *wrapper]
@@ -181,14 +181,15 @@ def main():
     shutil.rmtree(JobTest.scratch, ignore_errors=True)
     runner = unittest.TextTestRunner(stream=sys.stdout, resultclass=TimedResult)
     result = unittest.main(module="__main__", testRunner=runner, exit=False).result
-    counts = Prediction.counts
-    if counts:
-        print("plans: {launches} launches; {whole} compared in all fields, {part} in some, {none} "
-              "in none".format_map(counts))
+    if Prediction.counts:
+        print("plans: {launches} launches, {compared} as planned, {not foreseen} that no plan can "
+              "foresee".format_map(Prediction.counts))
     if result.wasSuccessful():
         shutil.rmtree(JobTest.scratch, ignore_errors=True)
     else:
         print(f"what the jobs wrote is in {JobTest.scratch}")
+    if result.wasSuccessful() and Prediction.forgotten():
+        sys.exit(f"{Prediction.forgotten()} launches were not compared with their plan")
     if result.wasSuccessful() and result.skipped and not result.passed:
         print("NOTHING WAS TESTED: " + result.skipped[0][1])
         sys.exit(SKIPPED)

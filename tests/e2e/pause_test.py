@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lockstep_jobs import BIN, is_running
-from lockstep_plan import COMPARED
 from lockstep_store import snapshot
 from lockstep_test import JobTest, main, pair
 
@@ -170,7 +169,7 @@ class SleepersWakeUpLate(JobTest):
         # and another newest checkpoint, or it is superseded. No plan can know that.
         job = self.sleeper(site, ranks, trace,
                            f"-e inject={step.name}:signal=SIGSTOP:when={nth}",
-                           traced=step.rank, unforeseen=() if step.decided else COMPARED,
+                           traced=step.rank, foreseen=step.decided,
                            **(LAUNCH if step.rank else {}))
         trace = site.folder / "trace"
         text = job.until(lambda: trace.exists() and STOPPED in (text := trace.read_text()) and text,

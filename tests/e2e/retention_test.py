@@ -5,7 +5,6 @@ and `lockstep prune`, beside a running job too."""
 import json
 
 from lockstep_jobs import command
-from lockstep_plan import COMPARED
 from lockstep_test import JobTest, main
 
 
@@ -63,7 +62,7 @@ class Retention(JobTest):
         site = self.site()
         # Which metrics a task gives only the task knows, which plan does not make.
         result = site.run(checkpoint={"interval": 5, "keep_best": {"metric": "accuracy"}},
-                          evaluate={"interval": 5}, unforeseen=COMPARED)
+                          evaluate={"interval": 5}, foreseen=False)
         self.assertEqual(result.planned["kind"], "fresh")
         self.expect_exit(result, 2, "checkpoint.keep_best.metric", "'accuracy'", "it gives loss")
         self.assertFalse(site.store.path.exists())
