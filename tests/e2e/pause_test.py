@@ -201,7 +201,7 @@ class SleepersWakeUpLate(JobTest):
         said_before = acknowledged(job.err() + (job.folder / "out").read_text())
         there = as_committed(site.store)
         # Where rank 0 is awake its heartbeat goes on.
-        second = site.run(ranks=ranks, task=SMALL, **SECOND, **(RESTART if step.rank else {}))
+        second = site.run(ranks=1, task=SMALL, **SECOND, **(RESTART if step.rank else {}))
         self.expect_exit(second, 0)
         number = max(site.store.attempts())
         of_second = as_committed(site.store)
@@ -281,7 +281,7 @@ class SleepersWakeUpLate(JobTest):
         """Rank 0's heartbeat goes on: the store is in use, and the commit is only late."""
         site = self.origin.copy(self)
         job, thread = self.asleep(site, 2, Step("shard", "fsync", SHARD, 1, rank=1))
-        self.expect_exit(site.run(ranks=2, task=SMALL, **SECOND, busy=True), 2, "in use")
+        self.expect_exit(site.run(ranks=1, task=SMALL, **SECOND, busy=True), 2, "in use")
         self.assertEqual(sorted(site.store.committed()), [(1, 10), (1, 20)])
         self.expect_exit(self.wake(job, thread), 0, "committed 2@30", "committed 2@40")
 
