@@ -42,7 +42,7 @@ class Doctor(JobTest):
         before = snapshot(self.place.store.path)
         result = self.doctor(0)
         self.expect_said(result, "1 attempt, 2 checkpoints", "room for", " ok")
-        job = self.place.run(ranks=3, flags=("--check",))
+        job = self.place.run(ranks=3, flags=("--check",), foreseen=False)  # it decides nothing
         self.expect_exit(job, 0, "3 ranks on 1 host", "rank 0's file is seen", "room for")
         self.assertEqual(difference(before, snapshot(self.place.store.path)), [])
 
@@ -83,7 +83,7 @@ class Check(JobTest):
     def checked(self, code, *facts, ranks=2, **sections):
         """lockstepd --check, which must end with this code on every rank and make no store."""
         place = self.site()
-        result = place.run(ranks=ranks, flags=("--check",), **sections)
+        result = place.run(ranks=ranks, flags=("--check",), foreseen=False, **sections)
         self.expect_exit(result, code, *facts)
         self.assertFalse(place.store.path.exists())
         return result
