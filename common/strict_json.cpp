@@ -21,7 +21,7 @@ constexpr const char* kDigestKey = "digest";
 // time; nlohmann's tree is what all else works with.
 class TreeBuilder {
  public:
-  // `opaque`: the key of a member of the outermost object that becomes its own text.
+  // `opaque`: the key of a member of the outermost object that is left out.
   TreeBuilder(std::string_view what, int max_depth, std::string_view opaque = {})
       : what_(what), max_depth_(max_depth), opaque_(opaque) {}
 
@@ -66,9 +66,7 @@ class TreeBuilder {
       const auto size = tree.size();
       const auto place = tree.try_emplace(tree.end(), std::string(key));
       if (tree.size() == size) throw_damaged(what_, "holds a key twice");
-      place->second = depth == 1 && !opaque_.empty() && key == opaque_
-                          ? json(simdjson::minify(value))
-                          : build(value, depth);
+      if (depth > 1 || opaque_.empty() || key != opaque_) place->second = build(value, depth);
     }
     return tree;
   }
@@ -111,6 +109,34 @@ std::optional<std::int64_t> as_integer(const json& value) {
   const auto number = value.get<std::uint64_t>();
   if (!std::in_range<std::int64_t>(number)) return std::nullopt;
   return static_cast<std::int64_t>(number);
+}
+
+// Where the string that begins at `at` ends: behind its closing quote.
+std::size_t end_of_string(std::string_view text, std::size_t at) {
+  for (++at; text[at] != '"'; ++at)
+    if (text[at] == '\\') ++at;
+  return at + 1;
+}
+
+// The text of a member of the outermost object: `line` is valid JSON without white space.
+std::string_view text_of_member(std::string_view line, std::string_view key) {
+  const auto wanted = "\"" + std::string(key) + "\":";
+  std::size_t begin = 0;  // of the wanted value; 0: not met yet
+  int depth = 0;
+  for (std::size_t at = 0; at < line.size();) {
+    const char c = line[at];
+    const bool ends = depth == 1 && (c == ',' || c == '}');
+    if (begin > 0 && ends) return line.substr(begin, at - begin);
+    if (c == '"') {
+      if (depth == 1 && begin == 0 && line.substr(at).starts_with(wanted))
+        begin = at + wanted.size();
+      at = end_of_string(line, at);
+      continue;
+    }
+    depth += c == '{' || c == '[' ? 1 : c == '}' || c == ']' ? -1 : 0;
+    ++at;
+  }
+  return {};
 }
 
 // The sealed line without its digest, told by the text alone: to write thousands of records anew
@@ -261,6 +287,7 @@ json unseal(std::string_view text, std::string_view what, std::string_view opaqu
   if (!text.ends_with('\n') ||
       digest128(without_digest(text.substr(0, text.size() - 1), digest)) != digest)
     throw_damaged(what, "its digest does not fit its contents");
+  if (!opaque.empty()) object[std::string(opaque)] = text_of_member(text, opaque);
   object.erase(kDigestKey);
   return object;
 }

@@ -46,16 +46,25 @@ auto read_record(const FileSystem& files, const std::string& folder, const char*
   });
 }
 
+void read_heartbeat(const FileSystem& files, const std::string& store, AttemptView& view) {
+  const auto found =
+      read_record(files, attempt_path(store, view.number), "heartbeat", view.damage,
+                  [](const std::string& text, const char*) { return parse_heartbeat(text); });
+  if (found) view.heartbeat = *found;
+}
+
+// Where an attempt ended well its outcome tells all that its last heartbeat did.
+bool tells_all(const Outcome& outcome) {
+  return outcome.exit_code != 3 && outcome.exit_code != 76;
+}
+
 // In the reverse of the order in which they are written: beside an outcome all else is final.
 AttemptView read_attempt(const FileSystem& files, const std::string& store, std::int64_t number) {
   AttemptView view;
   view.number = number;
   const auto folder = attempt_path(store, number);
   view.outcome = read_record(files, folder, "outcome.json", view.damage, parse_outcome);
-  const auto heartbeat =
-      read_record(files, folder, "heartbeat", view.damage,
-                  [](const std::string& text, const char*) { return parse_heartbeat(text); });
-  if (heartbeat) view.heartbeat = *heartbeat;
+  if (!view.outcome || !tells_all(*view.outcome)) read_heartbeat(files, store, view);
   view.decision = read_record(files, folder, "decision.json", view.damage, parse_decision);
   view.claim = read_record(files, folder, "claim.json", view.damage, parse_claim);
   std::sort(view.damage.begin(), view.damage.end());
@@ -109,9 +118,9 @@ void read_attempts(const FileSystem& files, const std::string& store, StoreView&
   for (const auto number : numbers)
     if (view.attempt(number) == nullptr) missing.push_back(number);
   std::vector<AttemptView> read(missing.size());
-  const auto threads = files.serves_threads() ? std::clamp(missing.size() / kWorthAThread,
-                                                           std::size_t{1}, reading_threads())
-                                              : 1;
+  const auto most =
+      files.serves_threads() ? small_file_threads(files.is_network(store)) : std::size_t{1};
+  const auto threads = std::clamp(missing.size() / kWorthAThread, std::size_t{1}, most);
   for_each_index(missing.size(), threads,
                  [&](std::size_t i) { read[i] = read_attempt(files, store, missing[i]); });
   std::move(read.begin(), read.end(), std::back_inserter(view.attempts));
@@ -209,6 +218,13 @@ void require_one_store(const StoreView& view, const std::string& store) {
                                             "store.json back from a copy");
 }
 
+// For people.
+void read_newest_heartbeat(const FileSystem& files, const std::string& store, StoreView& view) {
+  const auto newest = newest_attempt(view);
+  for (auto& attempt : view.attempts)
+    if (attempt.number == newest && !attempt.heartbeat) read_heartbeat(files, store, attempt);
+}
+
 // Later attempts may have deleted what earlier ones committed; nobody what the newest did last.
 void add_missing_commit(StoreView& view) {
   const auto newest = newest_attempt(view);
@@ -277,6 +293,7 @@ StoreView scan_store(const FileSystem& files, const std::string& store,
   add_checkpoints(files, store, view, checkpoints);
   require_one_store(view, store);
   if (own && view.highest_attempt() == *own) view.attempts.pop_back();
+  read_newest_heartbeat(files, store, view);
   add_missing_commit(view);
   open_for_lost_parents(files, store, view);
   return view;

@@ -8,12 +8,24 @@
 #include <thread>
 #include <vector>
 
+#include <sched.h>
+
 namespace lockstep {
 
 // How many threads wait for a store at once: more than the cores there are pays on network file
 // systems, many more hurt everybody else's.
 inline std::size_t reading_threads() {
   return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 4, 8);
+}
+
+// How many for small files: on a local disk they are in memory, and a second thread on the one core
+// that a launcher binds a rank to costs more than it brings.
+inline std::size_t small_file_threads(bool network) {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  const bool known = ::sched_getaffinity(0, sizeof cores, &cores) == 0;
+  const auto usable = static_cast<std::size_t>(known ? CPU_COUNT(&cores) : 1);
+  return network ? reading_threads() : std::clamp<std::size_t>(usable, 1, reading_threads());
 }
 
 // Local: work(i) for every i below `count`, on at most `threads` threads, this one counted. The

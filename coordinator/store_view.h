@@ -40,8 +40,8 @@ struct AttemptView {
   std::optional<Claim> claim;
   std::optional<DecisionRecord> decision;
   std::optional<Outcome> outcome;
-  std::optional<Heartbeat> heartbeat;
-  std::vector<std::string> damage;  // "decision.json: ..." for each record that is damaged
+  std::optional<Heartbeat> heartbeat;  // where an outcome tells as much, only the newest's
+  std::vector<std::string> damage;     // "decision.json: ..." for each record that is damaged
 };
 
 struct StoreView {
