@@ -28,6 +28,7 @@ LaunchFacts facts_of(const LoadedConfig& loaded, const Environment& environment)
   launch.max_iterations = config.run.max_iterations;
   launch.max_epochs = config.run.max_epochs;
   launch.keep_best = config.checkpoint.keep_best;
+  launch.heartbeat_seconds = config.watchdog.heartbeat_seconds;
   launch.store_path = loaded.paths.store;
   launch.from_path = loaded.paths.from;
   launch.config = canonical_json(config);
@@ -167,7 +168,7 @@ bool look(const FileSystem& files, const LaunchFacts& launch, const StoreView& s
   const auto folder =
       with_retries([&] { return files.info(attempt_path(launch.store_path, *newest)); });
   if (attempt.outcome || !folder || folder->kind != EntryKind::kFolder) return false;
-  if (watch(files, launch.store_path, attempt, clock) == Life::kDead) {
+  if (watch(files, launch.store_path, attempt, clock, launch.heartbeat_seconds) == Life::kDead) {
     taken_over = *newest;  // judged once; a second look would wait the same time again
     return true;
   }

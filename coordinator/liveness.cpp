@@ -17,7 +17,6 @@ namespace lockstep {
 namespace {
 
 constexpr std::size_t kUnchangedReads = 3;
-constexpr double kDefaultPeriodSeconds = 5;
 
 std::string first_line(const std::string& path) {
   std::ifstream in(path);
@@ -136,10 +135,10 @@ std::optional<Heartbeat> read_heartbeat(const FileSystem& files, const std::stri
 }  // namespace
 
 Life watch(const FileSystem& files, const std::string& store, const AttemptView& attempt,
-           const Clock& clock) {
+           const Clock& clock, double own_period_s) {
   if (attempt.outcome) return Life::kDead;
   const auto folder = attempt_path(store, attempt.number);
-  const double period_s = attempt.claim ? attempt.claim->heartbeat_seconds : kDefaultPeriodSeconds;
+  const double period_s = attempt.claim ? attempt.claim->heartbeat_seconds : own_period_s;
   std::vector<std::optional<Heartbeat>> reads;
   for (;;) {
     reads.push_back(read_heartbeat(files, folder));

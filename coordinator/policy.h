@@ -33,6 +33,7 @@ struct LaunchFacts {
   // What only a job knows, for what differs from when the checkpoint was made; empty in `plan`.
   std::optional<DataPosition> data;
   std::map<std::string, std::string> environment;
+  double heartbeat_seconds = kUsualPeriodSeconds;  // the own; for attempts without a readable claim
 };
 
 // A checkpoint of this store, or of what restore.from names.

@@ -35,6 +35,9 @@ struct CheckpointView {
   bool gone = false;  // not listed, though its attempt says that it was committed
 };
 
+// Of heartbeats, where neither a claim nor a configuration says.
+inline constexpr double kUsualPeriodSeconds = 5;
+
 struct AttemptView {
   std::int64_t number = 0;
   std::optional<Claim> claim;

@@ -18,10 +18,9 @@ const AttemptView* newest_of(const StoreView& store) {
 // Whether its job is at work; says so where that takes a while.
 bool watch_aloud(const FileSystem& files, const std::string& store, const AttemptView& attempt) {
   constexpr double kPeriods = 3;
-  constexpr double kDefaultPeriodSeconds = 5;
   if (attempt.outcome) return false;
   const bool gone = attempt.claim && look_for(attempt.claim->process) == LocalSight::kGone;
-  const double period_s = attempt.claim ? attempt.claim->heartbeat_seconds : kDefaultPeriodSeconds;
+  const double period_s = attempt.claim ? attempt.claim->heartbeat_seconds : kUsualPeriodSeconds;
   if (!gone)
     std::fprintf(stderr, "watching the heartbeat of attempt %lld, for up to %.3g s\n",
                  static_cast<long long>(attempt.number), kPeriods * period_s);

@@ -160,6 +160,17 @@ TEST(Launch, ASilentHeartbeatIsDeadAfterThreePeriodsByTheReadersOwnClock) {
   EXPECT_EQ(time.now_s, 3) << "its heartbeat's period is 1 s";
 }
 
+TEST(Launch, WithoutAReadableClaimTheReadersOwnPeriodCounts) {
+  StoreOnDisk disk("launch");
+  disk.attempt("other", {}, std::nullopt);
+  std::filesystem::resize_file(attempt_path(disk.path(), 1) + "/claim.json", 7);
+  auto launch = facts(disk, fresh());
+  launch.heartbeat_seconds = 0.5;
+  FakeTime time;
+  try_it(disk, launch, time);
+  EXPECT_EQ(time.now_s, 1.5);
+}
+
 TEST(Launch, AHeartbeatThatCanNotBeReadIsNeitherLifeNorDeath) {
   StoreOnDisk disk("launch");
   disk.attempt("other", {}, std::nullopt);
