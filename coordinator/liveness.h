@@ -49,7 +49,6 @@ struct Clock {
 Clock steady_clock();
 
 // Local: watches `attempt` until it is clear whether it is alive. kUnsure is never returned. A
-// `own_period_s`: the reader\'s own, which counts where the claim can\'t be read.
 // heartbeat that can't be read is neither life nor death: tried again, a few times, then
 // Error(kIo).
 // `own_period_s`: the reader's own, which counts where the claim can't be read.
