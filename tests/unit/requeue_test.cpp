@@ -202,39 +202,6 @@ TEST(Rule, WhatARunSaidItHadCommittedIsNeverForgotten) {
          {"no checkpoint in attempt 1's lineage"}});
 }
 
-TEST(AttemptsOf, ARestartCountThatCannotBeReadIsBetweenThoseAroundIt) {
-  struct Case {
-    const char* what;
-    std::vector<std::int64_t> counts;  // -1: its claim is damaged
-    std::int64_t launch;
-    std::vector<std::int64_t> mine;
-  };
-  const std::vector<Case> cases = {
-      {"requeued", {0, -1, 2}, 3, {1, 2, 3}},
-      {"the last one", {0, -1}, 2, {1, 2}},
-      {"the first one", {-1, 1}, 2, {1, 2}},
-      {"typed anew", {0, -1}, 0, {}},
-      {"alone, typed anew", {-1}, 0, {}},
-      {"alone, requeued", {-1}, 1, {1}},
-      {"of the series before", {0, 1, -1, 1}, 2, {4}},
-      {"typed anew behind it", {0, 1, -1, 0}, 1, {4}},
-      {"two of them", {0, -1, -1}, 3, {1, 2, 3}},
-  };
-  for (const auto& one : cases) {
-    StoreBuilder store;
-    for (const auto count : one.counts) {
-      store.attempt("slurm-7", {}).restarts(std::max<std::int64_t>(0, count)).checkpoint(5);
-      if (count < 0) store.claim_damaged();
-    }
-    RunIdentity run{"slurm-7", true, true, "7", one.launch};
-    std::vector<std::int64_t> mine;
-    const StoreView view = store;
-    for (const auto* attempt : attempts_of(view, run))
-      mine.push_back(attempt->number);
-    EXPECT_EQ(mine, one.mine) << one.what;
-  }
-}
-
 TEST(Rule, SlurmsRestartCountTellsRunsApart) {
   const auto store = StoreBuilder().attempt("slurm-7", {}).restarts(0).checkpoint(5);
   auto launch = launch_of({}, "slurm-7");

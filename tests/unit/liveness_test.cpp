@@ -1,0 +1,158 @@
+#include "coordinator/liveness.h"
+
+#include <filesystem>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/error.h"
+#include "tests/support/fault_file_system.h"
+#include "tests/support/launch_site.h"
+
+namespace lockstep {
+namespace {
+
+using lockstep::testing::beat;
+using lockstep::testing::facts;
+using lockstep::testing::FakeTime;
+using lockstep::testing::FaultFileSystem;
+using lockstep::testing::fresh;
+using lockstep::testing::Op;
+using lockstep::testing::StoreOnDisk;
+using lockstep::testing::try_it;
+using ::testing::HasSubstr;
+
+TEST(Launch, ASilentHeartbeatIsDeadAfterThreePeriodsByTheReadersOwnClock) {
+  StoreOnDisk disk("launch");
+  disk.attempt("other", {}, std::nullopt);
+  FakeTime time;
+  EXPECT_EQ(try_it(disk, facts(disk, fresh()), time).ruling.record.kind, DecisionKind::kFresh);
+  EXPECT_EQ(time.now_s, 3) << "its heartbeat's period is 1 s";
+}
+
+TEST(Launch, WithoutAReadableClaimTheReadersOwnPeriodCounts) {
+  StoreOnDisk disk("launch");
+  disk.attempt("other", {}, std::nullopt);
+  std::filesystem::resize_file(attempt_path(disk.path(), 1) + "/claim.json", 7);
+  auto launch = facts(disk, fresh());
+  launch.heartbeat_seconds = 0.5;
+  FakeTime time;
+  try_it(disk, launch, time);
+  EXPECT_EQ(time.now_s, 1.5);
+}
+
+TEST(Launch, AHeartbeatThatCanNotBeReadIsNeitherLifeNorDeath) {
+  StoreOnDisk disk("launch");
+  disk.attempt("other", {}, std::nullopt);
+  beat(disk, 1, 1);
+  const auto watch_it = [&](FileSystem& files) {
+    FakeTime time;
+    const auto view = scan_store(disk.files(), disk.path());
+    return watch(files, disk.path(), *view.attempt(1), time.clock());
+  };
+  FaultFileSystem once(disk.files());
+  once.fail_next(Op::kOpen);
+  EXPECT_EQ(watch_it(once), Life::kDead) << "what is there at last is no change";
+  FaultFileSystem always(disk.files());
+  always.fail_when(Op::kOpen, "heartbeat");
+  try {
+    watch_it(always);
+    FAIL() << "expected kIo";
+  } catch (const Error& e) {
+    EXPECT_EQ(exit_code(e.code()), 3);
+  }
+}
+
+TEST(Launch, AnotherRunThatIsAliveIsInUse) {
+  StoreOnDisk disk("launch");
+  disk.attempt("other", {}, std::nullopt);
+  FakeTime time;
+  time.meanwhile = [&] { beat(disk, 1, static_cast<std::int64_t>(time.now_s) + 1); };
+  try {
+    try_it(disk, facts(disk, fresh()), time);
+    FAIL() << "expected kInUse";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kInUse);
+    EXPECT_EQ(exit_code(e.code()), 2);
+    EXPECT_THAT(e.what(), HasSubstr("run other, host elsewhere"));
+  }
+  EXPECT_EQ(time.now_s, 1) << "the first change is life";
+  LookOptions options;
+  options.ignore_running = true;
+  EXPECT_EQ(try_it(disk, facts(disk, fresh()), time, options).ruling.record.kind,
+            DecisionKind::kFresh);
+}
+
+TEST(Launch, TheSameRunWaitsForItsOwnEnd) {
+  StoreOnDisk disk("launch");
+  disk.attempt("mine", {}, std::nullopt);
+  FakeTime time;
+  time.meanwhile = [&] {
+    beat(disk, 1, static_cast<std::int64_t>(time.now_s) + 1);
+    if (time.now_s > 20)
+      write_outcome(disk.files(), disk.path(), 1, {OutcomeKind::kPreempted, 75, {}, {}, {}});
+  };
+  EXPECT_EQ(try_it(disk, facts(disk, fresh()), time).ruling.record.kind, DecisionKind::kFresh);
+  EXPECT_GT(time.now_s, 20);
+  EXPECT_LT(time.now_s, 25);
+}
+
+TEST(Launch, TheSameRunStillAliveAfterItsStallLimitIsExit3) {
+  StoreOnDisk disk("launch");
+  disk.attempt("mine", {}, std::nullopt);
+  FakeTime time;
+  time.meanwhile = [&] { beat(disk, 1, static_cast<std::int64_t>(time.now_s) + 1); };
+  try {
+    try_it(disk, facts(disk, fresh()), time);
+    FAIL() << "expected kOwnRunAlive";
+  } catch (const Error& e) {
+    EXPECT_EQ(exit_code(e.code()), 3);
+  }
+  EXPECT_GE(time.now_s, 303) << "stall_seconds + 3 heartbeats";
+  EXPECT_LT(time.now_s, 310);
+}
+
+TEST(Launch, AnEarlierLaunchOfTheSameSlurmJobIsTakenOverAfterItsGraceTime) {
+  StoreOnDisk disk("launch");
+  auto claim = StoreOnDisk::claim_of("slurm-7");
+  claim.job = "7";
+  claim.store_id = make_store(disk.files(), disk.path());
+  claim.grace_seconds = 10;
+  claim_attempt(disk.files(), disk.path(), 1, claim);
+  FakeTime time;
+  time.meanwhile = [&] { beat(disk, 1, static_cast<std::int64_t>(time.now_s) + 1); };
+  auto launch = facts(disk, fresh(), "slurm-7");
+  launch.run = {"slurm-7", true, true, "7", 1};
+  EXPECT_EQ(try_it(disk, launch, time).ruling.record.kind, DecisionKind::kFresh);
+  EXPECT_GE(time.now_s, 13);
+  EXPECT_LT(time.now_s, 16);
+  launch.run.restart_count = 0;
+  EXPECT_THROW(try_it(disk, launch, time), Error) << "the same count is no later launch";
+}
+
+TEST(JudgeLife, GoneHereIsDeadAtOnceAndThereIsNotYetAlive) {
+  const std::optional<Heartbeat> beat = Heartbeat{1, 0, {}};
+  const std::optional<Heartbeat> next = Heartbeat{2, 0, {}};
+  EXPECT_EQ(judge_life(LocalSight::kGone, {}), Life::kDead);
+  EXPECT_EQ(judge_life(LocalSight::kThere, {beat}), Life::kUnsure);
+  EXPECT_EQ(judge_life(LocalSight::kThere, {beat, beat, beat, beat}), Life::kDead)
+      << "a stopped process is no writer; lineage fences it";
+  EXPECT_EQ(judge_life(LocalSight::kElsewhere, {beat, beat, beat}), Life::kUnsure);
+  EXPECT_EQ(judge_life(LocalSight::kElsewhere, {beat, beat, next}), Life::kAlive);
+  EXPECT_EQ(judge_life(LocalSight::kElsewhere, {std::nullopt, beat}), Life::kAlive);
+  EXPECT_EQ(judge_life(LocalSight::kElsewhere, {beat, std::nullopt, std::nullopt, std::nullopt}),
+            Life::kDead);
+}
+
+TEST(LookFor, SeesThisProcessAndNotOneThatHasEnded) {
+  auto process = this_process();
+  EXPECT_EQ(look_for(process), LocalSight::kThere);
+  ++process.start_time;
+  EXPECT_EQ(look_for(process), LocalSight::kGone) << "the number was given to another process";
+  process = this_process();
+  process.boot_id = "before the reboot";
+  EXPECT_EQ(look_for(process), LocalSight::kElsewhere);
+}
+
+}  // namespace
+}  // namespace lockstep
