@@ -113,9 +113,12 @@ std::optional<std::int64_t> as_integer(const json& value) {
 
 // Where the string that begins at `at` ends: behind its closing quote.
 std::size_t end_of_string(std::string_view text, std::size_t at) {
-  for (++at; text[at] != '"'; ++at)
-    if (text[at] == '\\') ++at;
-  return at + 1;
+  for (auto end = text.find('"', at + 1);; end = text.find('"', end + 1)) {
+    auto escape = end;
+    while (text[escape - 1] == '\\')
+      --escape;
+    if ((end - escape) % 2 == 0) return end + 1;
+  }
 }
 
 // The text of a member of the outermost object: `line` is valid JSON without white space.

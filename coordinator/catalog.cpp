@@ -124,7 +124,8 @@ void read_attempts(const FileSystem& files, const std::string& store, StoreView&
   for_each_index(missing.size(), threads,
                  [&](std::size_t i) { read[i] = read_attempt(files, store, missing[i]); });
   std::move(read.begin(), read.end(), std::back_inserter(view.attempts));
-  std::ranges::sort(view.attempts, {}, &AttemptView::number);
+  if (!std::ranges::is_sorted(view.attempts, {}, &AttemptView::number))  // they are large to move
+    std::ranges::sort(view.attempts, {}, &AttemptView::number);
 }
 
 // What deleters without outcome have in trash. Where a checkpoint stands in its place too, that

@@ -184,10 +184,17 @@ TEST(SealedRecord, ComesBackWhereverTheDigestStands) {
 }
 
 TEST(SealedRecord, AnOpaqueMemberComesAsItsText) {
-  const json object = {{"a", {{"x", {1, 2.5, "q\"\n\u00e4", nullptr}}}}, {"b", {{"a", 1}}}};
-  const auto read = unseal(seal(object), "t", "a");
-  EXPECT_EQ(text_member(read, "a", "t"), dump_json(object["a"]));
-  EXPECT_EQ(read["b"], object["b"]) << "only of the outermost object";
+  const json inner = {{"x", {1, 2.5, "q\"\n\u00e4\\", "\\\\", "\\\"", "{[,]}", "", nullptr}},
+                      {"y", {}}};
+  for (const auto& object :
+       {json{{"a", inner}, {"b", {{"a", 1}}}}, json{{"0", {{"a", 7}}}, {"a", inner}},
+        json{{"0", "a"}, {"1", "\"a\":"}, {"a", inner}, {"z", "\\"}}, json{{"a", "{\"a\":1}"}},
+        json{{"a", 12}, {"z", 1}}}) {
+    const auto read = unseal(seal(object), "t", "a");
+    EXPECT_EQ(text_member(read, "a", "t"), dump_json(object["a"]));
+    for (const auto& [key, value] : object.items())
+      EXPECT_TRUE(key == "a" || read[key] == value) << "only of the outermost object";
+  }
 }
 
 TEST(SealedRecord, EveryTruncationAndEveryBitFlipIsSeen) {
