@@ -13,8 +13,9 @@ namespace lockstep::cli {
 
 namespace {
 
-// bash breaks words at '@' and '=', so the words are taken from the line itself, and what stands
-// before such a character is taken off the answers again.
+// bash breaks words at '@' and '=', so the words are taken from the line itself. What readline
+// replaces begins with the '@' (it is one of its special prefixes), so what stands before that is
+// taken off the answers again.
 constexpr const char* kScript =
     R"bash(# Completion of lockstep for bash:  source <(lockstep completion bash)
 _lockstep_kind() {  # COMMAND PLACE: what the argument at this place names
@@ -67,7 +68,7 @@ _lockstep() {
     checkpoint)
       COMPREPLY=($(compgen -W "$("${words[0]/#\~/$HOME}" completion checkpoints "${store/#\~/$HOME}" 2> /dev/null)" -- "$current"))
       if [[ "$current" == *@* && "$COMP_WORDBREAKS" == *@* ]]; then
-        COMPREPLY=("${COMPREPLY[@]#"${current%"${current##*@}"}"}")
+        COMPREPLY=("${COMPREPLY[@]#"${current%@*}"}")
       fi ;;
     "") ;;
     *) COMPREPLY=($(compgen -W "$kind" -- "$current")) ;;

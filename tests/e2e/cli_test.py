@@ -36,12 +36,16 @@ def read_plain(path):
     return tensors, metadata
 
 
-def on_terminal(*argv, **env):
-    """What a command writes where stdout is a terminal."""
+def on_terminal(*argv, typed="", cwd=None, **env):
+    """What a command of lockstep, or with `typed` any program into which that is typed, writes
+    where stdout is a terminal."""
     ours, its = pty.openpty()
-    with subprocess.Popen([str(BIN / "lockstep"), *map(str, argv)], stdout=its,
-                          stdin=subprocess.DEVNULL, env=environment(TERM="xterm", **env)):
+    argv = list(map(str, argv)) if typed else [str(BIN / "lockstep"), *map(str, argv)]
+    with subprocess.Popen(argv, stdout=its, stderr=its if typed else None,
+                          stdin=its if typed else subprocess.DEVNULL, cwd=cwd,
+                          start_new_session=True, env=environment(TERM="xterm", **env)):
         os.close(its)
+        os.write(ours, typed.encode())
         said = b""
         try:
             while piece := os.read(ours, 65536):
@@ -302,13 +306,23 @@ class Commands(JobTest):
         self.assertEqual(self.completed("lockstep ls store --a"), ["--all", "--ascii"])
         self.assertEqual(self.completed("lockstep ls st"), ["store"])
         self.assertEqual(self.completed("lockstep show store 3"), ["3@50"])
-        self.assertEqual(self.completed("lockstep diff store 3@50 2@"), ["40", "30"],
-                         "bash has broken the word at the @")
+        self.assertEqual(self.completed("lockstep diff store 3@50 2@"), ["@40", "@30"],
+                         "bash has broken the word before the @")
         self.assertEqual(self.completed("lockstep show --json store be"), ["best"])
         self.assertEqual(self.completed("lockstep export store latest out --scope m"), ["model"])
         self.assertIn("train.yaml", self.completed("lockstep plan "))
         self.assertEqual(self.completed("lockstep plan train.yaml --set "), [])
         self.said(2, "completion", "zsh")
+
+    def test_a_checkpoint_completed_by_typing_is_the_one_that_was_meant(self):
+        keys = ["source <(lockstep completion bash)\n", "lockstep show store 2@4\t\n",
+                "lockstep diff store 2@40 3@5\t; echo code $?\n", "exit\n"]
+        shown = on_terminal("bash", "--norc", "-i", typed="".join(keys), cwd=self.origin.folder,
+                            PATH=f"{BIN}:{os.environ['PATH']}")
+        self.assertIn("lockstep show store 2@40", shown)
+        self.assertIn("lockstep diff store 2@40 3@50", shown)
+        self.assertNotIn("no checkpoint", shown)
+        self.assertIn("code 1", shown)
 
 
 if __name__ == "__main__":
