@@ -1,6 +1,7 @@
 // lockstepd: every rank of a job runs this. The composition root: coordinator and worker meet here
 // and in daemon/, nowhere else.
 
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <optional>
@@ -79,6 +80,8 @@ int run(const lockstep::Arguments& arguments, std::optional<EarlyConfig> early) 
 
 int main(int argc, char** argv) {
   lockstep::watch_stop_signals();
+  // Output that nobody reads any more must not cost the work.
+  std::signal(SIGPIPE, SIG_IGN);
   const int launcher_rank = lockstep::rank_by_launcher();
   const auto arguments = lockstep::parse_arguments(argc, argv);
   if (arguments.exit_code) {

@@ -199,12 +199,21 @@ void settle_finished(Ruling& ruling, const LaunchFacts& launch) {
   auto& record = ruling.record;
   const auto start = record.parent ? to_text(record.parent->checkpoint) : "iteration 0";
   record.kind = DecisionKind::kFinished;
-  record.reasons.insert(
-      record.reasons.begin(),
+  auto text =
       start + " has reached " +
-          (launch.max_iterations ? "run.max_iterations " + std::to_string(*launch.max_iterations)
-                                 : "run.max_epochs " + std::to_string(*launch.max_epochs)) +
-          ": nothing to train");
+      (launch.max_iterations ? "run.max_iterations " + std::to_string(*launch.max_iterations)
+                             : "run.max_epochs " + std::to_string(*launch.max_epochs)) +
+      ": nothing to train";
+  if (ruling.chosen && ruling.chosen->in_source)
+    text += "; to train anew from its weights add scope: model";
+  record.reasons.insert(record.reasons.begin(), std::move(text));
+}
+
+// An evaluation of a model that nobody has trained, though it was not asked for: most likely the
+// store is another one.
+bool evaluates_nothing(const Ruling& ruling, const LaunchFacts& launch) {
+  const bool asked = launch.request.present && launch.request.mode == RestoreMode::kFresh;
+  return ruling.record.kind == DecisionKind::kFresh && !asked;
 }
 
 // The checks of a decision that was reached: rows "Slurm restart with no store folder", "finished"
@@ -219,10 +228,28 @@ void check_ruling(Ruling& ruling, const StoreView& store, const LaunchFacts& lau
     if (const auto loop = crash_loop(store, launch, ruling.record))
       return settle_error(ruling, ErrorCode::kMismatch, *loop);
   }
+  if (launch.evaluates && evaluates_nothing(ruling, launch))
+    return settle_error(ruling, ErrorCode::kNotFound,
+                        "nothing to evaluate: there is no checkpoint in " + launch.store_path +
+                            "; name another store, or write restore: fresh to evaluate a model "
+                            "that was not trained");
   if (manifest == nullptr) return;
   const auto drift = drift_reasons(*manifest, launch, ruling.record.parent.has_value());
   auto& reasons = ruling.record.reasons;
   reasons.insert(reasons.end(), drift.begin(), drift.end());
+}
+
+// What the user's next launch will do, where that is not simply to carry on.
+std::string next_launch(const LaunchFacts& launch) {
+  if (launch.evaluates || !applies_again(launch.request)) return "";
+  if (!launch.run.stable) return "the next launch will do this again; set run.id to carry on";
+  if (!launch.request.once)
+    return "the next launch will do this again, as restore.once: false says; write restore: latest "
+           "to carry on";
+  if (launch.run.from_slurm)
+    return "a requeue of job " + launch.run.job.value_or("") +
+           " carries on; the same command typed again in it will do this again";
+  return "";
 }
 
 }  // namespace
@@ -237,11 +264,7 @@ Ruling rule(const StoreView& store, const LaunchFacts& launch, const SourceView*
   if (record.kind != DecisionKind::kError) check_ruling(ruling, store, launch, source);
   if (record.kind == DecisionKind::kFresh || record.kind == DecisionKind::kRestore) {
     record.attempt = store.highest_attempt() + 1;
-    if (applies_again(launch.request) && (!launch.run.stable || !launch.request.once))
-      record.reasons.push_back(
-          "the next launch will do this again; " +
-          std::string(launch.run.stable ? "leave restore.once at true" : "set run.id") +
-          " to carry on");
+    if (const auto advice = next_launch(launch); !advice.empty()) record.reasons.push_back(advice);
   }
   if (record.kind == DecisionKind::kError) {
     record.parent.reset();

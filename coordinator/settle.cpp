@@ -1,5 +1,7 @@
 #include "coordinator/settle.h"
 
+#include <algorithm>
+
 #include "common/names.h"
 
 namespace lockstep {
@@ -77,8 +79,11 @@ void settle_weights(Ruling& ruling, const SourceView& source, const Request& req
   record.kind = DecisionKind::kRestore;
   record.source = source.path;
   record.manifest_digest = source.digest;
-  record.reasons.push_back("weights of " + std::to_string(source.weights.tensors.size()) +
-                           " tensors from " + source.path);
+  const Selection selection{request.model_only, request.exclude};
+  const auto taken = std::ranges::count_if(source.weights.tensors, [&](const auto& tensor) {
+    return is_selected(selection, tensor.tensor.name);
+  });
+  record.reasons.push_back("weights of " + std::to_string(taken) + " tensors from " + source.path);
   apply(ruling, request);
 }
 

@@ -70,6 +70,15 @@ std::vector<std::string> unmatched(const TensorOffer& offer, std::span<const Ten
   return lines;
 }
 
+// A restore of nothing would look like one.
+void require_something(const TensorOffer& offer, const Selection& selection) {
+  const bool any = std::ranges::any_of(
+      offer.tensors, [&](const TensorInfo& tensor) { return is_selected(selection, tensor.name); });
+  if (any) return;
+  throw Error(ErrorCode::kMismatch, "restore.exclude leaves nothing of " + offer.name +
+                                        " to load; to start anew write restore: fresh");
+}
+
 }  // namespace
 
 void require_fit(const TensorOffer& offer, std::span<const TensorInfo> model,
@@ -77,7 +86,7 @@ void require_fit(const TensorOffer& offer, std::span<const TensorInfo> model,
   constexpr std::size_t kMostLines = 20;
   auto lines = misfits(offer, model, selection);
   const auto globs = unmatched(offer, model, selection);
-  if (lines.empty() && globs.empty()) return;
+  if (lines.empty() && globs.empty()) return require_something(offer, selection);
   auto text =
       lines.empty() ? "restore.exclude does not fit:" : offer.name + " does not fit the model:";
   lines.insert(lines.end(), globs.begin(), globs.end());
@@ -87,6 +96,8 @@ void require_fit(const TensorOffer& offer, std::span<const TensorInfo> model,
     text += "\n  and " + std::to_string(lines.size() - kMostLines) + " more";
   if (std::ranges::all_of(lines, [](const auto& l) { return l.starts_with("optimizer."); }))
     text += "\nonly the optimizer's state differs: restore.scope: model takes the weights alone";
+  else if (!lines.empty() && 2 * lines.size() <= offer.tensors.size())  // else it is another model
+    text += "\nwhat should not be loaded can be named in restore.exclude";
   throw Error(ErrorCode::kMismatch, text);
 }
 

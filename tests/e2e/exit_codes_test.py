@@ -9,6 +9,7 @@ import signal
 import subprocess
 import unittest
 
+from lockstep_jobs import BIN, configuration, environment, yaml_text
 from lockstep_store import Store, difference, snapshot
 from lockstep_test import JobTest, main, pair
 
@@ -30,6 +31,16 @@ class Ending(EndingTest):
         site.trained(10, ranks=3)
         self.expect_outcome(site, 1, "finished", 0, 10)
         self.assertIsNone(site.store.record(1, "outcome")["error"])
+
+    def test_output_that_nobody_reads_costs_nothing(self):
+        site = self.site()
+        config = site.write(yaml_text(configuration(task={"iteration_ms": 5})))
+        with subprocess.Popen([str(BIN / "lockstepd"), config.name], cwd=site.folder,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              env=environment()) as process:
+            process.stdout.close()
+            self.assertEqual(process.wait(60), 0)
+        self.expect_outcome(site, 1, "finished", 0, 30)
 
     def test_preempted_is_75_on_every_rank(self):
         site = self.site()

@@ -150,6 +150,31 @@ TEST(RequireFit, ListsTwentyAndCountsTheRest) {
   require_fit({"3@1200", "checkpoint", many}, many, {});
 }
 
+TEST(RequireFit, WhereFewTensorsDifferItNamesTheWayToLeaveThemOut) {
+  const std::vector<TensorInfo> offered = {{"model.a", Dtype::kF32, {1}},
+                                           {"model.b", Dtype::kF32, {1}},
+                                           {"model.head", Dtype::kF32, {1}}};
+  auto model = offered;
+  model.pop_back();
+  EXPECT_TRUE(error_of(ErrorCode::kMismatch, [&] {
+                require_fit({"w", "file", offered}, model, {});
+              }).ends_with("\nwhat should not be loaded can be named in restore.exclude"));
+}
+
+TEST(RequireFit, ARestoreOfNothingIsAnError) {
+  const std::vector<TensorInfo> all = {{"model.a", Dtype::kF32, {1}},
+                                       {"optimizer.a.momentum_buffer", Dtype::kF32, {1}}};
+  require_fit({"1@10", "checkpoint", all}, all, {true, {}});
+  require_fit({"1@10", "checkpoint", all}, all, {false, {"model.a"}});
+  for (const auto& selection :
+       {Selection{true, {"*"}}, Selection{true, {"model.*"}}, Selection{false, {"*"}}})
+    EXPECT_EQ(error_of(ErrorCode::kMismatch,
+                       [&] {
+                         require_fit({"1@10", "checkpoint", all}, all, selection);
+                       }),
+              "restore.exclude leaves nothing of 1@10 to load; to start anew write restore: fresh");
+}
+
 TEST(CommonGround, NamesTheIntegerBufferThatDiffers) {
   const std::vector<SectionPlan> plans = {
       {{{"buffer.x", Dtype::kI64, {2}}, {"buffer.n", Dtype::kI64, {}}}, true},

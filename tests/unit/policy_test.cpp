@@ -13,6 +13,7 @@ namespace {
 
 using namespace lockstep::testing;  // NOLINT(google-build-using-namespace)
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 std::vector<Row> request_rows() {
   const auto kFreshKind = DecisionKind::kFresh;
@@ -262,6 +263,47 @@ TEST(Rule, FreshWhereTheStoreCannotBeMadeIsAnError) {
   EXPECT_THAT(*ruling.record.error, HasSubstr("/store is to be made is not there"));
   launch.run.restart_count = 1;
   EXPECT_EQ(rule(nowhere, launch).record.exit_code, 3);
+}
+
+TEST(Rule, AnEvaluationOfNothingIsAnErrorUnlessItIsAskedFor) {
+  StoreView empty;
+  auto launch = launch_of(Request{});
+  launch.evaluates = true;
+  for (const auto& request : {Request{}, automatic()}) {
+    launch.request = request;
+    const auto record = rule(empty, launch).record;
+    EXPECT_EQ(record.exit_code, 2);
+    EXPECT_THAT(all_text(record), HasSubstr("nothing to evaluate"));
+  }
+  launch.request = fresh();
+  EXPECT_EQ(rule(empty, launch).record.kind, DecisionKind::kFresh);
+  launch.request = automatic();
+  launch.evaluates = false;
+  EXPECT_EQ(rule(empty, launch).record.kind, DecisionKind::kFresh);
+}
+
+TEST(Rule, SaysWhatTheNextLaunchWillDo) {
+  const auto said = [](const Request& request, const std::function<void(LaunchFacts&)>& change) {
+    auto launch = launch_of(request, "r");
+    change(launch);
+    return all_text(rule(plain(), launch).record);
+  };
+  const auto slurm = [](LaunchFacts& launch) {
+    launch.run.from_slurm = true;
+    launch.run.job = "77";
+  };
+  EXPECT_THAT(said(fresh(), [](auto& launch) { launch.run.stable = false; }),
+              HasSubstr("the next launch will do this again; set run.id to carry on"));
+  EXPECT_THAT(said(always(fresh()), [](auto&) {}), HasSubstr("write restore: latest to carry on"));
+  EXPECT_THAT(said(fresh(), slurm), HasSubstr("a requeue of job 77 carries on; the same command"));
+  EXPECT_THAT(said(latest(), slurm), Not(HasSubstr("requeue")));
+  EXPECT_THAT(said(fresh(), [](auto&) {}), Not(HasSubstr("next launch")));
+  EXPECT_THAT(said(fresh(),
+                   [](auto& launch) {
+                     launch.run.stable = false;
+                     launch.evaluates = true;
+                   }),
+              Not(HasSubstr("next launch")));
 }
 
 TEST(Rule, MaxEpochsEndsARun) {
