@@ -79,7 +79,7 @@ std::string Root::decide_again(const std::string& cause) {
   // The reader names the checkpoint; so does every text that this goes into.
   const auto prefix = damaged ? to_text(damaged->id) + ": " : std::string();
   const auto why = cause.rfind(prefix, 0) == 0 ? cause.substr(prefix.size()) : cause;
-  log_.warning("load: " + prefix + "damaged: " + why);
+  log_.warning("load: " + (damaged ? to_text(damaged->id) + " is " : "") + "damaged: " + why);
   if (claimed_) {
     decided_ = lockstep::decide_again(files_, launch_, claimed_->attempt, std::move(decided_), why);
     return share();
