@@ -244,13 +244,18 @@ std::string encode(const LoadedConfig& loaded) {
   write("data", loaded.paths.data);
   write("from", loaded.paths.from);
   write("textfile", loaded.paths.textfile);
-  return Json{{"config", to_json(loaded.config)}, {"paths", std::move(paths)}}.dump();
+  return Json{{"config", to_json(loaded.config)},
+              {"paths", std::move(paths)},
+              {"restore_is_set", loaded.restore_is_set}}
+      .dump();
 }
 
 LoadedConfig decode_config(std::string_view bytes) {
   const Json object = Json::parse(bytes, nullptr, /*allow_exceptions=*/false);
   try {
-    LoadedConfig loaded{config_from_json(object.at("config")), paths_from_json(object.at("paths"))};
+    const LoadedConfig loaded{config_from_json(object.at("config")),
+                              paths_from_json(object.at("paths")),
+                              object.at("restore_is_set").get<bool>()};
     if (encode(loaded) == bytes) return loaded;
   } catch (const Json::exception&) {  // the same as other bytes than encode's
   }

@@ -147,6 +147,7 @@ struct ResolvedPaths {
 struct LoadedConfig {
   Config config;
   ResolvedPaths paths;
+  bool restore_is_set = false;  // --set has a part in its restore section
 };
 
 // Pure: one line of JSON with every key, sorted, defaults filled in; paths as written; `restore` is

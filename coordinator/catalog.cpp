@@ -219,6 +219,31 @@ void require_one_store(const StoreView& view, const std::string& store) {
                                             "store.json back from a copy");
 }
 
+// An attempt that has committed, or trained to an end, has had a claim and a decision: gone is
+// damaged, or the request that they name would be applied once more.
+void note_missing_records(StoreView& view) {
+  std::set<std::int64_t> committed;
+  for (const auto& checkpoint : view.checkpoints)
+    committed.insert(committed.end(), checkpoint.id.attempt);
+  for (auto& attempt : view.attempts) {
+    const auto& outcome = attempt.outcome;
+    const bool trained = outcome && outcome->outcome != OutcomeKind::kRefused &&
+                         outcome->outcome != OutcomeKind::kSuperseded;
+    const bool beaten = attempt.heartbeat && attempt.heartbeat->last_committed;
+    const bool decided =
+        attempt.decision || trained || beaten || committed.contains(attempt.number);
+    if (!decided) continue;
+    const auto note = [&](const std::string& name) {
+      const auto known = std::ranges::any_of(
+          attempt.damage, [&](const std::string& text) { return text.starts_with(name); });
+      if (!known) attempt.damage.push_back(name + ": missing, or no regular file");
+    };
+    if (!attempt.claim) note("claim.json");
+    if (!attempt.decision) note("decision.json");
+    std::sort(attempt.damage.begin(), attempt.damage.end());
+  }
+}
+
 // For people.
 void read_newest_heartbeat(const FileSystem& files, const std::string& store, StoreView& view) {
   const auto newest = newest_attempt(view);
@@ -295,6 +320,7 @@ StoreView scan_store(const FileSystem& files, const std::string& store,
   require_one_store(view, store);
   if (own && view.highest_attempt() == *own) view.attempts.pop_back();
   read_newest_heartbeat(files, store, view);
+  note_missing_records(view);
   add_missing_commit(view);
   open_for_lost_parents(files, store, view);
   return view;

@@ -1,5 +1,6 @@
 #include "coordinator/config_loader.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -119,7 +120,11 @@ LoadedConfig parse_config(std::string_view text, const std::string& path,
   check_gates(given);
   check_required(given, top);
   check_together(given);
-  return {build(given), resolve(given, path, environment)};
+  const bool restore_is_set =
+      std::any_of(overrides.begin(), overrides.end(), [](const std::string& one) {
+        return one.starts_with("restore=") || one.starts_with("restore.");
+      });
+  return {build(given), resolve(given, path, environment), restore_is_set};
 }
 
 std::optional<std::string> process_environment(const std::string& name) {

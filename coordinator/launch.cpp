@@ -24,6 +24,7 @@ LaunchFacts facts_of(const LoadedConfig& loaded, const Environment& environment)
   const auto& config = loaded.config;
   LaunchFacts launch;
   launch.request = config.restore;
+  launch.request_is_set = loaded.restore_is_set;
   launch.run = identify_run(config.run.id, environment, "run-" + random_hex(8));
   launch.max_iterations = config.run.max_iterations;
   launch.max_epochs = config.run.max_epochs;

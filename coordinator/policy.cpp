@@ -241,7 +241,11 @@ void check_ruling(Ruling& ruling, const StoreView& store, const LaunchFacts& lau
 
 // What the user's next launch will do, where that is not simply to carry on.
 std::string next_launch(const LaunchFacts& launch) {
-  if (launch.evaluates || !applies_again(launch.request)) return "";
+  if (launch.evaluates) return "";
+  if (launch.request_is_set && launch.run.stable)
+    return "restore is said by --set, for this launch alone: a requeue without it has what the "
+           "file says, as a new request";
+  if (!applies_again(launch.request)) return "";
   if (!launch.run.stable) return "the next launch will do this again; set run.id to carry on";
   if (!launch.request.once)
     return "the next launch will do this again, as restore.once: false says; write restore: latest "

@@ -18,6 +18,7 @@ namespace lockstep {
 // What a launch brings to the decision besides the store.
 struct LaunchFacts {
   Request request;
+  bool request_is_set = false;  // by --set: the file says something else, or may
   RunIdentity run;
   std::optional<std::int64_t> max_iterations;
   std::optional<std::int64_t> max_epochs;

@@ -21,6 +21,7 @@ using lockstep::testing::Op;
 using lockstep::testing::StoreOnDisk;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 namespace fs = std::filesystem;
 
 std::vector<std::string> names(const StoreView& view) {
@@ -176,6 +177,25 @@ TEST(ScanStore, DamagedRecordsAreNamedAndTheParentComesFromTheManifests) {
   EXPECT_FALSE(parent_unknown(view, attempt));
 }
 
+TEST(ScanStore, ARecordThatMustHaveBeenIsDamagedWhereItIsGone) {
+  StoreOnDisk disk("scan");
+  disk.attempt("a", {}, OutcomeKind::kPreempted);  // 1: says that it trained
+  disk.attempt("a", {}, std::nullopt);             // 2: has committed
+  disk.checkpoint({2, 10});
+  disk.attempt("a", {}, OutcomeKind::kRefused);  // 3 and 4: may have had none
+  disk.attempt("a", {}, std::nullopt);
+  for (const auto number : {1, 2, 3, 4})
+    fs::remove(attempt_path(disk.path(), number) + "/decision.json");
+  fs::create_directory(attempt_path(disk.path(), 2) + "/decision.json");
+  fs::remove(attempt_path(disk.path(), 2) + "/claim.json");
+  const auto view = scan_store(disk.files(), disk.path());
+  EXPECT_THAT(view.attempt(1)->damage, ElementsAre(HasSubstr("decision.json: missing")));
+  EXPECT_THAT(view.attempt(2)->damage,
+              ElementsAre(HasSubstr("claim.json: missing"), HasSubstr("decision.json: missing")));
+  EXPECT_THAT(view.attempt(3)->damage, IsEmpty());
+  EXPECT_THAT(view.attempt(4)->damage, IsEmpty());
+}
+
 TEST(ScanStore, ManyAttemptsAreReadByThreadsInOrder) {
   StoreOnDisk disk("scan");
   for (int i = 1; i <= 60; ++i)
@@ -189,7 +209,7 @@ TEST(ScanStore, ManyAttemptsAreReadByThreadsInOrder) {
     const auto& attempt = view.attempts[static_cast<std::size_t>(i) - 1];
     EXPECT_EQ(attempt.number, i);
     EXPECT_EQ(attempt.claim.has_value(), i != 7);
-    EXPECT_EQ(attempt.damage.size(), i == 33 ? 1U : 0U);
+    EXPECT_EQ(attempt.damage.size(), i == 33 || i == 7 ? 1U : 0U);
     if (i != 7) {
       EXPECT_EQ(attempt.claim->run, "run" + std::to_string(i));
     }

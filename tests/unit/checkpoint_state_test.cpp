@@ -163,7 +163,7 @@ TEST(RequireFit, WhereFewTensorsDifferItNamesTheWayToLeaveThemOut) {
 
 TEST(RequireFit, ARestoreOfNothingIsAnError) {
   const std::vector<TensorInfo> all = {{"model.a", Dtype::kF32, {1}},
-                                       {"optimizer.a.momentum_buffer", Dtype::kF32, {1}}};
+                                       {"optimizer.b.momentum_buffer", Dtype::kF32, {1}}};
   require_fit({"1@10", "checkpoint", all}, all, {true, {}});
   require_fit({"1@10", "checkpoint", all}, all, {false, {"model.a"}});
   for (const auto& selection :

@@ -53,6 +53,7 @@ TEST(LoadConfig, RelativePathsAreRelativeToTheFile) {
   std::filesystem::create_directories("jobs/a");
   std::ofstream("jobs/a/train.yaml") << required << "data: {path: ../data}\n";
   const LoadedConfig loaded = load_config("jobs/a/train.yaml", {}, environment);
+  EXPECT_FALSE(loaded.restore_is_set);
   const std::string here = std::filesystem::current_path().string();
   EXPECT_EQ(loaded.paths.store, here + "/jobs/a/s");
   EXPECT_EQ(loaded.paths.data, here + "/jobs/a/../data");
@@ -79,8 +80,19 @@ TEST(ParseConfig, FillsInTheDefaults) {
             R"("stall_seconds":300.0}})");
 }
 
+TEST(ParseConfig, TellsWhetherTheRestoreSectionIsOfTheFileAlone) {
+  EXPECT_FALSE(parse(required).restore_is_set);
+  EXPECT_FALSE(parse(required, {"run.seed=7"}).restore_is_set);
+  EXPECT_TRUE(parse(required, {"run.seed=7", "restore=latest"}).restore_is_set);
+  EXPECT_TRUE(parse(required, {"restore.iteration=7"}).restore_is_set);
+  const auto set = parse(required, {"restore=7"});
+  EXPECT_TRUE(decode_config(encode(set)).restore_is_set);
+}
+
 TEST(ParseConfig, TakesEveryKey) {
-  const auto [config, paths] = parse(kEverything);
+  const auto loaded = parse(kEverything);
+  const auto& config = loaded.config;
+  const auto& paths = loaded.paths;
   EXPECT_EQ(config.run.id, "4242");
   EXPECT_EQ(config.run.max_epochs, 3);
   EXPECT_EQ(config.run.seed, 9223372036854775807);

@@ -297,6 +297,8 @@ TEST(Rule, SaysWhatTheNextLaunchWillDo) {
   EXPECT_THAT(said(always(fresh()), [](auto&) {}), HasSubstr("write restore: latest to carry on"));
   EXPECT_THAT(said(fresh(), slurm), HasSubstr("a requeue of job 77 carries on; the same command"));
   EXPECT_THAT(said(latest(), slurm), Not(HasSubstr("requeue")));
+  EXPECT_THAT(said(latest(), [](auto& launch) { launch.request_is_set = true; }),
+              HasSubstr("a requeue without it has what the file says"));
   EXPECT_THAT(said(fresh(), [](auto&) {}), Not(HasSubstr("next launch")));
   EXPECT_THAT(said(fresh(),
                    [](auto& launch) {
