@@ -151,16 +151,19 @@ Check probe_direct_io(const std::string& scratch, const std::string& name) {
 }
 
 Check probe_clock(FileSystem& files, const std::string& scratch) {
+  const std::string name = "file clock";
   try {
     const auto path = scratch + "/clock";
     write_file(files, path, "x");
     const auto info = files.info(path);
-    if (!info) return Check::ok("clock", "the file is gone again");
-    return judge_clock(
-        "the file server's",
-        std::difftime(static_cast<std::time_t>(info->modified_s), std::time(nullptr)));
+    if (!info) return Check::ok(name, "the file is gone again");
+    auto check =
+        judge_clock("the file server's",
+                    std::difftime(static_cast<std::time_t>(info->modified_s), std::time(nullptr)));
+    check.name = name;
+    return check;
   } catch (const Error& e) {
-    return Check::error("clock", e.code(), e.what(), advice_for(e.code()));
+    return Check::error(name, e.code(), e.what(), advice_for(e.code()));
   }
 }
 

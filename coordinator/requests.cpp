@@ -1,6 +1,8 @@
 #include "coordinator/requests.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "common/digest.h"
@@ -14,7 +16,7 @@ namespace {
 
 constexpr std::size_t kNameDigits = 32;
 constexpr std::uint64_t kLimitBytes = 4096;
-constexpr std::size_t kLimitRequests = 100;  // a look; the rest waits for the next
+constexpr std::size_t kLimitRequests = 1000;  // a look; the rest waits for the next
 
 std::string requests_path(const std::string& store, std::int64_t attempt) {
   return attempt_path(store, attempt) + "/requests";
@@ -41,7 +43,8 @@ std::vector<std::string> names_of(const FileSystem& files, const std::string& fo
 void refuse(FileSystem& files, const std::string& path, const std::string& why, Taken& taken) {
   try {
     files.unlink(path);
-  } catch (const Error&) {
+  } catch (const Error& e) {
+    taken.left.emplace_back(e.what());
     return;
   }
   taken.refused.push_back(why);
@@ -64,12 +67,25 @@ AskRecord parse_ask_record(std::string_view text, std::string_view what) {
   return {asked == "save" ? Asked::kSave : Asked::kStop, text_member(object, "who", what)};
 }
 
+void make_requests_folder(FileSystem& files, const std::string& store, std::int64_t attempt) {
+  try {
+    files.make_folder(requests_path(store, attempt));
+  } catch (const Error&) {
+    return;
+  }
+}
+
 std::string leave_request(FileSystem& files, const std::string& store, std::int64_t attempt,
                           const AskRecord& record) {
   const auto folder = requests_path(store, attempt);
   files.make_folder(folder);
   auto name = random_hex(kNameDigits);
-  write_durably(files, folder + "/" + name, encode(record));
+  const auto path = folder + "/" + name;
+  write_durably(files, path, encode(record));
+  using std::filesystem::perms;
+  std::error_code ignored;
+  std::filesystem::permissions(path, perms::group_read | perms::others_read,
+                               std::filesystem::perm_options::add, ignored);
   return name;
 }
 
@@ -89,7 +105,11 @@ Taken take_requests(FileSystem& files, const std::string& store, std::int64_t at
       taken.requests.push_back(parse_ask_record(text, what));
     } catch (const Error& e) {
       // What can't be read or removed now is there at the next look; what is no request is gone.
-      if (e.code() != ErrorCode::kIo) refuse(files, folder + "/" + name, e.what(), taken);
+      if (e.code() == ErrorCode::kIo) {
+        taken.left.emplace_back(e.what());
+      } else {
+        refuse(files, folder + "/" + name, e.what(), taken);
+      }
     }
   }
   return taken;

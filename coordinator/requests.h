@@ -30,7 +30,11 @@ struct AskRecord {
 std::string encode(const AskRecord& record);                               // Pure: a sealed record
 AskRecord parse_ask_record(std::string_view text, std::string_view what);  // Error(kDamaged)
 
-// Local: step 1; the name of the file.
+// Local: makes the folder, for the job's user to own: done with the claim. No error where it can't:
+// who asks makes it too.
+void make_requests_folder(FileSystem& files, const std::string& store, std::int64_t attempt);
+
+// Local: step 1; the name of the file, which everybody may read: the job may be another user's.
 std::string leave_request(FileSystem& files, const std::string& store, std::int64_t attempt,
                           const AskRecord& record);
 // Local: whether one still waits to be taken.
@@ -41,7 +45,8 @@ bool is_waiting(const FileSystem& files, const std::string& store, std::int64_t 
 // read or removed now is left. Error(kIo) where the folder can't be listed.
 struct Taken {
   std::vector<AskRecord> requests;
-  std::vector<std::string> refused;  // "requests/NAME: why"
+  std::vector<std::string> refused;  // "requests/NAME: why"; gone
+  std::vector<std::string> left;     // "..."; can't be read or removed now
 };
 Taken take_requests(FileSystem& files, const std::string& store, std::int64_t attempt);
 

@@ -3,15 +3,26 @@
 #include <algorithm>
 
 #include "common/error.h"
+#include "common/log.h"
+#include "common/names.h"
+#include "coordinator/config_text.h"
 #include "coordinator/lineage.h"
 
 namespace lockstep {
 
 namespace {
 
+// What becomes a run's id, by the rules of run.id: it goes into records and lines of the log.
 std::optional<std::string> non_empty(const Environment& environment, const std::string& name) {
+  constexpr std::size_t kMostBytes = 4096;
   auto value = environment(name);
-  return value && !value->empty() ? value : std::nullopt;
+  if (!value || value->empty()) return std::nullopt;
+  if (value->size() > kMostBytes || escape_controls(*value) != *value ||
+      invalid_utf8(*value) != std::string::npos)
+    throw Error(ErrorCode::kInvalidConfig, name + " is no plain text of at most " +
+                                               std::to_string(kMostBytes) +
+                                               " bytes: it names the run; export another one");
+  return value;
 }
 
 }  // namespace

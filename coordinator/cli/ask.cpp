@@ -73,6 +73,8 @@ void require_alive(const FileSystem& files, const JobSight& sight) {
 Standing wait_for(const FileSystem& files, const JobSight& sight, Asked asked,
                   const std::string& request, const Standing& before) {
   constexpr int kLooksBetweenWatches = 10;
+  constexpr double kPatiencePeriods = 3;
+  bool told = false;
   const auto clock = steady_clock();
   const double period_s = sight.attempt->claim ? sight.attempt->claim->heartbeat_seconds : 1.0;
   for (int looks = 1;; ++looks) {
@@ -80,7 +82,12 @@ Standing wait_for(const FileSystem& files, const JobSight& sight, Asked asked,
     if (now.ended) return now;
     if (asked == Asked::kSave && now.taken && saved_since(before, now)) return now;
     clock.sleep(std::min(period_s, 1.0));
-    if (looks % kLooksBetweenWatches == 0) require_alive(files, sight);
+    if (looks % kLooksBetweenWatches != 0) continue;
+    require_alive(files, sight);
+    if (!now.taken && looks * std::min(period_s, 1.0) > kPatiencePeriods * period_s && !told) {
+      told = true;
+      std::fprintf(stderr, "it has not taken the request yet; its log may say why\n");
+    }
   }
 }
 

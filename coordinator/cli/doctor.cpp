@@ -22,33 +22,42 @@ struct Options {
   bool json = false;
 };
 
-// What a program said, both streams, where it ended with 0; else nullopt. `command` is one of the
-// constants below: nothing of the user's gets to the shell.
+// What a program said, both streams. `program` and `words` are constants below: nothing of the
+// user's gets to the shell.
 struct Said {
-  bool found = false;  // the shell has found it
-  bool ok = false;
+  bool found = false;  // it is in PATH
+  int code = 0;
   std::string text;
+  bool ok() const { return found && code == 0; }
 };
 
-Said ask(const std::string& command) {
+Said ask(const std::string& program, const std::string& words) {
+  constexpr int kNotInPath = 120;
   // A launcher that waits for a controller must not hold up the rest.
-  const auto line = "timeout 10 " + command + " 2>&1 </dev/null";
+  const auto line = "command -v " + program + " >/dev/null 2>&1 || exit " +
+                    std::to_string(kNotInPath) + "; timeout 10 " + program + " " + words +
+                    " 2>&1 </dev/null";
   std::FILE* pipe = ::popen(line.c_str(), "re");
   if (pipe == nullptr) return {};
   Said said;
   std::array<char, 4096> block{};
   for (std::size_t got = 0; (got = std::fread(block.data(), 1, block.size(), pipe)) > 0;)
     said.text.append(block.data(), got);
-  constexpr int kNotFound = 127;  // of the shell and of timeout
   const int status = ::pclose(pipe);
-  const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  said.found = code != kNotFound;
-  said.ok = code == 0;
+  said.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  said.found = said.code != kNotInPath;
   return said;
 }
 
 std::string first_line(const std::string& text) {
   return text.substr(0, text.find('\n'));
+}
+
+std::string reason_of(const Said& said) {
+  constexpr int kTimedOut = 124;  // timeout's
+  if (!said.text.empty()) return first_line(said.text);
+  return said.code == kTimedOut ? "no answer within 10 s"
+                                : "exit code " + std::to_string(said.code);
 }
 
 // Whether lockstepd starts here, and is of this lockstep's version.
@@ -57,8 +66,8 @@ Check check_daemon(const Said& said) {
   if (!said.found)
     return Check::warning(name, "not in PATH",
                           "give the launcher its whole path, or: export PATH=FOLDER:$PATH");
-  if (!said.ok)
-    return Check::error(name, ErrorCode::kMismatch, "does not start: " + first_line(said.text),
+  if (!said.ok())
+    return Check::error(name, ErrorCode::kMismatch, "does not start: " + reason_of(said),
                         "install what it misses on this host, or run doctor on a host of the job");
   const std::string mine = LOCKSTEP_VERSION;
   const auto line = first_line(said.text);
@@ -73,12 +82,12 @@ Check check_daemon(const Said& said) {
 }
 
 void check_programs(std::vector<Check>& checks) {
-  const auto daemon = ask("lockstepd --version");
+  const auto daemon = ask("lockstepd", "--version");
   checks.push_back(check_daemon(daemon));
-  const auto mpirun = ask("mpirun --version");
-  const auto srun = ask("srun --mpi=list");
+  const auto mpirun = ask("mpirun", "--version");
+  const auto srun = ask("srun", "--mpi=list");
   checks.push_back(judge_launcher(open_mpi_version(mpirun.text),
-                                  daemon.ok ? open_mpi_version(daemon.text) : std::nullopt,
+                                  daemon.ok() ? open_mpi_version(daemon.text) : std::nullopt,
                                   srun.found, srun.text.find("pmix") != std::string::npos));
 }
 

@@ -142,7 +142,7 @@ int run_prune(FileSystem& files, const Options& options) {
   try {
     delete_pruned(files, store.path, store.view, chosen, note);
   } catch (const Error&) {
-    print(gone, options);  // what went is gone, however it ends
+    if (!gone.empty()) print(gone, options);  // what went is gone, however it ends
     throw;
   }
   print(gone, options);

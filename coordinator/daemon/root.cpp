@@ -4,6 +4,7 @@
 
 #include "common/error.h"
 #include "common/names.h"
+#include "coordinator/amounts.h"
 #include "coordinator/attempt.h"
 #include "coordinator/catalog.h"
 #include "coordinator/commit.h"
@@ -49,6 +50,7 @@ std::string Root::claim() {
     look();  // somebody took the number: perhaps it is alive
     number = std::max(number, decided_.store.highest_attempt()) + 1;
   }
+  make_requests_folder(files_, launch_.store_path, claimed_->attempt);
   heartbeat_ = std::make_unique<HeartbeatWriter>(
       files_, attempt_path(launch_.store_path, claimed_->attempt) + "/heartbeat",
       loaded_.config.watchdog.heartbeat_seconds, [this] { look_for_requests(); });
@@ -62,16 +64,23 @@ std::string Root::claim() {
 
 // On the heartbeat's thread.
 void Root::look_for_requests() {
+  constexpr std::size_t kMostOfAName = 200;
+  Taken taken;
   try {
-    const auto taken = take_requests(files_, launch_.store_path, claimed_->attempt);
-    for (const auto& why : taken.refused)
-      log_.warning("a request is ignored: " + why);
-    for (const auto& request : taken.requests)
-      log_.info(to_text(request.asked) + " asked for by " + request.who);
-    requests_.put(taken.requests);
-  } catch (const Error&) {
-    return;  // out of reach just now: they are still there at the next heartbeat
+    taken = take_requests(files_, launch_.store_path, claimed_->attempt);
+  } catch (const Error& e) {
+    taken.left.emplace_back(e.what());  // still there at the next heartbeat
   }
+  requests_.put(taken.requests);
+  for (const auto& request : taken.requests)
+    log_.info(to_text(request.asked) + " asked for by " +
+              escape_controls(request.who.substr(0, kMostOfAName)));
+  if (!taken.refused.empty())
+    log_.warning(count_text(taken.refused.size(), "file") +
+                 " in requests/ ignored and removed: " + taken.refused.front());
+  if (!taken.left.empty() && !requests_failing_)
+    log_.warning("requests can't be taken now: " + taken.left.front());
+  requests_failing_ = !taken.left.empty();
 }
 
 std::string Root::decide_again(const std::string& cause) {

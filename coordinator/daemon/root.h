@@ -76,6 +76,7 @@ class Root {
   std::optional<CheckpointId> last_finite_;
   bool beaten_ = false;
   bool heartbeat_failing_ = false;
+  bool requests_failing_ = false;  // the heartbeat's thread's
 };
 
 }  // namespace lockstep

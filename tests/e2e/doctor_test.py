@@ -32,7 +32,7 @@ class Doctor(JobTest):
     def test_a_first_start_is_healthy_and_nothing_is_made(self):
         found = self.found(0)
         self.assertIn("will be made", found["store"]["text"])
-        for name in ("durability", "space", "lockstepd", "launcher", "clock"):
+        for name in ("durability", "space", "lockstepd", "launcher", "file clock"):
             self.assertEqual(found[name]["verdict"], "ok", found[name])
         self.assertIn("Open MPI", found["lockstepd"]["text"])
         self.assertEqual(os.listdir(self.place.folder), ["train.yaml"])
@@ -75,8 +75,11 @@ class Doctor(JobTest):
         self.program("mpirun", "echo 'mpirun (Open MPI) 1.10.7'\n")
         self.assertIn("1.10.7", self.found(2, path=bare)["launcher"]["text"])
         (bare / "lockstepd").unlink()
-        self.program("lockstepd", "echo 'libtorch.so: cannot open' >&2\nexit 1\n")
+        # 127 is the loader's too: it does not mean that the program is not in PATH.
+        self.program("lockstepd", "echo 'libtorch.so: cannot open' >&2\nexit 127\n")
         self.assertIn("libtorch.so: cannot open", self.found(2, path=bare)["lockstepd"]["text"])
+        self.program("lockstepd", "exit 3\n")
+        self.assertIn("exit code 3", self.found(2, path=bare)["lockstepd"]["text"])
 
 
 class Check(JobTest):

@@ -88,7 +88,7 @@ class Requests(JobTest):
         self.asked(0, "save", "--wait")
         self.assertIsNone(job.process.poll())
         self.asked(0, "stop", "--wait")
-        self.expect_exit(job.wait(), 77, "a request is ignored", "digest")
+        self.expect_exit(job.wait(), 77, "1 file in requests/ ignored", "digest")
 
     def test_waiting_for_the_end(self):
         job = self.at_work(to=150)

@@ -87,7 +87,9 @@ TEST(Requests, WhatCannotBeRemovedNowIsNotTakenYet) {
   FaultFileSystem files(site.disk.files());
   files.fail_next(Op::kUnlink);
   files.fail_next(Op::kOpen, ErrorCode::kIo, 2);
-  EXPECT_THAT(take_requests(files, site.disk.path(), 1).requests, IsEmpty());
+  const auto none = take_requests(files, site.disk.path(), 1);
+  EXPECT_THAT(none.requests, IsEmpty());
+  EXPECT_THAT(none.left, SizeIs(2));
   EXPECT_THAT(site.take().requests, SizeIs(2)) << "both are still there";
   files.fail_next(Op::kList);
   EXPECT_THROW(take_requests(files, site.disk.path(), 1), Error);
@@ -95,9 +97,11 @@ TEST(Requests, WhatCannotBeRemovedNowIsNotTakenYet) {
 
 TEST(Requests, OneLookTakesABoundedNumber) {
   Site site;
-  for (int i = 0; i < 103; ++i)
-    site.leave(Asked::kSave);
-  EXPECT_THAT(site.take().requests, SizeIs(100));
+  site.leave(Asked::kSave);
+  const auto text = encode(AskRecord{Asked::kSave, "ana"});
+  for (int i = 0; i < 1002; ++i)
+    site.write(random_hex(32), text);
+  EXPECT_THAT(site.take().requests, SizeIs(1000));
   EXPECT_THAT(site.take().requests, SizeIs(3));
 }
 

@@ -39,6 +39,24 @@ TEST(IdentifyRun, TakesTheFirstThatIsGiven) {
   EXPECT_THROW(identify_run("mine", environment, "g"), Error);
 }
 
+TEST(IdentifyRun, RefusesWhatCouldNotStandInARecordOrALine) {
+  for (const char* name : {"LOCKSTEP_RUN_ID", "SLURM_JOB_ID"}) {
+    for (const auto& value : {std::string("a\nb"), std::string("\xff"), std::string("a\x1b[1m"),
+                              std::string(4097, 'x')}) {
+      const auto environment = [&](const std::string& asked) {
+        return asked == name ? std::optional(value) : std::nullopt;
+      };
+      try {
+        identify_run({}, environment, "generated");
+        ADD_FAILURE() << name << " took " << value;
+      } catch (const Error& e) {
+        EXPECT_EQ(exit_code(e.code()), 2);
+        EXPECT_EQ(std::string(e.what()).rfind(name, 0), 0U) << e.what();
+      }
+    }
+  }
+}
+
 TEST(AttemptsOf, ARestartCountThatCannotBeReadIsBetweenThoseAroundIt) {
   struct Case {
     const char* what;
