@@ -87,10 +87,15 @@ std::vector<Deletion> choose_pruned(const StoreView& store, const PruneRequest& 
 
 std::vector<Deletion> look_at_pruned(const FileSystem& files, const std::string& store,
                                      StoreView& view, const PruneRequest& request) {
+  // Newest first. What others go for must be good to its last byte: retention's was written by the
+  // job that deletes, but this may be years old.
+  bool sound = false;
   for (const auto& id : newest_lineage(view).checkpoints) {
     auto* checkpoint = view.checkpoint(id);
-    if (request.rule && !checkpoint->examined)
-      checkpoint->examined = examine(files, store, *checkpoint, Depth::kHeaders);
+    if (!request.rule || checkpoint->examined) continue;
+    const auto depth = sound ? Depth::kHeaders : Depth::kBytes;
+    checkpoint->examined = examine(files, store, *checkpoint, depth);
+    sound = sound || checkpoint->examined->state == CheckpointState::kGood;
   }
   return choose_pruned(view, request, read_pins(files, store));
 }

@@ -34,8 +34,8 @@ struct PruneRequest {
 std::vector<Deletion> choose_pruned(const StoreView& store, const PruneRequest& request,
                                     const std::set<CheckpointId>& pins);
 
-// Local: opens what the rule goes by, and chooses by the pins there are. What can't be read now is
-// Error(kIo), and nothing is chosen.
+// Local: opens what the rule goes by, reads every byte of the newest good one, and chooses by the
+// pins there are. What can't be read now is Error(kIo), and nothing is chosen.
 std::vector<Deletion> look_at_pruned(const FileSystem& files, const std::string& store,
                                      StoreView& view, const PruneRequest& request);
 

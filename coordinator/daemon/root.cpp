@@ -14,13 +14,14 @@
 namespace lockstep {
 
 Root::Root(FileSystem& files, const LoadedConfig& loaded, const Log& log, LaunchFacts launch,
-           Claim claim, RunsOn retention_runs_on)
+           Claim claim, RunsOn retention_runs_on, std::function<int()> stop_signal)
     : files_(files),
       loaded_(loaded),
       log_(log),
       launch_(std::move(launch)),
       claim_(std::move(claim)),
-      retention_runs_on_(retention_runs_on) {}
+      retention_runs_on_(retention_runs_on),
+      stop_signal_(std::move(stop_signal)) {}
 
 namespace {
 
@@ -36,8 +37,21 @@ void throw_if_error(const Ruling& ruling, const Log& log) {
 }  // namespace
 
 DecisionRecord Root::look() {
-  decided_ = look_and_try(files_, launch_, steady_clock(), {},
-                          [&](const std::string& text) { log_.info(text); });
+  constexpr double kSliceSeconds = 0.2;
+  auto clock = steady_clock();
+  // The wait may be longer than the time that a batch system gives to a signal.
+  clock.sleep = [this, sleep = clock.sleep, kSliceSeconds](double seconds) {
+    for (auto left = seconds; left > 0; left -= kSliceSeconds) {
+      sleep(std::min(left, kSliceSeconds));
+      if (const int signal = stop_signal_()) throw StoppedWaiting{signal};
+    }
+  };
+  return look_by(clock);
+}
+
+DecisionRecord Root::look_by(const Clock& clock) {
+  decided_ =
+      look_and_try(files_, launch_, clock, {}, [&](const std::string& text) { log_.info(text); });
   throw_if_error(decided_.ruling, log_);
   if (decided_.ruling.record.kind == DecisionKind::kFinished) say_decision();
   return decided_.ruling.record;
@@ -47,7 +61,7 @@ std::string Root::claim() {
   for (auto number = decided_.store.highest_attempt() + 1;;) {
     claimed_ = claim_next(files_, launch_, number, claim_);
     if (claimed_) break;
-    look();  // somebody took the number: perhaps it is alive
+    look_by(steady_clock());  // somebody took the number: perhaps it is alive
     number = std::max(number, decided_.store.highest_attempt()) + 1;
   }
   make_requests_folder(files_, launch_.store_path, claimed_->attempt);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -18,14 +19,20 @@
 
 namespace lockstep {
 
+// Thrown where a stop signal comes while rank 0 waits for another launch's end.
+struct StoppedWaiting {
+  int signal = 0;
+};
+
 // Rank 0's part of a job, from the first look at the store to outcome.json. Local: every member
 // runs on rank 0 only, inside root_decides, or after the last collective.
 class Root {
  public:
   Root(FileSystem& files, const LoadedConfig& loaded, const Log& log, LaunchFacts launch,
-       Claim claim, RunsOn retention_runs_on);
+       Claim claim, RunsOn retention_runs_on, std::function<int()> stop_signal);
 
-  // Steps 1 and 2. An error is thrown; `finished` is returned and nothing is written.
+  // Steps 1 and 2. An error is thrown, StoppedWaiting too; `finished` is returned and nothing is
+  // written.
   DecisionRecord look();
   // Steps 3 and 4: claims, and decides what counts. The encoded SharedDecision.
   std::string claim();
@@ -56,6 +63,7 @@ class Root {
   void close(OutcomeKind kind, int exit_code, const std::optional<std::string>& error);
 
  private:
+  DecisionRecord look_by(const Clock& clock);
   std::string share();
   void share_checkpoint(const Chosen& chosen, SharedDecision& shared);
   void say_decision() const;
@@ -69,6 +77,7 @@ class Root {
   std::optional<Claimed> claimed_;
   Decided decided_;
   RunsOn retention_runs_on_;
+  std::function<int()> stop_signal_;
   RequestBox requests_;
   std::unique_ptr<HeartbeatWriter> heartbeat_;  // whose thread fills the box
   std::unique_ptr<RetentionWorker> retention_;

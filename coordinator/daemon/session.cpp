@@ -16,21 +16,32 @@ namespace lockstep {
 
 namespace {
 
+constexpr int kPreemptedExitCode = 75;
+
 void describe_job(Job& job, RunsOn retention_runs_on) {
   job.build = agree(job.comm, "read the build", build_id);
   const auto hosts = gather_texts(job.comm, this_process().host);
   root_decides(job.comm, "describe the launch", [&] {
     auto [launch, claim] = describe_launch(job.loaded, hosts, job.build, process_environment);
     job.root = std::make_unique<Root>(job.files, job.loaded, job.log, std::move(launch),
-                                      std::move(claim), retention_runs_on);
+                                      std::move(claim), retention_runs_on, stop_signal_received);
     return std::string();
   });
 }
 
-// DESIGN's steps 1 and 2. The trial decision: an error is thrown, `finished` ends here.
-DecisionRecord look(Job& job) {
-  const auto trial =
-      root_decides(job.comm, "choose restore", [&] { return encode_decision(job.root->look()); });
+// DESIGN's steps 1 and 2. The trial decision: an error is thrown, `finished` ends here. nullopt: a
+// stop signal came while rank 0 waited for another launch's end.
+std::optional<DecisionRecord> look(Job& job) {
+  const auto trial = root_decides(job.comm, "choose restore", [&]() -> std::string {
+    try {
+      return encode_decision(job.root->look());
+    } catch (const StoppedWaiting& stopped) {
+      job.log.info("preempted by " + signal_name(stopped.signal) +
+                   " while waiting: nothing was claimed; exit 75: requeue to carry on");
+      return "";
+    }
+  });
+  if (trial.empty()) return std::nullopt;
   return agree(job.comm, "read the decision",
                [&] { return parse_decision(trial, "the trial decision"); });
 }
@@ -43,7 +54,9 @@ int run_job(Job& job, Purpose purpose, RunsOn retention_runs_on) {
     restore_beside(job);
     return evaluate_decided(job);
   }
-  if (look(job).kind == DecisionKind::kFinished) return 0;
+  const auto trial = look(job);
+  if (!trial) return kPreemptedExitCode;
+  if (trial->kind == DecisionKind::kFinished) return 0;
   prepare_task(job);
   restore(job);
   if (job.decision.record.kind != DecisionKind::kFinished) return train_to_end(job);

@@ -50,6 +50,20 @@ class Ending(EndingTest):
         result = job.wait()
         self.expect_exit(result, 75, "USR1 on rank 2", "requeue")
 
+    def test_preempted_while_waiting_for_another_launch_is_75_at_once(self):
+        site = self.site()
+        how = {"run": {"id": "same", "max_iterations": 10**6}, "task": {"iteration_ms": 20}}
+        first = site.start(ranks=1, **how)
+        first.until(lambda: site.store.iteration() >= 1, "the first iteration")
+        # Plan says what the launch would end with if nobody stopped it: in use, after the wait.
+        second = site.start(ranks=2, busy=True, foreseen=False, **how)
+        second.until(lambda: "waiting for its end" in second.err(), "it waits")
+        second.signal_rank(0, signal.SIGUSR1)
+        self.expect_exit(second.wait(), 75, "nothing was claimed", "requeue")
+        self.assertEqual(site.store.attempts(), [1])
+        first.signal_rank(0, signal.SIGUSR1)
+        self.expect_exit(first.wait(), 75)
+
     def test_a_loss_that_is_not_finite_is_2_and_names_the_way_back(self):
         site = self.site()
         site.trained(20, optimizer=SGD)

@@ -183,8 +183,11 @@ Facts Ledger::facts(const MemoryFileSystem& disk, std::optional<std::int64_t> wi
 
 CheckpointFact Ledger::fact_at(const MemoryFileSystem& disk, const std::string& folder,
                                const KnownCheckpoint& known) {
-  CheckpointFact fact{known.finite ? State::kGood : State::kNotFinite, true, known.start,
-                      known.metrics, known.digest};
+  CheckpointFact fact;
+  fact.state = known.finite ? State::kGood : State::kNotFinite;
+  fact.start = known.start;
+  fact.metrics = known.metrics;
+  fact.digest = known.digest;
   for (const auto& [name, committed] : known.files) {
     const auto* found = disk.bytes(folder + "/" + name);
     const bool is_manifest = name == "manifest.json";
@@ -192,6 +195,7 @@ CheckpointFact Ledger::fact_at(const MemoryFileSystem& disk, const std::string& 
         is_manifest ? found != nullptr && *found == committed : header_is_whole(found, committed);
     if (!whole) fact.state = State::kDamaged;
     if (is_manifest) fact.manifest_whole = whole;
+    if (found == nullptr || *found != committed) fact.data_whole = false;
   }
   return fact;
 }

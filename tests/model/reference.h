@@ -30,6 +30,7 @@ struct Start {
 struct CheckpointFact {
   State state = State::kGood;
   bool manifest_whole = true;
+  bool data_whole = true;                 // only who reads every byte knows
   Start start;                            // of its attempt, as its manifest says
   std::map<std::string, double> metrics;  // as its manifest says
   std::string digest = {};                // of its manifest as it was committed

@@ -18,8 +18,11 @@ Facts with_missing_commit(Facts facts) {
       last && std::any_of(facts.checkpoints.begin(), facts.checkpoints.end(), [&](const auto& c) {
         return c.first.attempt == last->attempt && c.first.iteration > last->iteration;
       });
-  if (last && !went_on)
-    facts.checkpoints.emplace(*last, CheckpointFact{State::kDamaged, false, {}, {}});
+  if (!last || went_on) return facts;
+  CheckpointFact lost;
+  lost.state = State::kDamaged;
+  lost.manifest_whole = false;
+  facts.checkpoints.emplace(*last, lost);
   return facts;
 }
 

@@ -73,9 +73,16 @@ std::set<CheckpointId> to_delete(const Facts& facts, std::int64_t attempt, const
   return gone_of(facts, line_of(facts, attempt), keep, pins);
 }
 
-Pruned to_prune(const Facts& facts, const Prune& prune, const std::set<CheckpointId>& pins) {
-  const auto line = *field_of(facts, std::nullopt);
+Pruned to_prune(const Facts& all, const Prune& prune, const std::set<CheckpointId>& pins) {
+  const auto line = *field_of(all, std::nullopt);
   Pruned pruned;
+  // Every byte is read of what others go for.
+  auto facts = all;
+  for (const auto& id : line) {
+    auto& fact = facts.checkpoints.at(id);
+    if (fact.state == State::kGood && fact.data_whole) break;
+    if (!fact.data_whole) fact.state = State::kDamaged;
+  }
   if (prune.keep) {
     const auto& best = prune.keep->best;
     const bool has_metric = std::any_of(line.begin(), line.end(), [&](const CheckpointId& id) {
