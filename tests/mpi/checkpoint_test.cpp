@@ -130,7 +130,8 @@ TEST_F(Checkpoint, MisfitsInBothDirectionsAreListedBeforeAnythingIsOpened) {
             "  model.bias: in the checkpoint, not in the model\n"
             "  model.conv: F32 [4, 3, 3] in the checkpoint, F32 [4, 9] in the model\n"
             "  model.new: in the model, not in the checkpoint\n"
-            "  optimizer.mask: U8 [3] in the checkpoint, BOOL [3] in the model");
+            "  optimizer.mask: U8 [3] in the checkpoint, BOOL [3] in the model\n"
+            "what should not be loaded can be named in restore.exclude");
   EXPECT_EQ(other.bytes(), before);
 }
 
