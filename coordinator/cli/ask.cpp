@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -42,7 +43,8 @@ struct Standing {
 Standing standing_of(const FileSystem& files, const JobSight& sight, const std::string& request) {
   Standing now;
   now.taken = !is_waiting(files, sight.store.path, sight.attempt->number, request);
-  const auto view = scan_store(files, sight.store.path);
+  // Each second: attempts that had ended before are not read again.
+  const auto view = scan_store(files, sight.store.path, {}, sight.store.view);
   const auto* attempt = view.attempt(sight.attempt->number);
   if (attempt == nullptr) return now;
   now.ended = attempt->outcome.has_value();
