@@ -2,20 +2,16 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <iterator>
 #include <set>
 #include <vector>
 
 #include "common/error.h"
 #include "common/retries.h"
 #include "coordinator/lineage.h"
-#include "coordinator/parallel.h"
 
 namespace lockstep {
 
 namespace {
-
-constexpr std::uint64_t kRecordBytes = std::uint64_t{16} << 20;
 
 std::vector<Entry> list_if_there(const FileSystem& files, const std::string& folder) {
   return with_retries([&] {
@@ -26,49 +22,6 @@ std::vector<Entry> list_if_there(const FileSystem& files, const std::string& fol
       throw;
     }
   });
-}
-
-// Reads and parses one record of an attempt; absent is nullopt, damaged is noted.
-template <typename Parse>
-auto read_record(const FileSystem& files, const std::string& folder, const char* name,
-                 std::vector<std::string>& damage, Parse&& parse)
-    -> std::optional<decltype(parse(std::string{}, name))> {
-  return with_retries([&]() -> std::optional<decltype(parse(std::string{}, name))> {
-    try {
-      return parse(read_small_file(files, folder + "/" + name, kRecordBytes), name);
-    } catch (const Error& e) {
-      if (e.code() == ErrorCode::kNotFound) return std::nullopt;
-      if (e.code() != ErrorCode::kDamaged) throw;
-      const std::string why = e.what();
-      damage.push_back(why.starts_with(name) ? why : std::string(name) + ": " + why);
-      return std::nullopt;
-    }
-  });
-}
-
-void read_heartbeat(const FileSystem& files, const std::string& store, AttemptView& view) {
-  const auto found =
-      read_record(files, attempt_path(store, view.number), "heartbeat", view.damage,
-                  [](const std::string& text, const char*) { return parse_heartbeat(text); });
-  if (found) view.heartbeat = *found;
-}
-
-// Where an attempt ended well its outcome tells all that its last heartbeat did.
-bool tells_all(const Outcome& outcome) {
-  return outcome.exit_code != 3 && outcome.exit_code != 76;
-}
-
-// In the reverse of the order in which they are written: beside an outcome all else is final.
-AttemptView read_attempt(const FileSystem& files, const std::string& store, std::int64_t number) {
-  AttemptView view;
-  view.number = number;
-  const auto folder = attempt_path(store, number);
-  view.outcome = read_record(files, folder, "outcome.json", view.damage, parse_outcome);
-  if (!view.outcome || !tells_all(*view.outcome)) read_heartbeat(files, store, view);
-  view.decision = read_record(files, folder, "decision.json", view.damage, parse_decision);
-  view.claim = read_record(files, folder, "claim.json", view.damage, parse_claim);
-  std::sort(view.damage.begin(), view.damage.end());
-  return view;
 }
 
 std::optional<std::string> read_store_id(const FileSystem& files, const std::string& store) {
@@ -100,34 +53,6 @@ bool has_manifest(const FileSystem& files, const std::string& folder) {
   return info && info->kind == EntryKind::kFile;
 }
 
-void keep_ended_attempts(const StoreView& before, StoreView& view,
-                         const std::set<std::int64_t>& numbers) {
-  if (!view.id || before.id != view.id) return;
-  for (const auto& a : before.attempts)
-    if (a.outcome && (a.decision || a.outcome->outcome == OutcomeKind::kRefused) && a.claim &&
-        a.damage.empty() && numbers.contains(a.number))
-      view.attempts.push_back(a);
-}
-
-// Those that the view lacks. Hundreds of small files: on a network file system one after the other
-// takes its latency hundreds of times.
-void read_attempts(const FileSystem& files, const std::string& store, StoreView& view,
-                   const std::set<std::int64_t>& numbers) {
-  constexpr std::size_t kWorthAThread = 8;
-  std::vector<std::int64_t> missing;
-  for (const auto number : numbers)
-    if (view.attempt(number) == nullptr) missing.push_back(number);
-  std::vector<AttemptView> read(missing.size());
-  const auto most =
-      files.serves_threads() ? small_file_threads(files.is_network(store)) : std::size_t{1};
-  const auto threads = std::clamp(missing.size() / kWorthAThread, std::size_t{1}, most);
-  for_each_index(missing.size(), threads,
-                 [&](std::size_t i) { read[i] = read_attempt(files, store, missing[i]); });
-  std::move(read.begin(), read.end(), std::back_inserter(view.attempts));
-  if (!std::ranges::is_sorted(view.attempts, {}, &AttemptView::number))  // they are large to move
-    std::ranges::sort(view.attempts, {}, &AttemptView::number);
-}
-
 // What deleters without outcome have in trash. Where a checkpoint stands in its place too, that
 // counts.
 void add_trash(const FileSystem& files, const std::string& store, StoreView& view,
@@ -148,7 +73,7 @@ void add_trash(const FileSystem& files, const std::string& store, StoreView& vie
 }
 
 void add_checkpoints(const FileSystem& files, const std::string& store, StoreView& view,
-                     const std::vector<Entry>& entries) {
+                     const std::vector<Entry>& entries, Claims claims) {
   std::set<std::int64_t> numbers;
   std::vector<TrashName> trash;
   std::vector<CheckpointId> ids;  // sorted as they are: a view is large to move
@@ -170,7 +95,7 @@ void add_checkpoints(const FileSystem& files, const std::string& store, StoreVie
   std::erase_if(view.attempts, [&](const AttemptView& a) {
     return !a.decision && a.damage.empty() && numbers.contains(a.number);
   });
-  read_attempts(files, store, view, numbers);
+  read_attempts(files, store, view, numbers, claims);
   std::sort(ids.begin(), ids.end());
   view.checkpoints.reserve(ids.size());
   for (const auto& id : ids)
@@ -219,38 +144,6 @@ void require_one_store(const StoreView& view, const std::string& store) {
                                             "store.json back from a copy");
 }
 
-// An attempt that has committed, or trained to an end, has had a claim and a decision: gone is
-// damaged, or the request that they name would be applied once more.
-void note_missing_records(StoreView& view) {
-  std::set<std::int64_t> committed;
-  for (const auto& checkpoint : view.checkpoints)
-    committed.insert(committed.end(), checkpoint.id.attempt);
-  for (auto& attempt : view.attempts) {
-    const auto& outcome = attempt.outcome;
-    const bool trained = outcome && outcome->outcome != OutcomeKind::kRefused &&
-                         outcome->outcome != OutcomeKind::kSuperseded;
-    const bool beaten = attempt.heartbeat && attempt.heartbeat->last_committed;
-    const bool decided =
-        attempt.decision || trained || beaten || committed.contains(attempt.number);
-    if (!decided) continue;
-    const auto note = [&](const std::string& name) {
-      const auto known = std::ranges::any_of(
-          attempt.damage, [&](const std::string& text) { return text.starts_with(name); });
-      if (!known) attempt.damage.push_back(name + ": missing, or no regular file");
-    };
-    if (!attempt.claim) note("claim.json");
-    if (!attempt.decision) note("decision.json");
-    std::sort(attempt.damage.begin(), attempt.damage.end());
-  }
-}
-
-// For people.
-void read_newest_heartbeat(const FileSystem& files, const std::string& store, StoreView& view) {
-  const auto newest = newest_attempt(view);
-  for (auto& attempt : view.attempts)
-    if (attempt.number == newest && !attempt.heartbeat) read_heartbeat(files, store, attempt);
-}
-
 // Later attempts may have deleted what earlier ones committed; nobody what the newest did last.
 void add_missing_commit(StoreView& view) {
   const auto newest = newest_attempt(view);
@@ -279,7 +172,7 @@ void add_missing_commit(StoreView& view) {
 // Others may write meanwhile, so what they make first is read last: an attempt is claimed where
 // store.json and checkpoints/ are, and a record names a checkpoint that is there already.
 StoreView scan_store(const FileSystem& files, const std::string& store,
-                     std::optional<std::int64_t> own, const StoreView& before) {
+                     std::optional<std::int64_t> own, const StoreView& before, Claims claims) {
   StoreView view;
   const auto info = with_retries([&] { return files.info(store); });
   if (!info) {
@@ -297,8 +190,8 @@ StoreView scan_store(const FileSystem& files, const std::string& store,
   std::set<std::int64_t> numbers;
   for (const auto& entry : attempts)
     if (const auto number = parse_attempt_folder(entry.name)) numbers.insert(*number);
-  keep_ended_attempts(before, view, numbers);
-  read_attempts(files, store, view, numbers);
+  keep_ended_attempts(before, view, numbers, claims);
+  read_attempts(files, store, view, numbers, claims);
   const bool has_checkpoints = require_folder(files, checkpoints_path(store));
   const auto checkpoints = list_if_there(files, checkpoints_path(store));
   const bool in_use = !attempts.empty() || !checkpoints.empty();
@@ -316,7 +209,8 @@ StoreView scan_store(const FileSystem& files, const std::string& store,
     throw Error(ErrorCode::kMismatch, store +
                                           " has attempts but no checkpoints/: it is not whole; " +
                                           "bring checkpoints/ back, or name another folder");
-  add_checkpoints(files, store, view, checkpoints);
+  add_checkpoints(files, store, view, checkpoints, claims);
+  read_newest_claim(files, store, view);
   require_one_store(view, store);
   if (own && view.highest_attempt() == *own) view.attempts.pop_back();
   read_newest_heartbeat(files, store, view);

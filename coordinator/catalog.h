@@ -5,6 +5,7 @@
 #include <string>
 
 #include "common/file_system.h"
+#include "coordinator/attempt_reading.h"
 #include "coordinator/examine.h"
 #include "coordinator/store_view.h"
 
@@ -25,6 +26,7 @@ namespace lockstep {
 // `before`: an earlier scan. Records of an attempt with an outcome never change again, so what it
 // saw of those is kept: reading them costs most of a scan.
 StoreView scan_store(const FileSystem& files, const std::string& store,
-                     std::optional<std::int64_t> own = {}, const StoreView& before = {});
+                     std::optional<std::int64_t> own = {}, const StoreView& before = {},
+                     Claims claims = Claims::kAll);
 
 }  // namespace lockstep

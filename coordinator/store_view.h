@@ -41,6 +41,7 @@ inline constexpr double kUsualPeriodSeconds = 5;
 struct AttemptView {
   std::int64_t number = 0;
   std::optional<Claim> claim;
+  bool claim_unread = false;  // nothing that the scan is for depends on it
   std::optional<DecisionRecord> decision;
   std::optional<Outcome> outcome;
   std::optional<Heartbeat> heartbeat;  // where an outcome tells as much, only the newest's

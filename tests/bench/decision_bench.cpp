@@ -67,11 +67,13 @@ void fill(StoreOnDisk& disk) {
 
 struct Times {
   std::vector<double> whole;
-  std::vector<double> trial;   // steps 1 and 2
-  std::vector<double> claim;   // step 3
-  std::vector<double> counts;  // step 4
-  std::vector<double> ranks;   // step 5: broadcast and comparison
-  std::vector<double> alone;   // the same on a communicator of one rank
+  std::vector<double> trial;       // steps 1 and 2
+  std::vector<double> claim;       // step 3
+  std::vector<double> counts;      // step 4
+  std::vector<double> ranks;       // step 5: broadcast and comparison
+  std::vector<double> alone;       // the same on a communicator of one rank
+  std::vector<double> ranks_warm;  // both again, with nothing before that empties the caches
+  std::vector<double> alone_warm;
   std::vector<double> fsyncs;
 };
 
@@ -110,27 +112,53 @@ void share(const Comm& comm, const std::function<std::string()>& decide) {
                       {"data", "3"}});
 }
 
+// A decision on `comm`, from `disk`, which rank 0 has: the whole, and of it what sharing takes.
+struct Measured {
+  double whole_ms = 0;
+  double sharing_ms = 0;
+};
+
+Measured decide_and_share(const Comm& comm, StoreOnDisk* disk, Times& times) {
+  double root_ms = 0;
+  std::int64_t attempt = 0;
+  const auto whole_ms = milliseconds([&] {
+    share(comm, [&] {
+      auto launch = launch_of(latest(), "another");
+      launch.store_path = disk->path();
+      std::string record;
+      root_ms = milliseconds([&] { record = decide_once(*disk, launch, attempt, times); });
+      return record;
+    });
+  });
+  if (disk != nullptr)
+    write_outcome(disk->files(), disk->path(), attempt, {OutcomeKind::kRefused, 2, {}, {}, {}});
+  return {whole_ms, whole_ms - root_ms};
+}
+
+// Sharing alone, over and over: what the messages cost.
+double share_warm(const Comm& comm) {
+  constexpr int kTimes = 100;
+  const std::string record(1500, 'x');
+  const auto ms = milliseconds([&] {
+    for (int i = 0; i < kTimes; ++i)
+      share(comm, [&] { return record; });
+  });
+  return ms / kTimes;
+}
+
 void bench_decision(const Comm& comm, StoreOnDisk* disk) {
   Times times;
+  Times of_one;
   const auto alone = Comm::duplicate(MPI_COMM_SELF);
   for (int i = 0; i < kRounds; ++i) {
     check_mpi(MPI_Barrier(comm.raw()), "MPI_Barrier");
-    double root_ms = 0;
-    std::int64_t attempt = 0;
-    std::string record;
-    const auto whole = milliseconds([&] {
-      share(comm, [&] {
-        auto launch = launch_of(latest(), "another");
-        launch.store_path = disk->path();
-        root_ms = milliseconds([&] { record = decide_once(*disk, launch, attempt, times); });
-        return record;
-      });
-    });
-    times.whole.push_back(whole);
-    times.ranks.push_back(whole - root_ms);
+    const auto measured = decide_and_share(comm, disk, times);
+    times.whole.push_back(measured.whole_ms);
+    times.ranks.push_back(measured.sharing_ms);
+    times.ranks_warm.push_back(share_warm(comm));
     if (disk == nullptr) continue;
-    times.alone.push_back(milliseconds([&] { share(alone, [&] { return record; }); }));
-    write_outcome(disk->files(), disk->path(), attempt, {OutcomeKind::kRefused, 2, {}, {}, {}});
+    times.alone.push_back(decide_and_share(alone, disk, of_one).sharing_ms);
+    times.alone_warm.push_back(share_warm(alone));
     times.fsyncs.push_back(milliseconds([&] { fsyncs_alone(*disk); }));
   }
   if (disk == nullptr) return;
@@ -141,7 +169,9 @@ void bench_decision(const Comm& comm, StoreOnDisk* disk) {
   print("of it: the decision that counts", median(times.counts), 0);
   print("its fsyncs alone", median(times.fsyncs), 0);
   print("sharing it" + ranks, median(times.ranks), 0);
-  print("what it grows by" + ranks, median(times.ranks) - median(times.alone), 0.010);
+  print("what that grows by" + ranks, median(times.ranks) - median(times.alone), 0.010);
+  print("what it grows by in warm caches" + ranks,
+        median(times.ranks_warm) - median(times.alone_warm), 0.010);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 
 #include "common/error.h"
 #include "coordinator/lineage.h"
+#include "coordinator/run_identity.h"
 #include "tests/support/fault_file_system.h"
 #include "tests/support/store_on_disk.h"
 
@@ -234,6 +235,31 @@ TEST(ScanStore, EndedAttemptsAreNotReadAgain) {
   StoreOnDisk other("scan");
   other.attempt("other");
   EXPECT_EQ(scan_store(other.files(), other.path(), {}, before).attempt(1)->decision->run, "other");
+}
+
+TEST(ScanStore, ADecisionNeedsNoClaimsOfAttemptsThatEndedWell) {
+  StoreOnDisk disk("scan");
+  disk.attempt("well", {}, OutcomeKind::kPreempted);  // 1
+  disk.attempt("hung", {}, std::nullopt);             // 2
+  write_outcome(disk.files(), disk.path(), 2, {OutcomeKind::kFailed, 76, {}, {}, {}});
+  disk.attempt("cut", {}, OutcomeKind::kPreempted);  // 3: its decision can't be read
+  disk.attempt("open", {}, std::nullopt);            // 4
+  disk.attempt("newest", {}, OutcomeKind::kPreempted);
+  overwrite_byte(attempt_path(disk.path(), 3) + "/decision.json", 20);
+  const auto scan = [&](const StoreView& before, Claims claims) {
+    return scan_store(disk.files(), disk.path(), {}, before, claims);
+  };
+  const auto view = scan({}, Claims::kOfOpenEnds);
+  EXPECT_FALSE(view.attempt(1)->claim);
+  EXPECT_TRUE(view.attempt(1)->claim_unread);
+  EXPECT_THAT(view.attempt(1)->damage, IsEmpty());
+  EXPECT_EQ(run_of(*view.attempt(1)), "well");
+  for (const auto number : {2, 3, 4, 5})
+    EXPECT_TRUE(view.attempt(number)->claim) << number;
+  // Who wants all of them does not take over one that lacks its claim; who does not keeps it.
+  EXPECT_TRUE(scan(view, Claims::kAll).attempt(1)->claim);
+  fs::remove(attempt_path(disk.path(), 1) + "/outcome.json");
+  EXPECT_TRUE(scan(view, Claims::kOfOpenEnds).attempt(1)->outcome);
 }
 
 TEST(ScanStore, WhatCannotBeReadNowIsTriedAgainThenAnIoError) {
