@@ -20,11 +20,15 @@ std::string enumerate(std::span<const std::string> items, std::size_t limit) {
 
 namespace {
 
-std::string all_damaged(const StoreView& store, const Pick& pick, const std::string& whose) {
+std::string list_damaged(const Pick& pick) {
   std::vector<std::string> each;
   for (const auto& r : pick.rejected)
     each.push_back(to_text(r.checkpoint) + " (" + r.why + ")");
-  return "no good checkpoint in " + whose + ": " + enumerate(each, each.size()) +
+  return enumerate(each, each.size());
+}
+
+std::string all_damaged(const StoreView& store, const Pick& pick, const std::string& whose) {
+  return "no good checkpoint in " + whose + ": " + list_damaged(pick) +
          "; write restore: fresh to start anew" +
          (pick.rejected.size() < store.checkpoints.size()
               ? ", or restore: A@N to take a checkpoint of another lineage (lockstep ls --all)"
@@ -99,9 +103,11 @@ std::optional<double> claimed_metric(const CheckpointView& view, const KeepBest&
   return found != metrics.end() ? std::optional(found->second) : std::nullopt;
 }
 
-std::string no_metric(const KeepBest& rule, const std::string& whose) {
+std::string no_metric(const KeepBest& rule, const std::string& whose, const Pick& pick) {
   return "no good checkpoint in " + whose + " has the metric " + rule.metric +
-         ", by which checkpoint.keep_best goes; name an iteration, or write restore: latest";
+         ", by which checkpoint.keep_best goes" +
+         (pick.rejected.empty() ? "" : ", and damaged are " + list_damaged(pick)) +
+         "; name an iteration, or write restore: latest";
 }
 
 }  // namespace
@@ -136,8 +142,12 @@ Pick pick_best(const StoreView& store, std::span<const CheckpointId> candidates,
       pick.rejected.push_back({id, view.examined->why});
   }
   if (!pick.chosen) {
+    const bool any_good = std::ranges::any_of(candidates, [&](const CheckpointId& id) {
+      return store.checkpoint(id)->examined->state == CheckpointState::kGood;
+    });
     pick.code = pick.rejected.empty() ? ErrorCode::kNotFound : ErrorCode::kDamaged;
-    pick.error = pick.rejected.empty() ? no_metric(rule, whose) : all_damaged(store, pick, whose);
+    pick.error = any_good || pick.rejected.empty() ? no_metric(rule, whose, pick)
+                                                   : all_damaged(store, pick, whose);
     return pick;
   }
   const auto lost = *newest - pick.chosen->iteration;

@@ -188,8 +188,9 @@ bool look(const FileSystem& files, const LaunchFacts& launch, const StoreView& s
     taken_over = *newest;
     return true;
   }
-  throw Error(reaction.code,
-              "in use: " + reaction.text + "; wait for its end, stop it, or name another store");
+  throw Error(reaction.code, "in use: " + reaction.text +
+                                 "; wait for its end, stop it (lockstep stop " + launch.store_path +
+                                 "), or name another store");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "coordinator/prune.h"
 
 #include <algorithm>
+#include <ranges>
 
 #include "common/error.h"
 #include "common/retries.h"
@@ -105,7 +106,8 @@ void delete_pruned(FileSystem& files, const std::string& store, const StoreView&
                    const std::function<void(const Deletion&)>& deleted) {
   const auto deleter = view.highest_attempt();
   try {
-    for (const auto& one : chosen) {
+    // The oldest first, as a job's own retention: whoever is cut short leaves the newer ones.
+    for (const auto& one : chosen | std::views::reverse) {
       // Before the rename too: one that is killed behind it can't take it back.
       require_newest(files, store, deleter);
       if (delete_unpinned(files, store, deleter, *view.checkpoint(one.checkpoint))) deleted(one);
@@ -129,8 +131,8 @@ StoreView look_when_idle(const FileSystem& files, const std::string& store, cons
   if (watch(files, store, attempt, clock) != Life::kDead)
     throw Error(ErrorCode::kInUse,
                 "in use: " + react_to(attempt, {}).text +
-                    "; wait for its end, or stop it. A job deletes by itself what its checkpoint "
-                    "section does not keep");
+                    "; wait for its end, or stop it (lockstep stop " + store +
+                    "). A job deletes by itself what its checkpoint section does not keep");
   auto now = scan_store(files, store);
   if (now.highest_attempt() != view.highest_attempt()) throw_begun();
   return now;

@@ -78,6 +78,9 @@ void make_requests_folder(FileSystem& files, const std::string& store, std::int6
 std::string leave_request(FileSystem& files, const std::string& store, std::int64_t attempt,
                           const AskRecord& record) {
   const auto folder = requests_path(store, attempt);
+  const auto info = files.info(folder);
+  if (info && info->kind != EntryKind::kFolder)
+    throw Error(ErrorCode::kIo, folder + " is no folder: remove it, and ask again");
   files.make_folder(folder);
   auto name = random_hex(kNameDigits);
   const auto path = folder + "/" + name;

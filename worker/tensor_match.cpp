@@ -83,17 +83,14 @@ void require_something(const TensorOffer& offer, const Selection& selection) {
 
 void require_fit(const TensorOffer& offer, std::span<const TensorInfo> model,
                  const Selection& selection) {
-  constexpr std::size_t kMostLines = 20;
   auto lines = misfits(offer, model, selection);
   const auto globs = unmatched(offer, model, selection);
   if (lines.empty() && globs.empty()) return require_something(offer, selection);
   auto text =
       lines.empty() ? "restore.exclude does not fit:" : offer.name + " does not fit the model:";
   lines.insert(lines.end(), globs.begin(), globs.end());
-  for (std::size_t i = 0; i < lines.size() && i < kMostLines; ++i)
-    text += "\n  " + lines[i];
-  if (lines.size() > kMostLines)
-    text += "\n  and " + std::to_string(lines.size() - kMostLines) + " more";
+  for (const auto& line : lines)
+    text += "\n  " + line;
   if (std::ranges::all_of(lines, [](const auto& l) { return l.starts_with("optimizer."); }))
     text += "\nonly the optimizer's state differs: restore.scope: model takes the weights alone";
   else if (!lines.empty() && 2 * lines.size() <= offer.tensors.size())  // else it is another model

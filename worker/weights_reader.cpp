@@ -12,6 +12,7 @@
 #include "common/error.h"
 #include "common/retries.h"
 #include "common/safetensors.h"
+#include "worker/finite.h"
 
 namespace lockstep {
 
@@ -69,6 +70,18 @@ void read_file(const FileSystem& files, const WeightFile& expected,
     file->read_at(range.from, staging.subspan(range.to, range.bytes));
 }
 
+// Training would stop at its first iteration, and not say why. A buffer may hold Inf: a mask does.
+void require_finite(const Weights& weights, std::span<const Piece> pieces,
+                    std::span<const std::byte> staging) {
+  for (const auto& piece : pieces) {
+    const auto bytes = static_cast<std::uint64_t>(piece.count) * bytes_of(piece.dtype);
+    if (piece.name.starts_with("model.") && !all_finite(piece.dtype, staging.first(bytes)))
+      throw Error(ErrorCode::kMismatch, weights.files.front().path + ": " + piece.name +
+                                            " holds NaN or Inf: such weights are never loaded");
+    staging = staging.subspan(bytes);
+  }
+}
+
 }  // namespace
 
 Weights named_as_in_model(const Weights& weights, std::span<const TensorInfo> model) {
@@ -100,6 +113,7 @@ Staging read_weights(const FileSystem& files, const Weights& weights,
     const auto& wanted_here = ranges_here;
     with_retries([&] { read_file(files, file, wanted_here, bytes); });
   }
+  require_finite(weights, wanted, bytes);
   return staging;
 }
 

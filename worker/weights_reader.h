@@ -15,7 +15,8 @@ Weights named_as_in_model(const Weights& weights, std::span<const TensorInfo> mo
 
 // Local: the wanted pieces, one after the other. Each file that is opened must be as rank 0 saw it:
 // its size and header. Error(kDamaged): it is not, or is gone; kIo: can't be read now, after three
-// tries; kMismatch: no such piece.
+// tries; kMismatch: no such piece, or
+// NaN or Inf in a parameter; the tensor is named.
 Staging read_weights(const FileSystem& files, const Weights& weights,
                      std::span<const Piece> wanted);
 

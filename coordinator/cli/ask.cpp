@@ -46,7 +46,10 @@ Standing standing_of(const FileSystem& files, const JobSight& sight, const std::
   // Each second: attempts that had ended before are not read again.
   const auto view = scan_store(files, sight.store.path, {}, sight.store.view);
   const auto* attempt = view.attempt(sight.attempt->number);
-  if (attempt == nullptr) return now;
+  if (attempt == nullptr)
+    throw Error(ErrorCode::kIo, "attempt " + std::to_string(sight.attempt->number) +
+                                    " is no longer at " + sight.store.path +
+                                    ": was the store moved?");
   now.ended = attempt->outcome.has_value();
   if (attempt->heartbeat) {
     now.iteration = attempt->heartbeat->iteration;

@@ -7,6 +7,7 @@
 #include "coordinator/cli/config_reading.h"
 #include "coordinator/config_loader.h"
 #include "coordinator/launch.h"
+#include "coordinator/standing.h"
 
 namespace lockstep::cli {
 
@@ -42,9 +43,13 @@ DecisionRecord plan(const FileSystem& files, const LoadedConfig& loaded, const O
     look.ignore_running = options.ignore_running;
     look.wait_for_outcome = false;
     look.depth = options.verify ? Depth::kBytes : Depth::kHeaders;
-    auto record = look_and_try(files, launch, steady_clock(), look, [](const std::string& text) {
-                    std::fprintf(stderr, "%s\n", escape_controls(text).c_str());
-                  }).ruling.record;
+    const auto say = [](const std::string& text) {
+      std::fprintf(stderr, "%s\n", escape_controls(text).c_str());
+    };
+    const auto decided = look_and_try(files, launch, steady_clock(), look, say);
+    for (const auto& damaged : damaged_records(decided.store))
+      say("warning: " + damaged.file + " is damaged: " + damaged.why);
+    auto record = decided.ruling.record;
     const bool starts =
         record.kind == DecisionKind::kFresh || record.kind == DecisionKind::kRestore;
     if (starts && !launch.run.stable)

@@ -134,10 +134,10 @@ int run_prune(FileSystem& files, const Options& options) {
     print(weighed, options);
     return 0;
   }
-  std::vector<Pruned> gone;
+  std::vector<Pruned> gone;  // newest first, as the dry run lists them; the oldest goes first
   const auto note = [&](const Deletion& deletion) {
     for (const auto& one : weighed)
-      if (one.deletion.checkpoint == deletion.checkpoint) gone.push_back(one);
+      if (one.deletion.checkpoint == deletion.checkpoint) gone.insert(gone.begin(), one);
   };
   try {
     delete_pruned(files, store.path, store.view, chosen, note);

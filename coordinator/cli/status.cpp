@@ -99,7 +99,7 @@ void add_attempt(std::vector<Row>& rows, const Status& status) {
 }
 
 void print_for_people(const Status& status) {
-  std::vector<Row> rows;
+  std::vector<Row> rows = {{"store id", status.job.store.view.id.value_or("none yet")}};
   add_attempt(rows, status);
   rows.push_back({"newest checkpoint", checkpoint_text(status)});
   rows.push_back({"free space", status.free_bytes ? bytes_text(*status.free_bytes) : "?"});
@@ -132,6 +132,7 @@ void print_json(const Status& status) {
   const auto& beat = attempt.heartbeat;
   const auto& outcome = attempt.outcome;
   ordered_json out;
+  out["store_id"] = or_null(status.job.store.view.id);
   out["attempt"] = status.job.attempt != nullptr ? ordered_json(attempt.number) : ordered_json();
   out["alive"] = status.job.alive;
   out["run"] = claim ? ordered_json(claim->run) : ordered_json();

@@ -28,7 +28,7 @@ namespace {
 // An error of the decision ends the launch: its reasons are part of what the user reads.
 void throw_if_error(const Ruling& ruling, const Log& log) {
   if (ruling.record.kind != DecisionKind::kError) return;
-  if (!ruling.record.reasons.empty()) log.info("decision: none");
+  log.info("decision: none");
   for (const auto& reason : ruling.record.reasons)
     log.info("  because " + reason);
   throw Error(ruling.code, ruling.record.error.value_or("no decision"));

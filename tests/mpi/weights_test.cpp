@@ -1,5 +1,6 @@
 // Loading weights that others wrote, and a part of a checkpoint.
 
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -80,6 +81,12 @@ class WeightsTest : public ::testing::Test {
   }
 };
 
+void write_at(const std::string& path, std::uint64_t place, const std::string& bytes) {
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(static_cast<std::streamoff>(place));
+  file << bytes;
+}
+
 // Bytes of sections whose tensors are the model's are those of seed 1, all else as before.
 void expect_model_loaded(const TestState& state, Share share) {
   const auto loaded = TestState(saved_layout(), share, 1).bytes();
@@ -136,6 +143,27 @@ TEST_F(WeightsTest, AFileThatChangedSinceIsDamageOnAllRanksAlike) {
   const auto failure = agreed_failure(world, [&] { load(weights, {true, {}}, state); });
   EXPECT_EQ(failure.code, ErrorCode::kDamaged) << failure.text;
   EXPECT_EQ(state.bytes(), before);
+}
+
+TEST_F(WeightsTest, NotANumberInAParameterIsAMisfitAndInABufferIsNot) {
+  for (const std::string name : {"model.bias", "buffer.mean"}) {
+    const Site site(world, "nan-weights");
+    const auto weights = write(site, saved_layout(), false);
+    for (const auto& one : weights.tensors)
+      if (one.tensor.name == name && world.is_root())
+        write_at(weights.files[one.file].path, one.begin, std::string(4, '\xff'));
+    testing::wait_for_all(world);
+    TestState state(saved_layout(), share_of(world), 2);
+    const auto before = state.bytes();
+    if (name == "buffer.mean") {
+      load(weights, {true, {}}, state);
+      continue;
+    }
+    const auto failure = agreed_failure(world, [&] { load(weights, {true, {}}, state); });
+    EXPECT_EQ(failure.code, ErrorCode::kMismatch);
+    EXPECT_THAT(failure.text, HasSubstr("model.bias holds NaN or Inf"));
+    EXPECT_EQ(state.bytes(), before);
+  }
 }
 
 TEST_F(WeightsTest, APartOfACheckpoint) {
