@@ -90,9 +90,19 @@ std::string to_json(const std::vector<Check>& checks) {
   return out.dump(2, ' ', false, ordered_json::error_handler_t::replace);
 }
 
+std::string advice_after(const std::string& failure, const std::string& usual) {
+  const bool full = failure.find("No space left") != std::string::npos ||
+                    failure.find("quota exceeded") != std::string::npos;
+  return full ? "make room; lockstep prune STORE --abandoned --dry-run shows what abandoned "
+                "branches take"
+              : usual;
+}
+
 Check judge_space(const Space& space) {
   const std::string name = "space";
   const auto there = bytes_text(space.free_bytes) + " free";
+  if (!space.checkpoint_bytes && space.free_bytes == 0)
+    return Check::error(name, ErrorCode::kIo, there, advice_after("No space left", ""));
   if (!space.checkpoint_bytes)
     return Check::ok(name, there +
                                "; what a checkpoint takes is known after the first, or from "

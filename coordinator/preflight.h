@@ -48,6 +48,10 @@ struct Space {
 // and one to spare. An error where not even two fit.
 Check judge_space(const Space& space);
 
+// The advice behind a failed write: `usual`, but where the text says that there is no room, to make
+// some.
+std::string advice_after(const std::string& failure, const std::string& usual);
+
 // `ahead_s`: a clock's lead over the own one. Nothing is decided by clocks: ages are shown by them.
 Check judge_clock(const std::string& whose, double ahead_s);
 

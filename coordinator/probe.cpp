@@ -116,8 +116,9 @@ Check probe_durability(FileSystem& files, const std::string& scratch, const std:
                           "Lustre or the like");
   } catch (const Error& e) {
     return Check::error(what, e.code(), e.what(),
-                        "a store needs fsync, rename, link and mkdir: name another file system, or "
-                        "mend this one");
+                        advice_after(e.what(),
+                                     "a store needs fsync, rename, link and mkdir: name another "
+                                     "file system, or mend this one"));
   }
   if (const auto refused = refused_folder_sync(scratch); !refused.empty())
     return Check::warning(what, "fsync of a folder is refused: " + refused,
@@ -130,9 +131,10 @@ Check probe_direct_io(const std::string& scratch, const std::string& name) {
   constexpr std::size_t kBlock = 4096;
   const auto path = scratch + "/" + name + ".direct";
   const auto refused = [](int error) {
-    return Check::warning("direct I/O",
-                          "O_DIRECT is refused: " + std::generic_category().message(error),
-                          "saves go through the page cache: slower where memory is short");
+    const auto why = std::generic_category().message(error);
+    return Check::warning(
+        "direct I/O", "O_DIRECT is refused: " + why,
+        advice_after(why, "saves go through the page cache: slower where memory is short"));
   };
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_DIRECT | O_CLOEXEC, 0600);
   if (fd < 0) return refused(errno);
@@ -163,7 +165,7 @@ Check probe_clock(FileSystem& files, const std::string& scratch) {
     check.name = name;
     return check;
   } catch (const Error& e) {
-    return Check::error(name, e.code(), e.what(), advice_for(e.code()));
+    return Check::error(name, e.code(), e.what(), advice_after(e.what(), advice_for(e.code())));
   }
 }
 

@@ -51,6 +51,7 @@ TEST(Preflight, SpaceIsJudgedByWhatTheJobWillKeep) {
   };
   const std::vector<Row> rows = {
       {"unknown size", {kGib, {}, 3, 0}, Verdict::kOk, "known after the first"},
+      {"full, of unknown size", {0, {}, 3, 0}, Verdict::kError, "0 B free"},
       {"all fit", {5 * kGib, kGib, 3, 0}, Verdict::kOk, "room for 5 checkpoints of 1.0 GiB"},
       {"one short", {5 * kGib - 1, kGib, 3, 0}, Verdict::kWarning, "wants room for 5"},
       {"those kept are there", {3 * kGib, kGib, 3, 2}, Verdict::kOk, "wants room for 3"},
