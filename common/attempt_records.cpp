@@ -110,6 +110,7 @@ std::string encode(const Claim& claim) {
                {"heartbeat_seconds", claim.heartbeat_seconds},
                {"grace_seconds", claim.grace_seconds},
                {"stall_seconds", claim.stall_seconds},
+               {"deadline", json_or_null(claim.deadline)},
                {"nonce", claim.nonce},
                {"created", claim.created}});
 }
@@ -133,6 +134,7 @@ Claim parse_claim(std::string_view text, std::string_view what) {
   claim.heartbeat_seconds = seconds_member(object, "heartbeat_seconds", what);
   claim.grace_seconds = seconds_member(object, "grace_seconds", what);
   claim.stall_seconds = seconds_member(object, "stall_seconds", what);
+  claim.deadline = optional_integer_member(object, "deadline", what);
   claim.nonce = text_member(object, "nonce", what);
   claim.created = text_member(object, "created", what);
   return claim;
@@ -147,7 +149,8 @@ std::string encode(const Outcome& outcome) {
                {"exit_code", outcome.exit_code},
                {"last_committed_iteration", json_or_null(outcome.last_committed_iteration)},
                {"error", json_or_null(outcome.error)},
-               {"silent", std::move(silent)}});
+               {"silent", std::move(silent)},
+               {"save_seconds", outcome.save_seconds ? json(*outcome.save_seconds) : json()}});
 }
 
 Outcome parse_outcome(std::string_view text, std::string_view what) {
@@ -163,6 +166,8 @@ Outcome parse_outcome(std::string_view text, std::string_view what) {
                               .host = text_member(entry, "host", what),
                               .phase = text_member(entry, "phase", what)});
   }
+  if (!member(object, "save_seconds", what).is_null())
+    outcome.save_seconds = seconds_member(object, "save_seconds", what);
   return outcome;
 }
 

@@ -45,8 +45,9 @@ struct Claim {
   double heartbeat_seconds = 5;
   double grace_seconds = 60;
   double stall_seconds = 300;
-  std::string nonce;    // 32 hex digits
-  std::string created;  // RFC 3339, UTC; for people
+  std::optional<std::int64_t> deadline;  // seconds since the epoch; for people
+  std::string nonce;                     // 32 hex digits
+  std::string created;                   // RFC 3339, UTC; for people
 };
 
 enum class OutcomeKind : std::uint8_t {
@@ -71,6 +72,7 @@ struct Outcome {
   std::optional<std::int64_t> last_committed_iteration;  // this attempt's
   std::optional<std::string> error;
   std::vector<SilentRank> silent;
+  std::optional<double> save_seconds = {};  // what its last save took
 };
 
 // heartbeat: one line of fixed size, overwritten in place, not sealed.

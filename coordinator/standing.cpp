@@ -1,5 +1,8 @@
 #include "coordinator/standing.h"
 
+#include <algorithm>
+
+#include "common/config.h"
 #include "common/error.h"
 #include "coordinator/lineage.h"
 
@@ -44,6 +47,19 @@ std::string origin_text(const StoreView& store, const AttemptView& attempt) {
     return to_text(parent->checkpoint) +
            (parent->store->empty() ? " of a loose folder" : " of store " + *parent->store);
   return attempt.decision->source ? "weights of " + *attempt.decision->source : "-";
+}
+
+std::optional<std::int64_t> next_save(const AttemptView& attempt) {
+  if (!attempt.claim || !attempt.heartbeat || attempt.outcome) return std::nullopt;
+  const auto flat = flat_config(attempt.claim->config);
+  const auto number = [&](const char* key) {
+    const auto found = flat.find(key);
+    return found != flat.end() ? parse_number(found->second) : std::nullopt;
+  };
+  const auto interval = number("checkpoint.interval").value_or(0);
+  if (interval <= 0) return std::nullopt;
+  const auto next = (attempt.heartbeat->iteration / interval + 1) * interval;
+  return std::min(next, number("run.max_iterations").value_or(next));
 }
 
 std::vector<DamagedRecord> damaged_records(const StoreView& store) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,10 @@ std::string outcome_text(const AttemptView& attempt, LocalSight sight);
 // Where an attempt started: "3@1200", "3@1200 of store ID", "weights of FILE"; "-" is anew, "?" not
 // known.
 std::string origin_text(const StoreView& store, const AttemptView& attempt);
+
+// The next iteration at which an attempt's configuration saves; nullopt where its claim or
+// heartbeat can't be read, or it has ended.
+std::optional<std::int64_t> next_save(const AttemptView& attempt);
 
 // A damaged record of an attempt, by its path in the store.
 struct DamagedRecord {

@@ -42,8 +42,11 @@ struct CommitSteps {
 // for a shard whose fsync failed: it is written anew, once.
 // Cost: each rank writes its own bytes once and reads them twice; one allreduce, a gather and four
 // broadcasts of a few bytes.
+// `time_is_over`, where given: asked between pieces of at most 64 MiB that a rank writes; true is a
+// kIo of that rank.
 void save_checkpoint(const Comm& comm, FileSystem& files, const std::string& store,
-                     const Manifest& manifest, const StateView& state, const CommitSteps& steps);
+                     const Manifest& manifest, const StateView& state, const CommitSteps& steps,
+                     const std::function<bool()>& time_is_over = {});
 
 // Loads what `selection` takes of a checkpoint into `state`; the rest of it keeps its values.
 //

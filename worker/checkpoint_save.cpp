@@ -44,7 +44,8 @@ void drop(const CommitSteps& steps, const CheckpointId& checkpoint) noexcept {
 }  // namespace
 
 void save_checkpoint(const Comm& comm, FileSystem& files, const std::string& store,
-                     const Manifest& manifest, const StateView& state, const CommitSteps& steps) {
+                     const Manifest& manifest, const StateView& state, const CommitSteps& steps,
+                     const std::function<bool()>& time_is_over) {
   const auto& checkpoint = manifest.checkpoint;
   auto described = manifest;
   try {
@@ -57,7 +58,7 @@ void save_checkpoint(const Comm& comm, FileSystem& files, const std::string& sto
       require_common_ground(common_ground(checkpoint, state), ground);
       describe_state(state, comm.size(), described);
       return encode_receipt(write_shard(files, partial_path(store, checkpoint), described, state,
-                                        {comm.rank(), comm.size()}));
+                                        {comm.rank(), comm.size()}, time_is_over));
     });
     const auto records = gather_records(comm, record);
     root_decides(comm, "commit", [&] {

@@ -51,34 +51,46 @@ Contents examine(std::span<const Part> parts) {
   return contents;
 }
 
+void require_time(const std::function<bool()>& time_is_over) {
+  if (time_is_over && time_is_over()) throw Error(ErrorCode::kIo, "no time is left to write it");
+}
+
 void write_once(FileSystem& files, const std::string& path, const std::string& header,
-                std::span<const Part> parts, bool& fsync_failed) {
+                std::span<const Part> parts, const std::function<bool()>& time_is_over,
+                bool& fsync_failed) {
+  constexpr std::size_t kPiece = std::size_t{64} << 20;
   const auto file = files.create(path);
   file->append(std::as_bytes(std::span(header)));
   for (const auto& part : parts)
-    if (!part.bytes.empty()) file->append(part.bytes);
+    for (auto left = part.bytes; !left.empty();
+         left = left.subspan(std::min(left.size(), kPiece))) {
+      require_time(time_is_over);
+      file->append(left.first(std::min(left.size(), kPiece)));
+    }
+  require_time(time_is_over);
   fsync_failed = true;
   file->finish();
   fsync_failed = false;
 }
 
 void write_file(FileSystem& files, const std::string& path, const std::string& header,
-                std::span<const Part> parts) {
+                std::span<const Part> parts, const std::function<bool()>& time_is_over) {
   bool fsync_failed = false;
   try {
-    write_once(files, path, header, parts, fsync_failed);
+    write_once(files, path, header, parts, time_is_over, fsync_failed);
     return;
   } catch (const Error&) {
     if (!fsync_failed) throw;
   }
   files.unlink(path);
-  write_once(files, path, header, parts, fsync_failed);
+  write_once(files, path, header, parts, time_is_over, fsync_failed);
 }
 
 }  // namespace
 
 ShardReceipt write_shard(FileSystem& files, const std::string& folder, const Manifest& manifest,
-                         const StateView& state, Share rank) {
+                         const StateView& state, Share rank,
+                         const std::function<bool()>& time_is_over) {
   std::vector<Part> parts;
   for (const auto& section : state.sections)
     parts.push_back({section.dtype, own_bytes(section, rank)});
@@ -96,7 +108,8 @@ ShardReceipt write_shard(FileSystem& files, const std::string& folder, const Man
   shard.checksums = std::move(contents.checksums);
   const auto header = encode_shard_header(shard);
 
-  write_file(files, folder + "/" + shard_file({rank.index, rank.count}), header, parts);
+  write_file(files, folder + "/" + shard_file({rank.index, rank.count}), header, parts,
+             time_is_over);
   return {header.size() + data_bytes, digest128(header), contents.finite};
 }
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 
@@ -25,9 +26,11 @@ struct ShardReceipt {
 // `manifest` must be what describe_state makes of `state`. A rank that owns nothing writes a shard
 // without entries. The bytes must not change meanwhile: they are read twice, once for the checksums
 // that the header holds.
-// A failed fsync has the file written anew, once, under a new handle. Throws Error(kIo).
+// A failed fsync has the file written anew, once, under a new handle. Throws Error(kIo), also where
+// `time_is_over`, asked between pieces of 64 MiB and before the fsync, says so.
 ShardReceipt write_shard(FileSystem& files, const std::string& folder, const Manifest& manifest,
-                         const StateView& state, Share rank);
+                         const StateView& state, Share rank,
+                         const std::function<bool()>& time_is_over = {});
 
 // Pure: a receipt as it travels to rank 0, and back.
 constexpr std::size_t kReceiptBytes = 48;

@@ -18,8 +18,12 @@ Tick::Tick(const Comm& parent) : comm_(Comm::duplicate(parent.raw())) {}
 void Tick::start(const TickVote& vote) {
   const std::int64_t raised = (comm_.size() - comm_.rank()) * kDetail;
   const auto word = [&](bool raise, int detail) { return raise ? raised + detail : 0; };
-  mine_ = {word(vote.signal != 0, vote.signal), word(vote.save, 0), word(vote.stop, 0),
-           word(vote.nonfinite, 0), word(vote.failed, 0)};
+  mine_ = {word(vote.signal != 0, vote.signal),
+           word(vote.save, 0),
+           word(vote.stop, 0),
+           word(vote.nonfinite, 0),
+           word(vote.failed, 0),
+           word(vote.deadline, 0)};
   check_mpi(MPI_Iallreduce(mine_.data(), all_.data(), static_cast<int>(mine_.size()), MPI_INT64_T,
                            MPI_MAX, comm_.raw(), &request_),
             "MPI_Iallreduce");
@@ -33,7 +37,8 @@ TickVerdict Tick::finish() {
           .save_rank = who(1),
           .stop_rank = who(2),
           .nonfinite_rank = who(3),
-          .failed_rank = who(4)};
+          .failed_rank = who(4),
+          .deadline_rank = who(5)};
 }
 
 }  // namespace lockstep

@@ -15,6 +15,7 @@ struct TickVote {
   bool stop = false;       // a stop is asked for
   bool nonfinite = false;  // loss or gradients
   bool failed = false;     // this rank can't go on
+  bool deadline = false;   // it is time to save, or the deadline comes first
 };
 
 // What all ranks then know: for each word the lowest rank that raised it.
@@ -25,6 +26,7 @@ struct TickVerdict {
   std::optional<int> stop_rank;
   std::optional<int> nonfinite_rank;
   std::optional<int> failed_rank;
+  std::optional<int> deadline_rank;
 };
 
 // The tick: the one small collective that all ranks make each iteration, on a communicator of its
@@ -42,8 +44,8 @@ class Tick {
 
  private:
   Comm comm_;
-  std::array<std::int64_t, 5> mine_{};
-  std::array<std::int64_t, 5> all_{};
+  std::array<std::int64_t, 6> mine_{};
+  std::array<std::int64_t, 6> all_{};
   MPI_Request request_ = MPI_REQUEST_NULL;
 };
 

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <thread>
+#include <limits>
+#include <span>
 #include <utility>
 
 #include "common/agree.h"
 #include "worker/progress.h"
+#include "worker/saver.h"
 #include "worker/stop_signals.h"
 #include "worker/tick.h"
 #include "worker/training_iteration.h"
@@ -21,7 +23,7 @@ double since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-// All members but `progress_`, `last_save_` and `stop_began_` are equal on all ranks at each tick.
+// All members but `progress_` and times are equal on all ranks at each tick.
 class Loop {
  public:
   Loop(const Comm& comm, const Training& training, const TrainingStart& start,
@@ -32,7 +34,9 @@ class Loop {
         at_(start),
         final_(final_iteration(training.config, start, training.task.training_samples())),
         tick_(comm),
-        progress_(training.log) {}
+        progress_(training.log),
+        saver_(comm, training.config, training.log, callbacks.save),
+        left_at_start_(callbacks.seconds_left ? callbacks.seconds_left() : 0) {}
 
   TrainingResult run();
 
@@ -44,10 +48,9 @@ class Loop {
   bool evaluation_due() const;
   bool save_due() const;
   void evaluate_now();
-  void save();
-  void save_or_warn();
-  bool save_surely();
-  bool may_try_again(std::int64_t failures);
+  bool deadline_near();
+  SaveRequest request() const;
+  double given_to_save();
   TrainingResult result(TrainingEnd end, std::string message) const;
   TrainingResult stop();
   TrainingResult nonfinite(const IterationOutcome& outcome);
@@ -62,12 +65,13 @@ class Loop {
 
   std::optional<TrainingEnd> stop_;  // kPreempted or kStopped, once a tick has said so
   std::string stop_reason_;
+  bool stop_by_deadline_ = false;
   bool save_asked_ = false;
-  std::optional<std::int64_t> last_saved_;
-  std::int64_t failed_saves_ = 0;          // in a row
+  Saver saver_;
   Metrics metrics_;                        // of the last evaluation
   std::optional<std::int64_t> evaluated_;  // the iteration that it was of
-  Clock::time_point last_save_ = Clock::now();
+  RecentLongest iterations_took_;          // rank 0
+  double left_at_start_ = 0;               // rank 0: until the deadline
   Clock::time_point stop_began_;
 };
 
@@ -83,9 +87,10 @@ TrainingResult Loop::run() {
     if (evaluation_due()) evaluate_now();
     if (stop_) return stop();
     if (at_.iteration == final_) {
-      save_surely();
+      saver_.save_surely(request());
     } else if (save_due()) {
-      save_or_warn();
+      saver_.save_or_warn(request());
+      save_asked_ = false;
     }
   }
   return result(TrainingEnd::kFinished, "finished at iteration " + std::to_string(at_.iteration));
@@ -99,17 +104,32 @@ TickVote Loop::vote() {
   vote.stop = callbacks_.stop_requested && callbacks_.stop_requested();
   vote.save = callbacks_.save_requested && callbacks_.save_requested();
   const auto& minutes = training_.config.checkpoint.minutes;
-  vote.save = vote.save || (minutes && since(last_save_) >= 60 * *minutes);
+  vote.save = vote.save || (minutes && saver_.since_last_s() >= 60 * *minutes);
+  vote.deadline = deadline_near();
   return vote;
+}
+
+bool Loop::deadline_near() {
+  if (!callbacks_.seconds_left) return false;
+  const auto save = saver_.takes_s() ? saver_.takes_s() : callbacks_.expected_save_seconds;
+  return deadline_due({.now = callbacks_.seconds_left(),
+                       .at_start = left_at_start_,
+                       .save = save,
+                       .iteration = iterations_took_.value().value_or(0),
+                       .grace = static_cast<double>(training_.config.preempt.grace_seconds)});
 }
 
 void Loop::hear(const TickVerdict& verdict) {
   save_asked_ = save_asked_ || verdict.save_rank;
-  if (stop_ || (!verdict.signal_rank && !verdict.stop_rank)) return;
+  if (stop_ || (!verdict.signal_rank && !verdict.stop_rank && !verdict.deadline_rank)) return;
   stop_began_ = Clock::now();
   if (verdict.stop_rank) {  // the user's word: it must not be requeued
     stop_ = TrainingEnd::kStopped;
     stop_reason_ = "stopped on request";
+  } else if (!verdict.signal_rank) {
+    stop_ = TrainingEnd::kPreempted;
+    stop_by_deadline_ = true;
+    stop_reason_ = "the deadline is near";
   } else {
     stop_ = TrainingEnd::kPreempted;
     stop_reason_ = "preempted by " + signal_name(verdict.signal) + " on rank " +
@@ -149,6 +169,7 @@ IterationOutcome Loop::iterate() {
                       .seconds = since(began),
                       .samples = batch.samples};
     if (training_.task.counts_correct()) progress.accuracy = batch.correct / samples;
+    iterations_took_.add(progress.seconds);
     progress_.add(progress);
     if (callbacks_.on_iteration) callbacks_.on_iteration(progress);
   }
@@ -182,80 +203,41 @@ void Loop::evaluate_now() {
                      fields);
 }
 
-void Loop::save() {
-  callbacks_.save({.iteration = at_.iteration,
-                   .position = at_.position,
-                   .metrics = evaluated_ == at_.iteration ? metrics_ : Metrics{}});
-  last_saved_ = at_.iteration;
-  last_save_ = Clock::now();
-  failed_saves_ = 0;
-  save_asked_ = false;
-}
-
-// A save in the midst of training: the next one may succeed where this one fails.
-void Loop::save_or_warn() {
-  try {
-    save();
-  } catch (const AgreedError& error) {
-    ++failed_saves_;
-    if (error.code() != ErrorCode::kIo ||
-        failed_saves_ >= training_.config.checkpoint.max_failures) {
-      throw;
-    }
-    training_.log.warning("iteration " + std::to_string(at_.iteration) + " is not saved (failure " +
-                          std::to_string(failed_saves_) + " in a row, the run ends at " +
-                          std::to_string(training_.config.checkpoint.max_failures) +
-                          "): " + error.what());
-    last_save_ = Clock::now();
-    save_asked_ = false;
-  }
-}
-
-// The last save or a stop's. False: a stop's save that had to be dropped.
-bool Loop::save_surely() {
-  for (std::int64_t failures = 1;; ++failures) {
-    try {
-      save();
-      return true;
-    } catch (const AgreedError& error) {
-      const bool last = failures > training_.config.checkpoint.max_failures;
-      if (error.code() != ErrorCode::kIo || last) throw;
-      training_.log.warning("iteration " + std::to_string(at_.iteration) +
-                            " is not saved, trying again: " + error.what());
-    }
-    if (!may_try_again(failures)) return false;
-  }
-}
-
-// Waits a little. False where the grace time of a preemption, as rank 0 measures it, is nearly
-// over.
-bool Loop::may_try_again(std::int64_t failures) {
-  const auto answer = root_decides(comm_, "save again", [&] {
-    const bool limited = stop_ == TrainingEnd::kPreempted;
-    const auto grace = static_cast<double>(training_.config.preempt.grace_seconds);
-    const double wait = std::min(0.1 * static_cast<double>(failures), 1.0);
-    if (limited && since(stop_began_) + wait > grace - 5) return std::string("no");
-    std::this_thread::sleep_for(std::chrono::duration<double>(wait));
-    return std::string("yes");
-  });
-  return answer == "yes";
+SaveRequest Loop::request() const {
+  return {.iteration = at_.iteration,
+          .position = at_.position,
+          .metrics = evaluated_ == at_.iteration ? metrics_ : Metrics{}};
 }
 
 TrainingResult Loop::result(TrainingEnd end, std::string message) const {
   return {.end = end,
           .iteration = at_.iteration,
-          .last_saved = last_saved_,
+          .last_saved = saver_.last_saved(),
           .metrics = metrics_,
           .message = std::move(message)};
+}
+
+// What a preemption leaves for the save, as rank 0 measures it: all go by the same.
+double Loop::given_to_save() {
+  double left = std::numeric_limits<double>::infinity();
+  if (!stop_by_deadline_)
+    left = static_cast<double>(training_.config.preempt.grace_seconds) - since(stop_began_);
+  if (callbacks_.seconds_left) left = std::min(left, callbacks_.seconds_left());
+  broadcast_bytes(comm_, std::as_writable_bytes(std::span(&left, 1)));
+  return left;
 }
 
 TrainingResult Loop::stop() {
   progress_.pause();
   const std::string iteration = std::to_string(at_.iteration);
   training_.log.info(stop_reason_ + ": saving iteration " + iteration);
-  if (save_surely()) return result(*stop_, stop_reason_ + ": iteration " + iteration + " is saved");
-  return result(*stop_, stop_reason_ + ": the grace time is over; iterations after " +
-                            (last_saved_ ? std::to_string(*last_saved_) : "the start") + " up to " +
+  std::optional<double> given;
+  if (stop_ == TrainingEnd::kPreempted) given = given_to_save();
+  if (saver_.save_surely(request(), given))
+    return result(*stop_, stop_reason_ + ": iteration " + iteration + " is saved");
+  const auto last_saved = saver_.last_saved();
+  return result(*stop_, stop_reason_ + ": no time is left to save; iterations after " +
+                            (last_saved ? std::to_string(*last_saved) : "the start") + " up to " +
                             iteration + " are lost");
 }
 

@@ -34,6 +34,9 @@ struct SaveRequest {
   std::int64_t iteration = 0;
   std::int64_t position = 0;
   Metrics metrics;  // of the evaluation at this iteration, finite ones; empty where there was none
+  // Any rank, where the save has an end: asked between the pieces that are written. true: fail with
+  // kIo, and so on all ranks.
+  std::function<bool()> time_is_over = {};
 };
 
 // What the training loop asks of the one that runs it. All may be empty but `save`.
@@ -44,12 +47,14 @@ struct TrainingCallbacks {
   std::function<int()> stop_signal;      // any rank: number of the signal received, 0 for none
   std::function<bool()> save_requested;  // rank 0: true once for each request
   std::function<bool()> stop_requested;  // rank 0
+  std::function<double()> seconds_left;  // rank 0: until the deadline; empty: there is none
+  std::optional<double> expected_save_seconds;        // rank 0: until one was measured
   std::function<void(const Progress&)> on_iteration;  // rank 0, after each iteration; must be quick
 };
 
 enum class TrainingEnd : std::uint8_t {
   kFinished,   // final iteration reached and saved: exit 0
-  kPreempted,  // a signal, on any rank: exit 75
+  kPreempted,  // a signal, on any rank, or the deadline: exit 75
   kStopped,    // asked for: exit 77
   kNonFinite,  // loss or gradients, on_nonfinite: stop; nothing saved at that iteration: exit 2
 };
@@ -80,8 +85,10 @@ struct Training {
 //   iteration that is saved. A stop that came before the first iteration saves nothing.
 // A save that fails with kIo is a warning; checkpoint.max_failures of them in a row are an error.
 // The
-//   last save and a stop's are repeated max_failures times, a stop's only until 5 s before the end
-//   of the grace time: then it is dropped, and the message says which iterations are lost.
+//   last save and a stop's are repeated max_failures times; a preemption's, until 5 s before the
+//   end of the grace time, or the deadline: then all ranks drop it together, be it under way, and
+//   the message says which iterations are lost.
+// Where a deadline is known, training stops in time to save (stop_time.h).
 // Throws AgreedError, equal on all ranks: what `save` threw; kInvalidConfig where there are more
 // ranks
 //   than samples in a batch; the first local failure of any rank's task.

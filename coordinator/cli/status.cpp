@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <ctime>
 #include <filesystem>
 #include <memory>
 #include <system_error>
@@ -73,6 +74,10 @@ std::string checkpoint_text(const Status& status) {
          (found.why.empty() ? "" : ": " + found.why);
 }
 
+double seconds_until(std::int64_t epoch_s) {
+  return static_cast<double>(epoch_s) - static_cast<double>(std::time(nullptr));
+}
+
 void add_attempt(std::vector<Row>& rows, const Status& status) {
   if (status.job.attempt == nullptr) {
     rows.push_back({"attempt", "none yet"});
@@ -96,6 +101,11 @@ void add_attempt(std::vector<Row>& rows, const Status& status) {
                   attempt.heartbeat->last_committed
                       ? to_text(CheckpointId{attempt.number, *attempt.heartbeat->last_committed})
                       : "nothing yet"});
+  if (!status.job.alive) return;
+  if (const auto next = next_save(attempt))
+    rows.push_back({"next save", "iteration " + std::to_string(*next)});
+  if (attempt.claim && attempt.claim->deadline)
+    rows.push_back({"deadline", "in " + duration_text(seconds_until(*attempt.claim->deadline))});
 }
 
 void print_for_people(const Status& status) {
@@ -141,6 +151,8 @@ void print_json(const Status& status) {
   out["process"] = claim ? ordered_json(claim->process.pid) : ordered_json();
   out["world_size"] = claim ? ordered_json(claim->world_size) : ordered_json();
   out["iteration"] = beat ? ordered_json(beat->iteration) : ordered_json();
+  out["next_save"] = or_null(next_save(attempt));
+  out["deadline"] = claim ? or_null(claim->deadline) : ordered_json();
   out["last_committed_iteration"] = beat ? or_null(beat->last_committed) : ordered_json();
   out["outcome"] = outcome ? ordered_json(to_text(outcome->outcome)) : ordered_json();
   out["exit_code"] = outcome ? ordered_json(outcome->exit_code) : ordered_json();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -36,8 +37,9 @@ struct Job {
   std::unique_ptr<Task> task;
   std::unique_ptr<TrainingState> state;
   SharedDecision decision;
-  std::optional<Manifest> manifest;  // of the decided checkpoint
-  bool training = false;             // iterations may have been made
+  std::optional<Manifest> manifest;      // of the decided checkpoint
+  bool training = false;                 // iterations may have been made
+  std::function<double()> seconds_left;  // rank 0: until the deadline; empty: there is none
 };
 
 // The stages of a job, in their order. Collective over job.comm, all of them; AgreedError.

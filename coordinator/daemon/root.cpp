@@ -10,6 +10,7 @@
 #include "coordinator/commit.h"
 #include "coordinator/retainer.h"
 #include "coordinator/source.h"
+#include "worker/stop_time.h"
 
 namespace lockstep {
 
@@ -243,6 +244,32 @@ void Root::note_iteration(std::int64_t iteration) {
   heartbeat_failing_ = failing;
 }
 
+void Root::note_save(double seconds) {
+  save_seconds_ = seconds;
+  compare_with_grace(seconds, "a save took ");
+}
+
+std::optional<double> Root::expect_save() {
+  const auto& chosen = decided_.ruling.chosen;
+  if (!chosen || chosen->in_source) return std::nullopt;
+  const auto* from = decided_.store.attempt(chosen->id.attempt);
+  if (from == nullptr || !from->outcome || !from->outcome->save_seconds) return std::nullopt;
+  const auto seconds = *from->outcome->save_seconds;
+  compare_with_grace(seconds, "a save of attempt " + std::to_string(chosen->id.attempt) + " took ");
+  return seconds;
+}
+
+void Root::compare_with_grace(double seconds, const std::string& what) {
+  const auto grace = static_cast<double>(loaded_.config.preempt.grace_seconds);
+  const auto room = grace - drop_margin(grace);
+  if (warned_of_grace_ || grace == 0 || seconds <= room) return;  // 0: there is no notice
+  warned_of_grace_ = true;
+  log_.warning(
+      what + duration_text(seconds) + ", but preempt.grace_seconds leaves " + duration_text(room) +
+      ": a preemption would lose what was done since the last save. Raise it together with "
+      "the batch system's notice, or lower checkpoint.interval");
+}
+
 void Root::close(OutcomeKind kind, int exit_code, const std::optional<std::string>& error) {
   if (!claimed_) return;
   // Before the outcome: what an attempt with an outcome has in trash does not come back. Who was
@@ -253,7 +280,7 @@ void Root::close(OutcomeKind kind, int exit_code, const std::optional<std::strin
   try {
     if (heartbeat_) heartbeat_->beat();
     write_outcome(files_, launch_.store_path, claimed_->attempt,
-                  {kind, exit_code, last_committed_, error, {}});
+                  {kind, exit_code, last_committed_, error, {}, save_seconds_});
   } catch (const Error& e) {
     log_.warning(std::string("outcome.json: ") + e.what());
   }

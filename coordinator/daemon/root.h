@@ -53,6 +53,10 @@ class Root {
   void tidy();
 
   void note_iteration(std::int64_t iteration);
+  // What a save took. A warning where preempt.grace_seconds leaves less.
+  void note_save(double seconds);
+  // What a save took where this attempt carries on from, if that attempt said so; the same warning.
+  std::optional<double> expect_save();
   // Whether a person has asked for it since the last call.
   bool asked_for(Asked asked) { return requests_.take(asked); }
   // The newest checkpoint that is finite and that this attempt's lineage holds.
@@ -68,6 +72,7 @@ class Root {
   void share_checkpoint(const Chosen& chosen, SharedDecision& shared);
   void say_decision() const;
   void look_for_requests();
+  void compare_with_grace(double seconds, const std::string& what);
 
   FileSystem& files_;
   const LoadedConfig& loaded_;
@@ -83,6 +88,8 @@ class Root {
   std::unique_ptr<RetentionWorker> retention_;
   std::optional<std::int64_t> last_committed_;
   std::optional<CheckpointId> last_finite_;
+  std::optional<double> save_seconds_;
+  bool warned_of_grace_ = false;
   bool beaten_ = false;
   bool heartbeat_failing_ = false;
   bool requests_failing_ = false;  // the heartbeat's thread's

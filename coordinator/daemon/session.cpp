@@ -1,14 +1,18 @@
 #include "coordinator/daemon/session.h"
 
 #include <cstdio>
+#include <ctime>
+#include <functional>
 #include <optional>
 
 #include "common/agree.h"
 #include "common/error.h"
+#include "coordinator/amounts.h"
 #include "coordinator/config_loader.h"
 #include "coordinator/daemon/build_id.h"
 #include "coordinator/daemon/job.h"
 #include "coordinator/daemon/launch_facts.h"
+#include "coordinator/deadline.h"
 #include "coordinator/liveness.h"
 #include "worker/stop_signals.h"
 
@@ -18,21 +22,49 @@ namespace {
 
 constexpr int kPreemptedExitCode = 75;
 
+// The wall clock is looked at once, here.
+std::function<double()> count_down(const Deadline& deadline) {
+  const auto clock = steady_clock();
+  const auto end_s =
+      clock.now_s() + static_cast<double>(deadline.at) - static_cast<double>(std::time(nullptr));
+  return [clock, end_s] { return end_s - clock.now_s(); };
+}
+
+void say_deadline(const Job& job, const Deadline& deadline) {
+  const auto left_s = job.seconds_left();
+  if (left_s > 0)
+    job.log.info("deadline in " + duration_text(left_s) + " (" + deadline.from +
+                 "): the job saves and ends with 75 before it");
+  else
+    job.log.warning("deadline: " + deadline.from + " was " + duration_text(-left_s) + " ago");
+}
+
 void describe_job(Job& job, RunsOn retention_runs_on) {
   job.build = agree(job.comm, "read the build", build_id);
   const auto hosts = gather_texts(job.comm, this_process().host);
   root_decides(job.comm, "describe the launch", [&] {
     auto [launch, claim] = describe_launch(job.loaded, hosts, job.build, process_environment);
+    if (const auto deadline = find_deadline(job.loaded.config.preempt, process_environment)) {
+      claim.deadline = deadline->at;
+      job.seconds_left = count_down(*deadline);
+      say_deadline(job, *deadline);
+    }
     job.root = std::make_unique<Root>(job.files, job.loaded, job.log, std::move(launch),
                                       std::move(claim), retention_runs_on, stop_signal_received);
     return std::string();
   });
 }
 
-// DESIGN's steps 1 and 2. The trial decision: an error is thrown, `finished` ends here. nullopt: a
-// stop signal came while rank 0 waited for another launch's end.
+// DESIGN's steps 1 and 2. The trial decision: an error is thrown, `finished` ends here. nullopt:
+// the deadline is past, or a stop signal came while rank 0 waited for another launch's end.
 std::optional<DecisionRecord> look(Job& job) {
   const auto trial = root_decides(job.comm, "choose restore", [&]() -> std::string {
+    if (job.seconds_left && job.seconds_left() <= 0) {
+      job.log.info(
+          "the deadline is past: nothing was claimed; exit 75: requeue with a later one to carry "
+          "on");
+      return "";
+    }
     try {
       return encode_decision(job.root->look());
     } catch (const StoppedWaiting& stopped) {

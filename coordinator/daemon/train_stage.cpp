@@ -6,6 +6,7 @@
 #include "coordinator/attempt.h"
 #include "coordinator/daemon/build_id.h"
 #include "coordinator/daemon/job.h"
+#include "coordinator/liveness.h"
 #include "worker/checkpoint.h"
 #include "worker/stop_signals.h"
 #include "worker/training_loop.h"
@@ -35,9 +36,11 @@ Manifest manifest_of(const Job& job, const SaveRequest& save) {
 
 void save(Job& job, const SaveRequest& request) {
   const auto steps = job.root ? job.root->commit_steps() : CommitSteps{};
+  const auto clock = steady_clock();
+  const auto began_s = clock.now_s();
   try {
     save_checkpoint(job.comm, job.files, job.loaded.paths.store, manifest_of(job, request),
-                    job.state->view(), steps);
+                    job.state->view(), steps, request.time_is_over);
   } catch (const AgreedError&) {
     // A job that slept while another took over may find its .partial swept: then that is the cause.
     root_decides(job.comm, "commit", [&] {
@@ -51,6 +54,7 @@ void save(Job& job, const SaveRequest& request) {
                    after_comma(metrics_text(request.metrics)),
                {{"committed",
                  "\"" + to_text(CheckpointId{job.decision.attempt, request.iteration}) + "\""}});
+  job.root->note_save(clock.now_s() - began_s);
   job.root->tidy();
 }
 
@@ -71,6 +75,8 @@ TrainingResult train_decided(Job& job) {
   if (job.root) {
     callbacks.save_requested = [&] { return job.root->asked_for(Asked::kSave); };
     callbacks.stop_requested = [&] { return job.root->asked_for(Asked::kStop); };
+    callbacks.seconds_left = job.seconds_left;
+    callbacks.expected_save_seconds = job.root->expect_save();
     callbacks.on_iteration = [&](const Progress& p) { job.root->note_iteration(p.iteration); };
   }
   job.training = true;

@@ -124,6 +124,20 @@ TEST_F(CheckpointFaults, OfASaveEndAlikeEverywhereAndLeaveNothingBehind) {
     }
 }
 
+TEST_F(CheckpointFaults, ASaveIsDroppedByAllWhereOneRanksTimeIsOver) {
+  const Site site(world, "no-time");
+  TestState state(saved_layout(), share_of(world), 1);
+  const bool last = world.rank() == world.size() - 1;
+  const auto failure = agreed_failure(world, [&] {
+    save_checkpoint(world, files, site.store, Site::draft(kId), state.view(), site.steps(files),
+                    [&] { return last; });
+  });
+  EXPECT_EQ(failure.code, ErrorCode::kIo);
+  EXPECT_THAT(failure.text, HasSubstr("no time is left to write it"));
+  EXPECT_FALSE(std::filesystem::exists(site.path(kId)));
+  EXPECT_FALSE(std::filesystem::exists(partial_path(site.store, kId)));
+}
+
 TEST_F(CheckpointFaults, WhenDroppingThePartialFailsTooTheFirstErrorIsTold) {
   const Site site(world, "abandon-fault");
   TestState state(saved_layout(), share_of(world), 1);

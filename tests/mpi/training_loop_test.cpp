@@ -1,14 +1,12 @@
 #include "worker/training_loop.h"
 
-#include <csignal>
 #include <limits>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "common/agree.h"
-#include "tests/support/toy_task.h"
+#include "tests/support/training_fixture.h"
 #include "worker/collectives.h"
 
 namespace lockstep {
@@ -18,58 +16,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::ToyTask;
-
-// A training of the toy task, its saves noted; `run` may be called again to carry on.
-class TrainingLoop : public ::testing::Test {
- protected:
-  TrainingLoop() {
-    config.run.max_iterations = 12;
-    config.data.global_batch = 10;
-    config.checkpoint.interval = 5;
-    config.checkpoint.max_failures = 3;
-    callbacks.save = [this](const SaveRequest& request) {
-      saved.push_back(request.iteration);
-      last_request = request;
-      if (fail_save) fail_save();
-    };
-    callbacks.on_iteration = [this](const Progress& progress) { progresses.push_back(progress); };
-  }
-
-  Share share() const { return {.index = comm.rank(), .count = comm.size()}; }
-  int last_rank() const { return comm.size() - 1; }
-  bool is_last() const { return comm.rank() == last_rank(); }
-
-  TrainingResult run(const TrainingStart& start = {}) {
-    if (!state) state.emplace(task, config.optimizer, 1, share());
-    return train(comm, {config, task, *state, log}, start, callbacks);
-  }
-  // Raises a flag on the last rank while it makes `iteration`.
-  void signal_at(std::int64_t iteration) {
-    callbacks.stop_signal = [this] { return signalled ? SIGUSR1 : 0; };
-    task.before_train = [this, iteration] {
-      signalled = signalled || (is_last() && ++calls == iteration);
-    };
-  }
-  std::vector<float> parameters() const {
-    return {state->parameters().begin(), state->parameters().end()};
-  }
-  void io_failure() {
-    agree(comm, "save", [] { throw Error(ErrorCode::kIo, "no space"); });
-  }
-
-  Comm comm = Comm::duplicate(MPI_COMM_WORLD);
-  Config config;
-  Log log{{.json = false, .level = "error"}, false};
-  ToyTask task;
-  std::optional<TrainingState> state;
-  TrainingCallbacks callbacks;
-  std::vector<std::int64_t> saved;
-  SaveRequest last_request;
-  std::vector<Progress> progresses;
-  std::function<void()> fail_save;
-  bool signalled = false;
-  std::int64_t calls = 0;
-};
+using testing::TrainingLoop;
 
 TEST_F(TrainingLoop, SavesWhenDueAndAtTheEndThenFinishes) {
   const auto result = run();
@@ -147,55 +94,6 @@ TEST_F(TrainingLoop, ACutRunEqualsAStraightOneBitByBit) {
   EXPECT_EQ(parameters(), straight);
 }
 
-TEST_F(TrainingLoop, ASignalOnOneRankStopsAllAtTheSameIteration) {
-  signal_at(7);
-  const auto result = run();
-  EXPECT_EQ(result.end, TrainingEnd::kPreempted);
-  EXPECT_EQ(result.iteration, 7);
-  EXPECT_EQ(result.last_saved, 7);
-  EXPECT_THAT(saved, ElementsAre(5, 7));
-  EXPECT_THAT(last_request.metrics, IsEmpty());
-  EXPECT_THAT(result.message, HasSubstr("USR1 on rank " + std::to_string(last_rank())));
-}
-
-TEST_F(TrainingLoop, ASignalBeforeTheFirstIterationSavesNothing) {
-  callbacks.stop_signal = [this] { return is_last() ? SIGTERM : 0; };
-  const auto result = run({.iteration = 3, .position = 30});
-  EXPECT_EQ(result.end, TrainingEnd::kPreempted);
-  EXPECT_EQ(result.iteration, 3);
-  EXPECT_FALSE(result.last_saved);
-  EXPECT_THAT(saved, IsEmpty());
-  EXPECT_THAT(task.met, IsEmpty());
-}
-
-TEST_F(TrainingLoop, ASignalDuringTheEvaluationEndsIt) {
-  config.evaluate.interval = 3;
-  callbacks.stop_signal = [this] { return signalled ? SIGUSR2 : 0; };
-  task.before_train = [this] { calls += 1; };
-  // One rank's evaluation of iteration 3 is long enough for several ticks.
-  config.run.max_iterations = 100;
-  ToyTask large({{"w", {2, 2}}}, 4000);
-  large.before_evaluate = [this] { signalled = is_last(); };
-  state.emplace(large, config.optimizer, 1, share());
-  const auto result = train(comm, {config, large, *state, log}, {}, callbacks);
-  EXPECT_EQ(result.end, TrainingEnd::kPreempted);
-  EXPECT_EQ(result.iteration, 3);
-  EXPECT_THAT(saved, ElementsAre(3));
-  EXPECT_THAT(last_request.metrics, IsEmpty());
-}
-
-TEST_F(TrainingLoop, AskedToStopItIsStoppedNotPreempted) {
-  callbacks.stop_requested = [this] {
-    EXPECT_TRUE(comm.is_root());
-    return ++calls == 5;  // the first call comes before the first iteration
-  };
-  callbacks.stop_signal = [this] { return calls >= 5 ? SIGTERM : 0; };
-  const auto result = run();
-  EXPECT_EQ(result.end, TrainingEnd::kStopped);
-  EXPECT_EQ(result.iteration, 4);
-  EXPECT_THAT(saved, ElementsAre(4));
-}
-
 TEST_F(TrainingLoop, ASaveThatIsAskedForIsMadeOnce) {
   callbacks.save_requested = [this] { return ++calls == 4; };
   run();
@@ -256,19 +154,6 @@ TEST_F(TrainingLoop, ALastSaveThatNeverSucceedsIsAnError) {
   };
   EXPECT_THROW(run(), AgreedError);
   EXPECT_THAT(saved, ElementsAre(5, 10, 12, 12, 12, 12));
-}
-
-TEST_F(TrainingLoop, AStopsSaveIsDroppedWhenTheGraceTimeEnds) {
-  config.preempt.grace_seconds = 5;  // none left for a second attempt
-  signal_at(7);
-  fail_save = [this] {
-    if (saved.size() >= 2) io_failure();
-  };
-  const auto result = run();
-  EXPECT_EQ(result.end, TrainingEnd::kPreempted);
-  EXPECT_EQ(result.last_saved, 5);
-  EXPECT_THAT(saved, ElementsAre(5, 7));
-  EXPECT_THAT(result.message, HasSubstr("iterations after 5 up to 7 are lost"));
 }
 
 TEST_F(TrainingLoop, ANonFiniteLossStopsAllAndNamesTheRank) {

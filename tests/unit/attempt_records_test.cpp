@@ -42,6 +42,7 @@ Claim small_claim() {
           .heartbeat_seconds = 0.1,
           .grace_seconds = 60,
           .stall_seconds = 300,
+          .deadline = 1800000000,
           .nonce = kStoreId,
           .created = "2025-01-02T03:04:05Z"};
 }
@@ -51,7 +52,8 @@ Outcome small_outcome() {
           .exit_code = 76,
           .last_committed_iteration = 0,
           .error = "rank 2 is silent",
-          .silent = {{.rank = 2, .host = "n2", .phase = "save"}}};
+          .silent = {{.rank = 2, .host = "n2", .phase = "save"}},
+          .save_seconds = 1.25};
 }
 
 TEST(AttemptRecords, TheStoresRecordComesBack) {
@@ -98,6 +100,7 @@ TEST(AttemptRecords, EveryOutcomeComesBack) {
     EXPECT_EQ(encode(back), encode(outcome));
     EXPECT_EQ(back.last_committed_iteration, 0);
     EXPECT_EQ(back.silent[0].phase, "save");
+    EXPECT_EQ(back.save_seconds, 1.25);
   }
   const Outcome none = parse_outcome(encode(Outcome{}), "o");
   EXPECT_EQ(none.last_committed_iteration, std::nullopt);
@@ -153,6 +156,8 @@ TEST(AttemptRecords, SealedFilesOfOtherTypesAreDamage) {
                  {"/heartbeat_seconds", "-1"},
                  {"/grace_seconds", "null"},
                  {"/stall_seconds", "-0.5"},
+                 {"/deadline", "-1"},
+                 {"/deadline", "\"1\""},
                  {"/nonce", "7"},
                  {"/created", "null"}},
                 [](const std::string& text) { parse_claim(text, "w"); });
@@ -167,7 +172,9 @@ TEST(AttemptRecords, SealedFilesOfOtherTypesAreDamage) {
                  {"/silent/0", "[]"},
                  {"/silent/0/rank", "-1"},
                  {"/silent/0/host", "null"},
-                 {"/silent/0/phase", "7"}},
+                 {"/silent/0/phase", "7"},
+                 {"/save_seconds", "-1"},
+                 {"/save_seconds", "\"1\""}},
                 [](const std::string& text) { parse_outcome(text, "w"); });
   expect_damage(
       encode(StoreRecord{.format_version = 1, .id = kStoreId}),

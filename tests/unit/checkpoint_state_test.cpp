@@ -127,7 +127,7 @@ TEST(Misfits, AreListedInBothDirectionsByName) {
   EXPECT_TRUE(misfits({"3@1200", "checkpoint", checkpoint}, checkpoint, {}).empty());
 }
 
-TEST(RequireFit, ListsTwentyAndCountsTheRest) {
+TEST(RequireFit, ListsAllOfThem) {
   std::vector<TensorInfo> many;
   for (int i = 10; i < 33; ++i)
     many.push_back({"t" + std::to_string(i), Dtype::kF32, {1}});
@@ -138,16 +138,8 @@ TEST(RequireFit, ListsTwentyAndCountsTheRest) {
       text.starts_with("3@1200 does not fit the model:\n"
                        "  t10: in the checkpoint, not in the model\n"))
       << text;
-  EXPECT_TRUE(text.ends_with("\n  t29: in the checkpoint, not in the model\n  and 3 more")) << text;
-  EXPECT_EQ(std::ranges::count(text, '\n'), 21);
-  many.resize(20);
-  EXPECT_EQ(error_of(ErrorCode::kMismatch,
-                     [&] {
-                       require_fit({"3@1200", "checkpoint", many}, std::vector<TensorInfo>{}, {});
-                     })
-                .find("more"),
-            std::string::npos);
-  require_fit({"3@1200", "checkpoint", many}, many, {});
+  EXPECT_TRUE(text.ends_with("\n  t32: in the checkpoint, not in the model")) << text;
+  EXPECT_EQ(std::ranges::count(text, '\n'), 23);
 }
 
 TEST(RequireFit, WhereFewTensorsDifferItNamesTheWayToLeaveThemOut) {

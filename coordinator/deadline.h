@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "common/config.h"
+#include "coordinator/config_loader.h"
+
+namespace lockstep {
+
+// When the batch system ends the job, signal or not. All: Pure.
+
+struct Deadline {
+  std::int64_t at = 0;  // seconds since the epoch
+  std::string from;     // the variable that says so
+};
+
+// LOCKSTEP_DEADLINE, else SLURM_JOB_END_TIME, else none; none where preempt.deadline is none.
+// Error(kInvalidConfig) for what is no number: a job that takes it for none would be killed
+// unsaved.
+std::optional<Deadline> find_deadline(const PreemptConfig& preempt, const Environment& environment);
+
+}  // namespace lockstep

@@ -1,0 +1,63 @@
+#!/usr/bin/env -S python3 -B
+"""A job that knows when it will be ended saves and ends before that, without any signal."""
+
+import json
+import signal
+import time
+
+from lockstep_jobs import command
+from lockstep_test import JobTest, main, pair
+
+LONG = {"run": {"id": "long", "max_iterations": 10**6}, "task": {"iteration_ms": 20},
+        "checkpoint": {"interval": 10**6}}
+
+
+class Deadline(JobTest):
+    def test_the_job_saves_and_ends_with_75_before_it_and_carries_on(self):
+        site = self.site()
+        # Room for 10 s and a quarter of the whole is kept free.
+        end = int(time.time()) + 16
+        result = site.run(ranks=2, env={"LOCKSTEP_DEADLINE": end}, **LONG)
+        self.assertLess(time.time(), end)
+        self.expect_exit(result, 75, "deadline in 1", "(LOCKSTEP_DEADLINE)", "the deadline is near",
+                         "is saved", "requeue")
+        outcome = site.store.record(1, "outcome")
+        last = outcome["last_committed_iteration"]
+        self.assertEqual((outcome["outcome"], outcome["exit_code"]), ("preempted", 75))
+        self.assertEqual(site.store.of_attempt(1), [last])
+        self.assertGreater(outcome["save_seconds"], 0)
+        again = {**LONG, "run": {"id": "long", "max_iterations": last + 5}}
+        self.expect_exit(site.run(**again), 0)
+        self.assertEqual(pair(site.store.record(2, "decision")["parent"]), (1, last))
+
+    def test_slurms_counts_where_the_own_is_not_set_and_status_shows_it(self):
+        site = self.site()
+        end = int(time.time()) + 3600
+        job = site.start(rank_env={"SLURM_JOB_END_TIME": end}, **LONG)
+        job.until(lambda: site.store.iteration() >= 1, "the first iteration")
+        self.assertEqual(site.store.record(1, "claim")["deadline"], end)
+        status = json.loads(command("status", site.store.path, "--json").out)
+        self.assertEqual((status["deadline"], status["next_save"]), (end, 10**6))
+        job.signal_rank(1, signal.SIGUSR1)
+        self.expect_exit(job.wait(), 75, "deadline in 59 min (SLURM_JOB_END_TIME)", "USR1 on rank 1")
+
+    def test_one_that_is_past_is_75_before_anything_is_claimed(self):
+        site = self.site()
+        # Plan knows nothing of the job's time.
+        result = site.run(env={"LOCKSTEP_DEADLINE": int(time.time()) - 60}, foreseen=False, **LONG)
+        self.expect_exit(result, 75, "LOCKSTEP_DEADLINE was 6", "nothing was claimed", "a later one")
+        self.assertEqual(site.store.attempts(), [])
+
+    def test_one_that_is_no_number_is_2(self):
+        site = self.site()
+        result = site.run(env={"LOCKSTEP_DEADLINE": "18:00"}, foreseen=False, **LONG)
+        self.expect_exit(result, 2, "LOCKSTEP_DEADLINE is '18:00', which is no number of seconds")
+        self.assertEqual(site.store.attempts(), [])
+
+    def test_none_is_watched_where_the_configuration_says_so(self):
+        site = self.site()
+        site.trained(10, env={"LOCKSTEP_DEADLINE": 1}, preempt={"deadline": "none"})
+
+
+if __name__ == "__main__":
+    main()

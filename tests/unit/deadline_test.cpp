@@ -1,0 +1,60 @@
+#include "coordinator/deadline.h"
+
+#include <map>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/error.h"
+#include "coordinator/amounts.h"
+
+namespace lockstep {
+namespace {
+
+using ::testing::HasSubstr;
+using Variables = std::map<std::string, std::string>;
+
+std::optional<Deadline> find(const Variables& variables, bool automatic = true) {
+  PreemptConfig preempt;
+  preempt.deadline_auto = automatic;
+  return find_deadline(preempt, [&](const std::string& name) {
+    const auto found = variables.find(name);
+    return found != variables.end() ? std::optional(found->second) : std::nullopt;
+  });
+}
+
+TEST(FindDeadline, OwnVariableThenSlurmsThenNone) {
+  EXPECT_FALSE(find({}));
+  EXPECT_EQ(find({{"SLURM_JOB_END_TIME", "17"}})->at, 17);
+  const auto both = find({{"SLURM_JOB_END_TIME", "17"}, {"LOCKSTEP_DEADLINE", "5"}});
+  EXPECT_EQ(both->at, 5);
+  EXPECT_EQ(both->from, "LOCKSTEP_DEADLINE");
+  EXPECT_EQ(find({{"SLURM_JOB_END_TIME", "17"}, {"LOCKSTEP_DEADLINE", ""}})->at, 17);
+  EXPECT_FALSE(find({{"LOCKSTEP_DEADLINE", "5"}}, false));
+  EXPECT_FALSE(find({{"LOCKSTEP_DEADLINE", "tomorrow"}}, false));
+}
+
+TEST(FindDeadline, WhatIsNoNumberIsAnErrorThatNamesTheVariable) {
+  for (const std::string text :
+       {"tomorrow", "-1", "1.5", "12:30", "0x10", " 7", "9223372036854775808"}) {
+    try {
+      find({{"LOCKSTEP_DEADLINE", text}});
+      FAIL() << text;
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::kInvalidConfig);
+      EXPECT_THAT(e.what(), HasSubstr("LOCKSTEP_DEADLINE is '" + text + "'"));
+    }
+  }
+}
+
+TEST(DurationText, IsShort) {
+  EXPECT_EQ(duration_text(-5), "0 s");
+  EXPECT_EQ(duration_text(119.9), "119 s");
+  EXPECT_EQ(duration_text(120), "2 min");
+  EXPECT_EQ(duration_text(7199), "119 min");
+  EXPECT_EQ(duration_text(11520), "3 h 12 min");
+  EXPECT_EQ(duration_text(1e300), "277777777777 h 46 min");
+}
+
+}  // namespace
+}  // namespace lockstep
