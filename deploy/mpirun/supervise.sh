@@ -13,12 +13,13 @@
 #   USR1, USR2         save and start again
 #
 # Settings (environment): RETRIES=5 in a row, BACKOFF=5 seconds before the first, twice as long before each next one, at
-# most 300; HEALTHY=3600 seconds after which a failure counts as the first; GRACE=120; LOCKSTEP_RUN_ID (else one that
-# lives as long as the supervisor); MPIRUN_OPTIONS, such as "-x STORE_DIR" for a variable that the YAML names.
+# most 300; HEALTHY=3600 seconds after which a failure counts as the first; GRACE=120; LINGER=60 seconds that mpirun may
+# live longer than its job; LOCKSTEP_RUN_ID (else one for the supervisor's life); MPIRUN_OPTIONS, such as "-x STORE_DIR"
+# for a variable that the YAML names.
 # Exit codes: lockstepd's 0, 2 and 77; 75 when told to end and saved; else that of the last failure.
 set -u
 
-retries=${RETRIES:-5} backoff_s=${BACKOFF:-5} healthy_s=${HEALTHY:-3600} grace_s=${GRACE:-120}
+retries=${RETRIES:-5} backoff_s=${BACKOFF:-5} healthy_s=${HEALTHY:-3600} grace_s=${GRACE:-120} linger_s=${LINGER:-60}
 longest_backoff_s=300 hard_s=10 poll_s=2 soon_s=5
 hosts='' ranks='' store=''
 while [ $# -gt 1 ]; do
@@ -98,11 +99,11 @@ outcome() { # the newest attempt's, if that was made by this launch
     [ $((10#$newest)) -gt $((10#$before)) ] && cat "$store/attempts/$newest/outcome.json" 2>/dev/null
 }
 outcome_code() { outcome | sed -n 's/.*"exit_code": *\([0-9]*\).*/\1/p'; }
-# A launcher whose job has written its outcome and that does not end within a minute waits for a host that is gone.
+# A launcher that does not end in time although its job has written its outcome waits for a host that is gone.
 watch_launcher() {
     while mpirun_lives; do
         if outcome >/dev/null; then
-            for ((s = 0; s < 60; s += poll_s)); do sleep $poll_s; mpirun_lives || return; done
+            for ((s = 0; s < linger_s; s += poll_s)); do sleep $poll_s; mpirun_lives || return; done
             say "mpirun hangs after the end of its job"
             end_hard
         fi

@@ -15,20 +15,25 @@ SUPERVISE = ROOT / "deploy" / "mpirun" / "supervise.sh"
 WAIT_SECONDS = 60
 
 # Notes each launch and its hosts, and ends as the next line of `plan` says: a code, with a host
-# that was silent; `save`: 75 at USR1; `hang`: only KILL ends it.
+# that was silent; `save`: 75 at USR1; `hang`: only KILL ends it; `linger`: that, and its outcome is
+# there and says 76.
 MPIRUN = r"""#!/bin/bash
 n=$(($(cat "$FAKE/count" 2>/dev/null || echo 0) + 1))
 echo "$*" >"$FAKE/launch$n"
 while [ $# -gt 0 ]; do [ "$1" != --hostfile ] || cp "$2" "$FAKE/hosts$n"; shift; done
 read -r code silent < <(sed -n "${n}p" "$FAKE/plan")
+outcome() { # CODE
+    local attempt=$FAKE/store/attempts/$(printf %04d "$n")
+    mkdir -p "$attempt"
+    [ -z "$silent" ] ||
+      printf '{"error":null,"exit_code":%s,"silent":[{"host":"%s","phase":"save","rank":2}]}\n' \
+        "$1" "$silent" >"$attempt/outcome.json"
+}
 case $code in
 save) trap 'exit 75' USR1 ;;
 hang) trap '' TERM USR1 ;;
-*)  attempt=$FAKE/store/attempts/$(printf %04d "$n"); mkdir -p "$attempt"
-    [ -z "$silent" ] ||
-      printf '{"error":null,"exit_code":%s,"silent":[{"host":"%s","phase":"save","rank":2}]}\n' \
-        "$code" "$silent" >"$attempt/outcome.json"
-    echo "$n" >"$FAKE/count"; exit "$code" ;;
+linger) trap '' TERM USR1; outcome 76 ;;
+*) outcome "$code"; echo "$n" >"$FAKE/count"; exit "$code" ;;
 esac
 echo "$n" >"$FAKE/count"
 while :; do sleep 0.1; done
@@ -168,6 +173,14 @@ class ByPlan(JobTest):
         self.assertIn(" -n 6 ", first)
         self.assertNotIn(" -n ", second)
         self.assertTrue(second.endswith("/lockstepd big.yaml --set run.seed=2\n"), second)
+
+    def test_a_launcher_that_outlives_its_job_is_killed_and_the_outcome_counts(self):
+        hosts = self.folder / "hosts"
+        hosts.write_text("h1\nh2\n")
+        said = self.expect(["linger h2", 0], 0, "--hosts", hosts, "--store", self.folder / "store",
+                           LINGER=1)
+        for words in ("mpirun hangs", "its outcome says 76", "h2 was silent"):
+            self.assertIn(words, said)
 
     def test_what_is_no_option_is_said(self):
         made = self.start([0], "--host", "h1", "train.yaml")
