@@ -1,5 +1,5 @@
-// lockstepd: every rank of a job runs this. The composition root: coordinator and worker meet here
-// and in daemon/, nowhere else.
+// lockstepd behind its first stage: every rank of a job runs this. The composition root:
+// coordinator and worker meet here and in daemon/, nowhere else.
 
 #include <csignal>
 #include <cstdio>

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "common/error.h"
+#include "worker/stop_signal_numbers.h"
 
 namespace lockstep {
 namespace {
@@ -18,7 +19,10 @@ struct Named {
 constexpr std::array kSignals = {
     Named{"USR1", SIGUSR1}, Named{"USR2", SIGUSR2}, Named{"TERM", SIGTERM}, Named{"XCPU", SIGXCPU},
     Named{"HUP", SIGHUP},   Named{"INT", SIGINT},   Named{"CONT", SIGCONT}, Named{"ALRM", SIGALRM}};
-constexpr std::size_t kWatchedAtStart = 4;
+bool is_watched_at_start(int number) {
+  return std::find(kStopSignalsAtStart.begin(), kStopSignalsAtStart.end(), number) !=
+         kStopSignalsAtStart.end();
+}
 
 // NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables): see the header.
 std::atomic<int> received{0};
@@ -40,8 +44,14 @@ void set_handler(int signal, void (*handler)(int)) {
 }  // namespace
 
 void watch_stop_signals() {
-  for (std::size_t i = 0; i < kWatchedAtStart; ++i)
-    set_handler(kSignals[i].number, remember);
+  sigset_t held;
+  sigemptyset(&held);
+  for (const int signal : kStopSignalsAtStart) {
+    set_handler(signal, remember);
+    sigaddset(&held, signal);
+  }
+  // The first stage holds them back.
+  sigprocmask(SIG_UNBLOCK, &held, nullptr);
 }
 
 void narrow_stop_signals(std::span<const std::string> names) {
@@ -54,11 +64,10 @@ void narrow_stop_signals(std::span<const std::string> names) {
                       "' is none of USR1, USR2, TERM, XCPU, HUP, INT, CONT, ALRM");
     }
   }
-  for (std::size_t i = 0; i < kSignals.size(); ++i) {
-    const auto& signal = kSignals[i];
+  for (const auto& signal : kSignals) {
     if (std::find(names.begin(), names.end(), signal.name) != names.end()) {
       set_handler(signal.number, remember);
-    } else if (i < kWatchedAtStart) {
+    } else if (is_watched_at_start(signal.number)) {
       set_handler(signal.number, SIG_DFL);
       int number = signal.number;
       if (received.compare_exchange_strong(number, 0)) std::raise(signal.number);

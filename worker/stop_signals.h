@@ -8,8 +8,9 @@ namespace lockstep {
 // The signals that ask a job to save and stop. Handlers only set a flag, the one mutable global of
 // the program: a handler can reach nothing else. The first signal wins; later ones change nothing.
 
-// Local: installs the handler for USR1, USR2, TERM and XCPU. Call it first in main, before
-// MPI_Init: a signal that comes while the job starts is remembered.
+// Local: installs the handler for kStopSignalsAtStart, which were held back until now
+// (coordinator/first_stage.cpp). Call it first in main, before MPI_Init: a signal that comes while
+// the job starts is remembered.
 void watch_stop_signals();
 
 // Local: from now on exactly `names` ("USR1") count; signals that were watched and are not named

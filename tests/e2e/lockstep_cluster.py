@@ -76,7 +76,7 @@ def ranks_in(folder):
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         try:
-            if (os.readlink(path / "exe") == str(BIN.resolve() / "lockstepd") and
+            if (os.readlink(path / "exe") == str(BIN.resolve().parent / "libexec/lockstepd") and
                     os.readlink(path / "cwd") == str(folder.resolve())):
                 found.append(int(path.name))
         except OSError:  # it has ended

@@ -38,6 +38,7 @@ STOPPED = "--- stopped by SIGSTOP ---"
 SMALL = {"parameters": 2000, "tensors": 2}
 SLOW = {**SMALL, "iteration_ms": 20}  # so that a deletion ends before the next commit
 SHIM = BIN.parent / "tests" / "libpause_shim.so"
+LISTING = "getdents64"
 SLEEPER = {"run": {"id": "sleeper", "max_iterations": 40}, "restore": "latest",
            "checkpoint": {"interval": 10, "keep_last": 1}}
 SECOND = {"run": {"id": "second", "max_iterations": 40}, "restore": "latest"}
@@ -48,8 +49,8 @@ RESTART = {"rank_env": {"SLURM_JOB_ID": 4242, "SLURM_RESTART_COUNT": 1}, "busy":
 
 class Step(NamedTuple):
     """A call in the store: its name, its paths without what is random, which call of its name it is
-    in its process (in its shard, of a rank > 0), and whether decision.json is in its place after
-    it."""
+    in its thread (in its shard, of a rank > 0; in this folder, of a listing), and whether
+    decision.json is in its place after it."""
     phase: str
     name: str
     what: str
@@ -74,13 +75,15 @@ def claim_and_commit(calls):
     seen, steps, begun, decided = Counter(), [], False, False
     for thread, name, what in calls:
         seen[thread, name] += 1
+        seen[thread, name, what] += 1
         if what is None or thread != mine:
             continue
         begun = begun or f"/.{ATTEMPT:04d}-" in what
         if begun and f".{ATTEMPT:04d}-0000000040.partial" in what:
             return steps
         decided = decided or name == "rename" and what.endswith("/decision.json")
-        step = Step("commit" if begun else "claim", name, what, seen[thread, name], decided)
+        step = Step("commit" if begun else "claim", name, what,
+                    seen[thread, name, what] if name == LISTING else seen[thread, name], decided)
         if steps and steps[-1][:3] == step[:3]:
             steps.pop()  # a listing is complete only with its last call
         steps.append(step)
@@ -160,11 +163,12 @@ class SleepersWakeUpLate(JobTest):
         if step.phase == "delete":
             return self.asleep_in_deletion(site, ranks, step)
         trace, nth = TRACE, step.nth
-        if step.rank or step.name == "mkdir":
-            # Counted on this path alone: MPI's own calls of two ranks are not the same each time.
+        if step.rank or step.name in ("mkdir", LISTING):
+            # Counted on this path alone: MPI's own calls of two ranks are not the same each time,
+            # and the heartbeat's thread looks for requests as often as it comes to.
             path = step.what.partition(" -> ")[0]
             trace = f"-e trace={step.name} -P {site.store.path}{path}"
-            nth = step.nth if step.rank else 1
+            nth = 1 if step.name == "mkdir" and not step.rank else step.nth
         # Who sleeps before it has decided finds another store when it wakes: either another number
         # and another newest checkpoint, or it is superseded. No plan can know that.
         job = self.sleeper(site, ranks, trace,
