@@ -1,6 +1,7 @@
 #include "coordinator/launch.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/digest.h"
 #include "common/error.h"
@@ -55,11 +56,38 @@ void keep_damage(StoreView& store, const StoreView& before) {
       view->examined = old.examined;
 }
 
-// Reads what restore.from names anew: a job there has changed it.
-void read_source_again(const FileSystem& files, const LaunchFacts& launch, Decided& decided) {
-  auto now = read_source(files, *launch.from_path);
-  if (now.store.id == decided.source->store.id) keep_damage(now.store, decided.source->store);
-  decided.source = std::move(now);
+// Whether a source of the own store shows what the scan did not see: another job makes the store,
+// or commits, just now.
+bool shows_more(const SourceView& source, const StoreView& store) {
+  if (!source.store.id) return false;
+  if (!store.id) return true;  // the source may be the own store, made since
+  return source.store.id == store.id &&
+         std::ranges::any_of(source.store.checkpoints, [&](const CheckpointView& c) {
+           return store.checkpoint(c.id) == nullptr;
+         });
+}
+
+// Whether restore.from names a checkpoint's folder that the scan of the own store saw.
+bool was_seen(const StoreView& store, const LaunchFacts& launch) {
+  return std::ranges::any_of(store.checkpoints, [&](const CheckpointView& c) {
+    return !c.gone && folder_of(launch.store_path, c) == *launch.from_path;
+  });
+}
+
+// Reads what restore.from names, or reads it anew where a job there has changed it. false: it is of
+// the own store and differs from the scan, which came before it: the two together would be the
+// store as it never was.
+bool look_at_from(const FileSystem& files, const LaunchFacts& launch, Decided& decided) {
+  const auto before = std::exchange(decided.source, std::nullopt);
+  try {
+    decided.source = read_source(files, *launch.from_path);
+  } catch (const Error& e) {
+    if (e.code() == ErrorCode::kNotFound && was_seen(decided.store, launch)) return false;
+    throw;
+  }
+  auto& now = decided.source->store;
+  if (before && before->store.id == now.id) keep_damage(now, before->store);
+  return !shows_more(*decided.source, decided.store);
 }
 
 // Opens a checkpoint of what restore.from names. false: it has changed since it was read.
@@ -67,7 +95,7 @@ bool look_at_source(const FileSystem& files, const LaunchFacts& launch, Depth de
                     CheckpointView& view, Decided& decided) {
   auto found = examine(files, *decided.source, view, depth);
   if (found.state == CheckpointState::kDamaged && has_moved(files, *decided.source, view)) {
-    read_source_again(files, launch, decided);
+    look_at_from(files, launch, decided);
     return false;
   }
   view.examined = std::move(found);
@@ -96,7 +124,7 @@ bool try_decide(const FileSystem& files, const LaunchFacts& launch, Depth depth,
     if (decided.ruling.read_source) {
       if (decided.source || !launch.from_path)
         throw Error(ErrorCode::kInternal, "the policy asks for a source that it has");
-      decided.source = read_source(files, *launch.from_path);
+      if (!look_at_from(files, launch, decided)) return false;
     } else if (!look_at(files, launch, depth, *decided.ruling.examine, decided)) {
       return false;
     }
@@ -257,7 +285,7 @@ Decided decide_without_chosen(const FileSystem& files, const LaunchFacts& launch
       chosen->in_source &&
       has_moved(files, *before.source, *before.source->store.checkpoint(chosen->id));
   if (source_moved) {
-    read_source_again(files, launch, before);
+    look_at_from(files, launch, before);
   } else if (chosen->in_source || files.info(checkpoint_path(launch.store_path, chosen->id))) {
     auto& found = before.chosen();
     found.state = CheckpointState::kDamaged;

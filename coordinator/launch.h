@@ -20,7 +20,8 @@ namespace lockstep {
 //   4. decide: scan again and decide by what is there now; decision.json is durable before any load
 // A decision is made on one scan. Where a checkpoint is no longer where that scan saw it, an
 // attempt that was taken for dead is awake again and renames or deletes: nothing is proven damaged
-// by that, and the store is scanned anew. All: Local.
+// by that, and the store is scanned anew; so it is where what restore.from names is of the own
+// store and shows another than that scan did. All: Local.
 
 // What the configuration and the environment say of a launch; who launches fills in ranks, hosts
 // and build. A run id is generated where nothing names one. Error(kInvalidConfig).

@@ -8,6 +8,7 @@
 #include "coordinator/catalog.h"
 #include "coordinator/launch.h"
 #include "coordinator/retention.h"
+#include "tests/support/expect_error.h"
 #include "tests/support/fault_file_system.h"
 #include "tests/support/memory_file_system.h"
 #include "tests/support/store_builder.h"
@@ -17,6 +18,7 @@ namespace lockstep {
 namespace {
 
 using lockstep::testing::automatic;
+using lockstep::testing::error_of;
 using lockstep::testing::FaultFileSystem;
 using lockstep::testing::latest;
 using lockstep::testing::launch_of;
@@ -59,6 +61,14 @@ class Meanwhile : public FaultFileSystem {
 LaunchFacts facts(const std::string& store, const Request& request) {
   auto launch = launch_of(request, "mine");
   launch.store_path = store;
+  return launch;
+}
+
+LaunchFacts facts_from(const std::string& source, const std::string& store) {
+  auto request = latest();
+  request.from = source;
+  auto launch = facts(store, request);
+  launch.from_path = source;
   return launch;
 }
 
@@ -107,10 +117,7 @@ TEST(Races, WhatComesBackToItsPlaceInAnotherStoreIsNotDamaged) {
   const auto trash = checkpoints_path(other.path()) + "/" +
                      trash_folder({1, std::string(16, 'a'), {1, 20}, false});
   other.files().rename(place, trash);
-  auto request = latest();
-  request.from = other.path();
-  auto launch = facts(other.path() + "-mine", request);
-  launch.from_path = other.path();
+  const auto launch = facts_from(other.path(), other.path() + "-mine");
   const Meanwhile files(other, "/0001-0000000030/manifest.json",
                         [&] { other.files().rename(trash, place); });
   EXPECT_EQ(trial(files, launch), "1@20");
@@ -120,10 +127,7 @@ TEST(Races, ACheckpointsFolderThatIsDeletedMeanwhileIsNotThere) {
   StoreOnDisk other("races");
   other.attempt("theirs");
   other.checkpoint({1, 10});
-  auto request = latest();
-  request.from = checkpoint_path(other.path(), {1, 10});
-  auto launch = facts(other.path() + "-mine", request);
-  launch.from_path = request.from;
+  const auto launch = facts_from(checkpoint_path(other.path(), {1, 10}), other.path() + "-mine");
   const Meanwhile files(other, "/0001-0000000010/shard-00001-of-00002.safetensors", [&] {
     delete_checkpoint(other.files(), other.path(), 1, {1, 10});
   });
@@ -133,6 +137,53 @@ TEST(Races, ACheckpointsFolderThatIsDeletedMeanwhileIsNotThere) {
   } catch (const Error& e) {
     EXPECT_EQ(e.code(), ErrorCode::kNotFound) << e.what();
   }
+}
+
+// restore.from names the own store, which another job makes between the scan and the look at it.
+TEST(Races, TheOwnStoreThatIsMadeMeanwhileIsSeenWithItsCheckpoints) {
+  StoreOnDisk disk("races");
+  std::filesystem::create_directory(disk.path());
+  auto launch = facts_from(disk.path(), disk.path());
+  launch.request.fresh_if_missing = true;
+  const Meanwhile files(disk, "/checkpoints/store.json", [&] {
+    disk.attempt("other");
+    disk.checkpoint({1, 10});
+  });
+  EXPECT_EQ(trial(files, launch), "1@10");
+}
+
+TEST(Races, TheOwnStoreThatIsMadeMeanwhileIsNotMissing) {
+  StoreOnDisk disk("races");
+  auto launch = facts_from(disk.path(), disk.path());
+  launch.request.fresh_if_missing = true;
+  launch.run.restart_count = 1;
+  const auto parent = std::filesystem::path(disk.path()).parent_path().string();
+  const Meanwhile files(disk, parent, [&] { disk.attempt("other"); });
+  EXPECT_EQ(trial(files, launch), "fresh");
+}
+
+TEST(Races, AnOwnCheckpointThatIsCommittedMeanwhileIsNoCopy) {
+  StoreOnDisk disk("races");
+  disk.attempt("other");
+  disk.checkpoint({1, 10});
+  const auto launch = facts_from(checkpoint_path(disk.path(), {1, 20}), disk.path());
+  const Meanwhile files(disk, "/0001-0000000020", [&] { disk.checkpoint({1, 20}); });
+  EXPECT_EQ(trial(files, launch), "1@20");
+}
+
+// The scan is of before attempt 3, the look at 1@10 of after it.
+TEST(Races, WhoTakesOverAndDeletesWhatIsRestoredFromSupersedes) {
+  StoreOnDisk disk("races");
+  disk.attempt("other");
+  disk.checkpoint({1, 10});
+  disk.checkpoint({1, 20});
+  disk.attempt("mine", {}, std::nullopt);
+  const auto launch = facts_from(checkpoint_path(disk.path(), {1, 10}), disk.path());
+  Meanwhile files(disk, "/0001-0000000010", [&] {
+    disk.attempt("other", {}, std::nullopt);
+    delete_checkpoint(disk.files(), disk.path(), 3, {1, 10});
+  });
+  error_of(ErrorCode::kSuperseded, [&] { decide_claimed(files, launch, 2); });
 }
 
 TEST(Races, ADecisionThatIsMadeMeanwhileIsSeenWithItsCheckpoints) {
