@@ -31,6 +31,7 @@ class History {
     const auto events = 3 + random_.below(7);
     for (std::int64_t i = 0; i < events && world_.differences.empty(); ++i)
       event();
+    ++world_.wakes;
     for (auto& sleeper : world_.sleepers)
       if (random_.percent(75)) sleeper->wake(INT64_MAX);
     world_.sleepers.clear();  // the others never wake

@@ -138,6 +138,7 @@ bool Job::claim(Decided& trial) {
 }
 
 bool Job::settle(const Decided& trial) {
+  const auto wakes = world_.wakes;
   const auto error = expect(Phase::kDecide, [&] {
     decided_ = steps_.decide(files_, facts_, attempt_, trial);
     return choice_of(decided_.ruling);
@@ -153,7 +154,7 @@ bool Job::settle(const Decided& trial) {
   if (ledger_.highest_on(world_.disk) == attempt_)
     for (const auto& [id, fact] : ledger_.facts(world_.disk).checkpoints)
       if (ledger_.is_whole(world_.disk, id)) ledger_.checkpoints.at(id).may_go = false;
-  undisturbed_ = world_.wakes;
+  undisturbed_ = wakes;
   return take(std::move(decided_));
 }
 

@@ -169,7 +169,7 @@ class Job {
   std::set<CheckpointId> harmed_before_;    // the first pass of retainer_, which remembers
   std::vector<Choice>* allowed_ = nullptr;  // while `expect` calls
   Decided decided_;
-  std::uint64_t undisturbed_ = 0;  // World::wakes when it decided
+  std::uint64_t undisturbed_ = 0;  // World::wakes when it began to decide
   std::optional<CheckpointId> start_;
   std::set<CheckpointId> found_damaged_;  // by a load
   std::set<CheckpointId> found_damaged_elsewhere_;

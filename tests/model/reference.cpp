@@ -187,14 +187,15 @@ class Chooser {
     return error(code);
   }
 
+  // Elsewhere the very same checkpoint may lie in another store by now, whose id counts.
   Choice same(const Start& start, const std::optional<CheckpointId>& own) const {
     // A parent where weights alone are asked for: it had carried on already.
     const bool had_carried_on = own && start.parent && request_.model_only;
-    auto choice = own ? restore(facts_, nullptr, *own)
-                      : Choice{.kind = Choice::Kind::kRestore,
-                               .parent = start.parent,
-                               .store = start.store,
-                               .source = start.source};
+    auto choice =
+        own ? restore(facts_, nullptr, *own)
+            : Choice{
+                  .kind = Choice::Kind::kRestore, .parent = start.parent, .source = start.source};
+    if (choice.parent && !own) choice.store = source_->facts.id.value_or("");
     return had_carried_on ? choice : apply(choice);
   }
 
