@@ -9,8 +9,8 @@ namespace lockstep {
 // the program: a handler can reach nothing else. The first signal wins; later ones change nothing.
 
 // Local: installs the handler for kStopSignalsAtStart, which were held back until now
-// (coordinator/first_stage.cpp). Call it first in main, before MPI_Init: a signal that comes while
-// the job starts is remembered.
+// (coordinator/daemon/first_stage.cpp). Call it first in main, before MPI_Init: a signal that comes
+// while the job starts is remembered.
 void watch_stop_signals();
 
 // Local: from now on exactly `names` ("USR1") count; signals that were watched and are not named
