@@ -41,6 +41,12 @@ class SlurmTest(JobTest):
         self.addCleanup(job.end)
         return job
 
+    def submit_high(self):
+        said = cluster.command("sbatch", "--parsable", "--partition=high", "--nodes=2",
+                               "--exclusive", "--output=/dev/null", "--wrap=true",
+                               cwd=self.place.folder)
+        return BatchJob(cluster, self.place.folder, said.stdout.strip())
+
     def at_work(self, job, attempt=1, store=None):
         """Waits until the attempt has completed an iteration; gives the pids of its ranks."""
         store = store or self.store
@@ -119,12 +125,6 @@ class EitherLauncher:
         saved = self.saved_then_short(job)
         self.expect_requeued_once(job, saved)
         self.assertEqual(high.until(high.ended, "the other's end")[0], "COMPLETED")
-
-    def submit_high(self):
-        said = cluster.command("sbatch", "--parsable", "--partition=high", "--nodes=2",
-                               "--exclusive", "--output=/dev/null", "--wrap=true",
-                               cwd=self.place.folder)
-        return BatchJob(cluster, self.place.folder, said.stdout.strip())
 
     def test_a_signal_to_the_script_is_a_requeue(self):
         self.configure()
