@@ -1,3 +1,4 @@
+#include <array>
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
@@ -34,7 +35,24 @@ struct Status {
   std::size_t abandoned = 0;           // checkpoints
   std::uint64_t abandoned_bytes = 0;
   std::optional<std::uint64_t> free_bytes;
+  std::optional<double> rate;  // iterations a second, since the attempt was claimed
 };
+
+// By the file server's clock alone: the times of the two files.
+std::optional<double> rate_of(const FileSystem& files, const std::string& store,
+                              const AttemptView& attempt) {
+  if (!attempt.heartbeat) return std::nullopt;
+  const auto folder = attempt_path(store, attempt.number);
+  const auto claimed = files.info(folder + "/claim.json");
+  const auto beaten = files.info(folder + "/heartbeat");
+  const auto start = attempt.decision && attempt.decision->parent
+                         ? attempt.decision->parent->checkpoint.iteration
+                         : 0;
+  const auto done = attempt.heartbeat->iteration - start;
+  if (!claimed || !beaten || beaten->modified_s <= claimed->modified_s || done <= 0)
+    return std::nullopt;
+  return static_cast<double>(done) / static_cast<double>(beaten->modified_s - claimed->modified_s);
+}
 
 void measure(const FileSystem& files, Status& status) {
   auto& view = status.job.store.view;
@@ -52,6 +70,8 @@ void measure(const FileSystem& files, Status& status) {
     ++status.abandoned;
     if (checkpoint->examined) status.abandoned_bytes += checkpoint->examined->bytes;
   }
+  if (status.job.attempt != nullptr)
+    status.rate = rate_of(files, status.job.store.path, *status.job.attempt);
   std::error_code error;
   const auto space = std::filesystem::space(status.job.store.path, error);
   if (!error) status.free_bytes = space.available;
@@ -97,6 +117,11 @@ void add_attempt(std::vector<Row>& rows, const Status& status) {
   rows.push_back({"started from", origin_text(status.job.store.view, attempt)});
   if (!attempt.heartbeat) return;
   rows.push_back({"iteration", std::to_string(attempt.heartbeat->iteration)});
+  if (status.rate) {
+    std::array<char, 48> text{};
+    std::snprintf(text.data(), text.size(), "%.3g iterations/s on average", *status.rate);
+    rows.push_back({"rate", text.data()});
+  }
   rows.push_back({"last committed",
                   attempt.heartbeat->last_committed
                       ? to_text(CheckpointId{attempt.number, *attempt.heartbeat->last_committed})
@@ -151,6 +176,7 @@ void print_json(const Status& status) {
   out["process"] = claim ? ordered_json(claim->process.pid) : ordered_json();
   out["world_size"] = claim ? ordered_json(claim->world_size) : ordered_json();
   out["iteration"] = beat ? ordered_json(beat->iteration) : ordered_json();
+  out["iterations_per_second"] = or_null(status.rate);
   out["next_save"] = or_null(next_save(attempt));
   out["deadline"] = claim ? or_null(claim->deadline) : ordered_json();
   out["last_committed_iteration"] = beat ? or_null(beat->last_committed) : ordered_json();
