@@ -17,6 +17,8 @@
 #include "coordinator/config_loader.h"
 #include "coordinator/daemon/arguments.h"
 #include "coordinator/daemon/session.h"
+#include "coordinator/daemon/supervision.h"
+#include "coordinator/liveness.h"
 #include "worker/stop_signals.h"
 
 namespace {
@@ -31,6 +33,7 @@ std::string read_config(const lockstep::Arguments& arguments) {
 // waiting.
 struct EarlyConfig {
   std::string bytes;
+  std::optional<double> join_seconds;  // nullopt: not known
   std::exception_ptr error;
 };
 
@@ -38,6 +41,7 @@ EarlyConfig read_early(const lockstep::Arguments& arguments) {
   EarlyConfig early;
   try {
     early.bytes = read_config(arguments);
+    early.join_seconds = lockstep::decode_config(early.bytes).config.watchdog.join_seconds;
   } catch (...) {
     early.error = std::current_exception();
   }
@@ -56,7 +60,8 @@ lockstep::Purpose purpose_of(const lockstep::Arguments& arguments) {
   return arguments.evaluate ? lockstep::Purpose::kEvaluate : lockstep::Purpose::kTrain;
 }
 
-int run(const lockstep::Arguments& arguments, std::optional<EarlyConfig> early) {
+int run(const lockstep::Arguments& arguments, std::optional<EarlyConfig> early,
+        lockstep::Supervision& supervision) {
   try {
     const auto files = lockstep::make_posix_file_system();
     const auto comm = lockstep::Comm::duplicate(MPI_COMM_WORLD);
@@ -65,7 +70,8 @@ int run(const lockstep::Arguments& arguments, std::optional<EarlyConfig> early) 
       if (early->error) std::rethrow_exception(early->error);
       return early->bytes;
     };
-    const int code = lockstep::run_session(comm, *files, read, purpose_of(arguments));
+    const int code = lockstep::run_session(comm, *files, read, supervision, purpose_of(arguments));
+    supervision.board.enter(lockstep::Phase::kEnd);
     std::fflush(nullptr);
     // mpirun ends all ranks within 2 s of the first non-zero exit: nobody leaves before all are
     // here.
@@ -89,12 +95,17 @@ int main(int argc, char** argv) {
       std::fputs(arguments.text.c_str(), *arguments.exit_code == 0 ? stdout : stderr);
     return *arguments.exit_code;
   }
+  lockstep::Supervision supervision;
+  supervision.launch = std::make_unique<lockstep::LaunchGuard>(
+      "rank " + std::to_string(launcher_rank) + " (" + lockstep::this_process().host + ")",
+      lockstep::WatchdogConfig().join_seconds);
   std::optional<EarlyConfig> early;
   if (launcher_rank == 0) early = read_early(arguments);
+  if (early && early->join_seconds) supervision.launch->set_limit(*early->join_seconds);
   int provided = 0;
-  // FUNNELED: the threads of heartbeat and retention never call MPI.
+  // FUNNELED: the threads of watchdog, heartbeat and retention never call MPI.
   MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
-  const int code = run(arguments, std::move(early));
+  const int code = run(arguments, std::move(early), supervision);
   MPI_Finalize();
   return code;
 }

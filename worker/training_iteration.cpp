@@ -42,6 +42,7 @@ Sums compute_gradients(const Comm& comm, const Training& training, const Trainin
     sums += training.task.train({.samples = now,
                                  .weight = 1 / static_cast<double>(config.data.global_batch),
                                  .rng_seed = randomness++});
+    training.board.move();
     left = left.subspan(now.size());
   }
   return sums;
@@ -84,12 +85,15 @@ IterationOutcome run_iteration(const Comm& comm, Tick& tick, const Training& tra
   Sums mine;
   std::ranges::fill(state.gradients(), 0.0F);
   try {
+    const AtWork at_work(training.board);
     mine = compute_gradients(comm, training, start);
   } catch (...) {
     outcome.failure = std::current_exception();
   }
   const std::chrono::milliseconds at_least(training.task.minimum_iteration_ms());
   std::this_thread::sleep_until(began + at_least);
+
+  training.board.pass();
 
   reduce_gradients(comm, state);
   const bool mine_nonfinite = add_up(comm, state, mine, outcome);
@@ -110,10 +114,14 @@ IterationOutcome run_iteration(const Comm& comm, Tick& tick, const Training& tra
     all_gather(comm, part(state.parameters(), region.range));
   }
   outcome.verdict = tick.finish();
+  training.board.pass();
   return outcome;
 }
 
-Metrics run_evaluation(const Comm& comm, Task& task, const std::function<bool()>& interrupted) {
+Metrics run_evaluation(const Comm& comm, const Training& training,
+                       const std::function<bool()>& interrupted) {
+  const WithinPhase evaluating(training.board, Phase::kEvaluate);
+  Task& task = training.task;
   const std::int64_t all = task.evaluation_samples();
   const Range own = part_of(all, {.index = comm.rank(), .count = comm.size()});
   const std::int64_t largest = (all + comm.size() - 1) / comm.size();
@@ -122,9 +130,11 @@ Metrics run_evaluation(const Comm& comm, Task& task, const std::function<bool()>
   std::exception_ptr failure;
   for (std::int64_t done = 0; done < largest; done += kEvaluationBatch) {
     if (interrupted()) return {};
+    training.board.pass();
     const std::int64_t count = std::min(kEvaluationBatch, own.count - done);
     if (count <= 0 || failure) continue;
     try {
+      const AtWork at_work(training.board);
       sums += task.evaluate({.first = own.first + done, .count = count});
     } catch (...) {
       failure = std::current_exception();

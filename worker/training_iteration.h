@@ -37,7 +37,8 @@ IterationOutcome run_iteration(const Comm& comm, Tick& tick, const Training& tra
 // Evaluates as train() does: `interrupted` runs between batches on every rank, equally often, and
 // may communicate; where it is true evaluation ends and the result is empty. Collective. Throws
 // AgreedError.
-Metrics run_evaluation(const Comm& comm, Task& task, const std::function<bool()>& interrupted);
+Metrics run_evaluation(const Comm& comm, const Training& training,
+                       const std::function<bool()>& interrupted);
 
 // Pure: the metrics that an evaluation of `task` gives, where they are finite.
 std::vector<std::string> metric_names(const Task& task);

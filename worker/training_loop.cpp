@@ -9,6 +9,7 @@
 
 #include "common/agree.h"
 #include "worker/progress.h"
+#include "worker/recent_median.h"
 #include "worker/saver.h"
 #include "worker/stop_signals.h"
 #include "worker/tick.h"
@@ -62,6 +63,7 @@ class Loop {
   std::int64_t final_;
   Tick tick_;
   ProgressPrinter progress_;
+  RecentMedian iteration_seconds_;
 
   std::optional<TrainingEnd> stop_;  // kPreempted or kStopped, once a tick has said so
   std::string stop_reason_;
@@ -156,6 +158,8 @@ IterationOutcome Loop::iterate() {
   at_.iteration += 1;
   at_.position += training_.config.data.global_batch;
   hear(outcome.verdict);
+  iteration_seconds_.add(since(began));
+  training_.board.set_iteration_seconds(iteration_seconds_.value());
 
   if (comm_.is_root()) {
     const auto samples = static_cast<double>(batch.samples);
@@ -190,7 +194,7 @@ bool Loop::evaluation_due() const {
 // A stop that comes while it goes on ends it without metrics.
 void Loop::evaluate_now() {
   progress_.pause();
-  const Metrics metrics = run_evaluation(comm_, training_.task, [this] { return interrupted(); });
+  const Metrics metrics = run_evaluation(comm_, training_, [this] { return interrupted(); });
   progress_.resume();
   if (stop_) return;
   metrics_ = metrics;
@@ -264,7 +268,7 @@ TrainingResult train(const Comm& comm, const Training& training, const TrainingS
 }
 
 Metrics evaluate(const Comm& comm, const Training& training) {
-  return run_evaluation(comm, training.task, [] { return false; });
+  return run_evaluation(comm, training, [] { return false; });
 }
 
 }  // namespace lockstep

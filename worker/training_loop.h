@@ -9,6 +9,7 @@
 #include "common/comm.h"
 #include "common/config.h"
 #include "common/log.h"
+#include "common/progress_board.h"
 #include "worker/schedule.h"
 #include "worker/task.h"
 #include "worker/training_state.h"
@@ -74,6 +75,7 @@ struct Training {
   Task& task;
   TrainingState& state;
   const Log& log;
+  ProgressBoard& board;
 };
 
 // Trains from `start` (what `state` holds) until final_iteration, a stop, or a failure.
@@ -89,6 +91,7 @@ struct Training {
 //   end of the grace time, or the deadline: then all ranks drop it together, be it under way, and
 //   the message says which iterations are lost.
 // Where a deadline is known, training stops in time to save (stop_time.h).
+// training.board learns of each part of an iteration, and of each evaluation and its batches.
 // Throws AgreedError, equal on all ranks: what `save` threw; kInvalidConfig where there are more
 // ranks
 //   than samples in a batch; the first local failure of any rank's task.

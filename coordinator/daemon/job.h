@@ -13,6 +13,7 @@
 #include "common/manifest.h"
 #include "coordinator/daemon/root.h"
 #include "coordinator/daemon/shared_decision.h"
+#include "coordinator/daemon/supervision.h"
 #include "worker/collectives.h"
 #include "worker/task.h"
 #include "worker/training_state.h"
@@ -21,14 +22,19 @@ namespace lockstep {
 
 // What lives as long as a job, in the order in which it comes to be. One on every rank.
 struct Job {
-  Job(const Comm& comm_in, FileSystem& files_in, LoadedConfig loaded_in)
+  Job(const Comm& comm_in, FileSystem& files_in, Supervision& supervision_in,
+      LoadedConfig loaded_in)
       : comm(comm_in),
         files(files_in),
+        supervision(supervision_in),
+        board(supervision_in.board),
         loaded(std::move(loaded_in)),
         log(loaded.config.log, comm.is_root()) {}
 
   const Comm& comm;
-  FileSystem& files;
+  FileSystem& files;  // counted on the board
+  Supervision& supervision;
+  ProgressBoard& board;
   LoadedConfig loaded;
   Log log;
   std::string build;           // of this rank's program

@@ -39,8 +39,10 @@ void make_task_of(Job& job) {
 }
 
 void prepare_task(Job& job) {
+  job.board.enter(Phase::kPrepare);
   job.host = host_share(job.comm);
   agree(job.comm, "prepare task", [&] {
+    const AtWork at_work(job.board);
     make_task_of(job);
     const auto& config = job.loaded.config;
     job.state = std::make_unique<TrainingState>(*job.task, config.optimizer,
@@ -107,6 +109,7 @@ void load(Job& job) {
 
 // Step 6. Only damage leads to another candidate, by a new decision of rank 0.
 void load_decided(Job& job) {
+  job.board.enter(Phase::kLoad);
   for (;;) {
     try {
       return load(job);
@@ -123,6 +126,7 @@ void load_decided(Job& job) {
 }  // namespace
 
 void restore(Job& job) {
+  job.board.enter(Phase::kRestore);
   const auto bytes = root_decides(job.comm, "choose restore", [&] {
     job.root->describe({0, job.task->training_samples(), job.task->data_digest()},
                        environment_of(job));
@@ -135,6 +139,7 @@ void restore(Job& job) {
 }
 
 void restore_beside(Job& job) {
+  job.board.enter(Phase::kRestore);
   const auto bytes = root_decides(job.comm, "choose restore", [&] { return job.root->preview(); });
   prove_equal(job, bytes);
   take_decision(job, bytes);

@@ -65,6 +65,7 @@ std::string Root::claim() {
     look_by(steady_clock());  // somebody took the number: perhaps it is alive
     number = std::max(number, decided_.store.highest_attempt()) + 1;
   }
+  note_->attempt = claimed_->attempt;
   make_requests_folder(files_, launch_.store_path, claimed_->attempt);
   heartbeat_ = std::make_unique<HeartbeatWriter>(
       files_, attempt_path(launch_.store_path, claimed_->attempt) + "/heartbeat",
@@ -204,6 +205,7 @@ CommitSteps Root::commit_steps() {
           [this, &store](const Manifest& manifest) {
             in_reach(store, [&] { commit(files_, store, manifest); });
             last_committed_ = manifest.checkpoint.iteration;
+            note_->committed = *last_committed_;
             if (manifest.finite) last_finite_ = manifest.checkpoint;
             heartbeat_->set_committed(manifest.checkpoint.iteration);
             heartbeat_->beat();
@@ -271,7 +273,7 @@ void Root::compare_with_grace(double seconds, const std::string& what) {
 }
 
 void Root::close(OutcomeKind kind, int exit_code, const std::optional<std::string>& error) {
-  if (!claimed_) return;
+  if (!claimed_ || note_->ended.exchange(true)) return;
   // Before the outcome: what an attempt with an outcome has in trash does not come back. Who was
   // stopped has no time to lose; what is left over is the next attempt's to delete.
   constexpr double kLimitOfAStopSeconds = 2;

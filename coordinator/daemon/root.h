@@ -11,6 +11,7 @@
 #include "common/file_system.h"
 #include "common/log.h"
 #include "coordinator/daemon/shared_decision.h"
+#include "coordinator/daemon/supervision.h"
 #include "coordinator/heartbeat.h"
 #include "coordinator/launch.h"
 #include "coordinator/requests.h"
@@ -30,6 +31,9 @@ class Root {
  public:
   Root(FileSystem& files, const LoadedConfig& loaded, const Log& log, LaunchFacts launch,
        Claim claim, RunsOn retention_runs_on, std::function<int()> stop_signal);
+
+  // Where it says how far the attempt is, for the watchdog.
+  void keep_note(std::shared_ptr<AttemptNote> note) { note_ = std::move(note); }
 
   // Steps 1 and 2. An error is thrown, StoppedWaiting too; `finished` is returned and nothing is
   // written.
@@ -83,6 +87,7 @@ class Root {
   Decided decided_;
   RunsOn retention_runs_on_;
   std::function<int()> stop_signal_;
+  std::shared_ptr<AttemptNote> note_ = std::make_shared<AttemptNote>();
   RequestBox requests_;
   std::unique_ptr<HeartbeatWriter> heartbeat_;  // whose thread fills the box
   std::unique_ptr<RetentionWorker> retention_;

@@ -14,6 +14,7 @@
 #include "coordinator/daemon/launch_facts.h"
 #include "coordinator/deadline.h"
 #include "coordinator/liveness.h"
+#include "coordinator/watchdog/counting_files.h"
 #include "worker/stop_signals.h"
 
 namespace lockstep {
@@ -40,6 +41,11 @@ void say_deadline(const Job& job, const Deadline& deadline) {
 }
 
 void describe_job(Job& job, RunsOn retention_runs_on) {
+  // Rank 0 asks for it in each slice of a wait for another launch's end: that is no stall.
+  const auto stop_signal = [&board = job.board] {
+    board.move();
+    return stop_signal_received();
+  };
   job.build = agree(job.comm, "read the build", build_id);
   const auto hosts = gather_texts(job.comm, this_process().host);
   root_decides(job.comm, "describe the launch", [&] {
@@ -50,7 +56,8 @@ void describe_job(Job& job, RunsOn retention_runs_on) {
       say_deadline(job, *deadline);
     }
     job.root = std::make_unique<Root>(job.files, job.loaded, job.log, std::move(launch),
-                                      std::move(claim), retention_runs_on, stop_signal_received);
+                                      std::move(claim), retention_runs_on, stop_signal);
+    job.root->keep_note(job.supervision.note);
     return std::string();
   });
 }
@@ -79,6 +86,7 @@ std::optional<DecisionRecord> look(Job& job) {
 }
 
 int run_job(Job& job, Purpose purpose, RunsOn retention_runs_on) {
+  job.board.enter(purpose == Purpose::kCheck ? Phase::kPrepare : Phase::kRestore);
   if (purpose == Purpose::kCheck) return check_launch(job);
   describe_job(job, retention_runs_on);
   if (purpose == Purpose::kEvaluate) {
@@ -110,13 +118,15 @@ std::string error_text(const AgreedError& error, bool training) {
 
 }  // namespace
 
-int run_session(const Comm& comm, FileSystem& files, const ReadConfig& read_config, Purpose purpose,
-                RunsOn retention_runs_on) {
+int run_session(const Comm& comm, FileSystem& files, const ReadConfig& read_config,
+                Supervision& supervision, Purpose purpose, RunsOn retention_runs_on) {
+  const auto counted = make_counting_files(files, supervision.board);
   std::optional<Job> job;
   try {
     const auto bytes = root_decides(comm, "read configuration", read_config);
-    job.emplace(comm, files,
+    job.emplace(comm, *counted, supervision,
                 agree(comm, "read configuration", [&] { return decode_config(bytes); }));
+    start_watchdog(comm, job->loaded, supervision);
     agree(comm, "watch signals", [&] { narrow_stop_signals(job->loaded.config.preempt.signals); });
     return run_job(*job, purpose, retention_runs_on);
   } catch (const AgreedError& e) {

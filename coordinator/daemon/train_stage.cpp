@@ -35,6 +35,7 @@ Manifest manifest_of(const Job& job, const SaveRequest& save) {
 }
 
 void save(Job& job, const SaveRequest& request) {
+  const WithinPhase saving(job.board, Phase::kSave);
   const auto steps = job.root ? job.root->commit_steps() : CommitSteps{};
   const auto clock = steady_clock();
   const auto began_s = clock.now_s();
@@ -67,6 +68,10 @@ TrainingStart start_of(const Job& job) {
   return start;
 }
 
+Training training_of(Job& job) {
+  return {job.loaded.config, *job.task, *job.state, job.log, job.board};
+}
+
 TrainingResult train_decided(Job& job) {
   const auto start = start_of(job);
   TrainingCallbacks callbacks;
@@ -80,7 +85,8 @@ TrainingResult train_decided(Job& job) {
     callbacks.on_iteration = [&](const Progress& p) { job.root->note_iteration(p.iteration); };
   }
   job.training = true;
-  return train(job.comm, {job.loaded.config, *job.task, *job.state, job.log}, start, callbacks);
+  job.board.enter(Phase::kTrain);
+  return train(job.comm, training_of(job), start, callbacks);
 }
 
 // Says how it ended, writes outcome.json, and gives the exit code.
@@ -125,7 +131,7 @@ std::map<std::string, std::string> environment_of(const Job& job) {
 }
 
 int evaluate_decided(Job& job) {
-  const auto metrics = evaluate(job.comm, {job.loaded.config, *job.task, *job.state, job.log});
+  const auto metrics = evaluate(job.comm, training_of(job));
   if (!job.root) return 0;
   const auto text = metrics.empty() ? "no metric is finite" : metrics_text(metrics);
   std::printf("%s\n", text.c_str());
@@ -133,7 +139,9 @@ int evaluate_decided(Job& job) {
 }
 
 int train_to_end(Job& job) {
-  return conclude(job, train_decided(job));
+  const auto result = train_decided(job);
+  job.board.enter(Phase::kEnd);
+  return conclude(job, result);
 }
 
 }  // namespace lockstep

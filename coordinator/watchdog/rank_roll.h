@@ -46,6 +46,8 @@ class RankRoll {
   //      else who is behind the others; else all. As long as anybody moves the rest may be waiting.
   // One that was never heard is not judged: its packets may not get through.
   std::vector<Culprit> judge(const StallRule& rule, double iteration_seconds, double now_s) const;
+  // The first of these alone.
+  std::vector<Culprit> silent(const StallRule& rule, double now_s) const;
 
  private:
   struct Seen {
@@ -54,7 +56,6 @@ class RankRoll {
     std::optional<double> heard_s;
     bool left = false;
   };
-  std::vector<Culprit> silent(const StallRule& rule, double now_s) const;
   std::vector<Culprit> stalled(const StallRule& rule, double iteration_seconds, double now_s) const;
 
   std::vector<Seen> seen_;

@@ -73,7 +73,9 @@ class SessionTest : public ::testing::Test {
                                  [](const std::string&) { return std::nullopt; }));
     };
     // One order of operations, so that the nth of a kind is the same one in every job.
-    const auto code = run_session(comm_, files, read, Purpose::kTrain, RunsOn::kCallersThread);
+    Supervision supervision;
+    const auto code =
+        run_session(comm_, files, read, supervision, Purpose::kTrain, RunsOn::kCallersThread);
     EXPECT_EQ(code, std::stoi(root_decides(comm_, "compare", [&] { return std::to_string(code); })))
         << "every rank ends with the same code";
     return code;
@@ -158,13 +160,15 @@ TEST_F(SessionTest, ABadConfigurationIsExit2OnEveryRank) {
 
 TEST_F(SessionTest, MoreRanksThanSamplesIsExit2BeforeAnythingIsClaimed) {
   EXPECT_EQ(run(*real_, 2, ""), 0);
-  const auto code = run_session(comm_, *real_, [&] {
+  Supervision supervision;
+  const auto read = [&] {
     return encode(
         parse_config("run: {max_iterations: 4}\nstore: ./other\ntask: {name: synthetic, "
                      "parameters: 64, tensors: 4}\n"
                      "data: {global_batch: 1}\nlog: {level: error}\n",
                      folder_ + "/train.yaml", {}, [](const std::string&) { return std::nullopt; }));
-  });
+  };
+  const auto code = run_session(comm_, *real_, read, supervision);
   EXPECT_EQ(code, comm_.size() > 1 ? 2 : 0);
   if (comm_.size() > 1) {
     EXPECT_FALSE(std::filesystem::exists(folder_ + "/other"));

@@ -64,7 +64,7 @@ TEST_F(TrainingLoop, AnyWorldSizeAndMicroBatchGivesTheSameModelUpToRounding) {
       TrainingCallbacks quiet;
       quiet.save = [](const SaveRequest&) {};
       config.data.micro_batch.reset();
-      train(alone, {config, same, one, log}, {}, quiet);
+      train(alone, {config, same, one, log, board}, {}, quiet);
       for (std::size_t i = 0; i < one.parameters().size(); ++i) {
         EXPECT_NEAR(state->parameters()[i], one.parameters()[i], 1e-5) << name << " " << i;
       }

@@ -47,7 +47,7 @@ TEST_F(TrainingLoop, ASignalDuringTheEvaluationEndsIt) {
   ToyTask large({{"w", {2, 2}}}, 4000);
   large.before_evaluate = [this] { signalled = is_last(); };
   state.emplace(large, config.optimizer, 1, share());
-  const auto result = train(comm, {config, large, *state, log}, {}, callbacks);
+  const auto result = train(comm, {config, large, *state, log, board}, {}, callbacks);
   EXPECT_EQ(result.end, TrainingEnd::kPreempted);
   EXPECT_EQ(result.iteration, 3);
   EXPECT_THAT(saved, ElementsAre(3));

@@ -36,7 +36,7 @@ class TrainingLoop : public ::testing::Test {
 
   TrainingResult run(const TrainingStart& start = {}) {
     if (!state) state.emplace(task, config.optimizer, 1, share());
-    return train(comm, {config, task, *state, log}, start, callbacks);
+    return train(comm, {config, task, *state, log, board}, start, callbacks);
   }
   // Raises a flag on the last rank while it makes `iteration`.
   void signal_at(std::int64_t iteration) {
@@ -55,6 +55,7 @@ class TrainingLoop : public ::testing::Test {
   Comm comm = Comm::duplicate(MPI_COMM_WORLD);
   Config config;
   Log log{{.json = false, .level = "error"}, false};
+  ProgressBoard board;
   ToyTask task;
   std::optional<TrainingState> state;
   TrainingCallbacks callbacks;

@@ -1,0 +1,34 @@
+#include "coordinator/watchdog/background.h"
+
+#include <chrono>
+#include <csignal>
+#include <utility>
+
+#include <pthread.h>
+#include <unistd.h>
+
+namespace lockstep {
+
+void write_to_stderr(std::string_view lines) noexcept {
+  while (!lines.empty()) {
+    const auto written = ::write(STDERR_FILENO, lines.data(), lines.size());
+    if (written <= 0) return;
+    lines.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+std::thread start_without_signals(std::function<void()> body) {
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  std::thread thread(std::move(body));
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return thread;
+}
+
+double monotonic_s() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace lockstep

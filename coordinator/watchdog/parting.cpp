@@ -1,0 +1,62 @@
+#include "coordinator/watchdog/parting.h"
+
+#include <algorithm>
+#include <chrono>
+#include <future>
+#include <memory>
+#include <utility>
+
+#include <unistd.h>
+
+#include "coordinator/watchdog/background.h"
+#include "coordinator/watchdog/stack_dump.h"
+
+namespace lockstep {
+namespace {
+
+constexpr std::size_t kMostNamed = 16;
+
+std::string joined(const std::vector<Culprit>& culprits, const std::string& between) {
+  std::string text;
+  const auto named = std::min(culprits.size(), kMostNamed);
+  for (std::size_t i = 0; i < named; ++i)
+    text += (i > 0 ? between : "") + to_text(culprits[i]);
+  if (named < culprits.size())
+    text += between + "and " + std::to_string(culprits.size() - named) + " more ranks";
+  return text;
+}
+
+}  // namespace
+
+std::string lines_of(const std::vector<Culprit>& culprits) {
+  return joined(culprits, "\n") + "\n";
+}
+
+std::string error_of(const std::vector<Culprit>& culprits) {
+  return joined(culprits, "; ");
+}
+
+void print_stack(const std::string& who, pthread_t thread) {
+  constexpr double kLimitSeconds = 0.5;
+  const auto stack = stack_of(thread, kLimitSeconds);
+  write_to_stderr(stack.empty()
+                      ? who + ": its main thread does not answer: it is inside the kernel\n"
+                      : who + ": its main thread is in\n" + stack);
+}
+
+bool finish_within(double seconds, std::function<void()> work) {
+  // Shared: where it is given up, it may still come to its end later.
+  auto done = std::make_shared<std::promise<void>>();
+  auto finished = done->get_future();
+  start_without_signals([done, work = std::move(work)] {
+    work();
+    done->set_value();
+  }).detach();
+  return finished.wait_for(std::chrono::duration<double>(seconds)) == std::future_status::ready;
+}
+
+void leave_hung_job() {
+  ::_exit(kHungExitCode);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <pthread.h>
+
+#include "coordinator/watchdog/rank_roll.h"
+
+namespace lockstep {
+
+// The end of a process whose training thread hangs. Nothing here waits for that thread, or for
+// anything else without a limit.
+
+// Pure: a line for each, at most 16, then how many more there are.
+std::string lines_of(const std::vector<Culprit>& culprits);
+// Pure: the same as one line, for outcome.json.
+std::string error_of(const std::vector<Culprit>& culprits);
+
+// Prints where `thread` is; `who`: "rank 2 (host)". At most a second.
+void print_stack(const std::string& who, pthread_t thread);
+
+// Calls `work` on a thread of its own, and gives it up after `seconds`: false.
+bool finish_within(double seconds, std::function<void()> work);
+
+[[noreturn]] void leave_hung_job();  // _exit(76)
+
+}  // namespace lockstep

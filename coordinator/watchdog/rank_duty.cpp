@@ -1,0 +1,117 @@
+#include "coordinator/watchdog/background.h"
+#include "coordinator/watchdog/duty.h"
+#include "coordinator/watchdog/parting.h"
+
+namespace lockstep {
+namespace {
+
+class RankDuty : public Duty {
+ public:
+  RankDuty(const WatchdogSetup& setup, const ProgressBoard& board, pthread_t watched)
+      : setup_(setup),
+        board_(board),
+        watched_(watched),
+        root_({{0, setup.hosts.front()}}, 0),
+        self_({{setup.rank, setup.hosts.back()}}, 0) {
+    if (setup.link)
+      gate_.emplace(PacketGate::of_rank(setup.link->nonce, static_cast<std::uint32_t>(setup.rank)));
+  }
+
+  void hear(std::span<const std::byte> bytes, const UdpPeer& from, double now_s) override {
+    const auto packet = gate_ ? gate_->admit(bytes) : std::nullopt;
+    if (!packet) return;
+    if (packet->kind == PacketKind::kEnd) end();
+    if (packet->kind == PacketKind::kLeave) {
+      root_has_left_ = true;
+      return root_.leave(0);
+    }
+    root_.hear(0, packet->standing, now_s);
+    peer_ = from;
+    answered_s_ = now_s;
+  }
+
+  void tick(double now_s) override {
+    self_.hear(0, board_.standing(), now_s);
+    if (now_s >= next_beat_s_) {
+      beat(now_s);
+      next_beat_s_ = now_s + setup_.rule.heartbeat_seconds;
+    }
+    const auto root_silent = root_.silent(setup_.rule, now_s);
+    if (!root_silent.empty()) {
+      if (setup_.speaks) write_to_stderr(lines_of(root_silent));
+      end();
+    }
+    if (!root_.heard(0) && !root_has_left_) judge_alone(now_s);
+  }
+
+  void leave() override {
+    send(PacketKind::kLeave);
+    send(PacketKind::kLeave);
+  }
+
+ private:
+  // To the address that answers; to all while none does.
+  void send(PacketKind kind) {
+    if (!setup_.link) return;
+    const auto& link = *setup_.link;
+    const Packet packet{kind, static_cast<std::uint32_t>(setup_.rank), ++sent_, board_.standing()};
+    const auto bytes = encode(packet, link.nonce);
+    if (peer_) return link.socket.send(bytes, *peer_);
+    for (const auto& peer : link.root)
+      link.socket.send(bytes, peer);
+  }
+
+  void beat(double now_s) {
+    constexpr double kBeats = 3;
+    if (peer_ && now_s - answered_s_ > kBeats * setup_.rule.heartbeat_seconds) peer_.reset();
+    send(PacketKind::kBeat);
+  }
+
+  void judge_alone(double now_s) {
+    if (now_s <= silence_limit_s(setup_.rule)) return;
+    if (!warned_)
+      write_to_stderr("warning: watchdog: rank 0 does not answer " + who() +
+                      ": it is watched by itself alone\n");
+    warned_ = true;
+    const auto phase = board_.standing().phase;
+    if (phase == Phase::kRestore) return;  // rank 0 decides as long as it must
+    const StallRule twice{.heartbeat_seconds = setup_.rule.heartbeat_seconds,
+                          .stall_seconds = 2 * setup_.rule.stall_seconds,
+                          .join_seconds = 2 * setup_.rule.join_seconds};
+    const auto culprits = self_.judge(twice, 2 * board_.iteration_seconds(), now_s);
+    if (culprits.empty()) return;
+    write_to_stderr(lines_of(culprits));
+    end();
+  }
+
+  std::string who() const {
+    return "rank " + std::to_string(setup_.rank) + " (" + setup_.hosts.back() + ")";
+  }
+
+  [[noreturn]] void end() {
+    print_stack(who(), watched_);
+    leave_hung_job();
+  }
+
+  const WatchdogSetup& setup_;
+  const ProgressBoard& board_;
+  pthread_t watched_;
+  RankRoll root_;
+  RankRoll self_;
+  std::optional<PacketGate> gate_;
+  std::optional<UdpPeer> peer_;
+  std::uint32_t sent_ = 0;
+  double next_beat_s_ = 0;
+  double answered_s_ = 0;
+  bool root_has_left_ = false;
+  bool warned_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Duty> make_rank_duty(const WatchdogSetup& setup, const ProgressBoard& board,
+                                     pthread_t watched) {
+  return std::make_unique<RankDuty>(setup, board, watched);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,109 @@
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "coordinator/watchdog/background.h"
+#include "coordinator/watchdog/duty.h"
+#include "coordinator/watchdog/parting.h"
+
+namespace lockstep {
+namespace {
+
+std::vector<RankRoll::Entry> all_ranks(const std::vector<std::string>& hosts) {
+  std::vector<RankRoll::Entry> entries;
+  for (std::size_t i = 0; i < hosts.size(); ++i)
+    entries.push_back({static_cast<int>(i), hosts[i]});
+  return entries;
+}
+
+class RootDuty : public Duty {
+ public:
+  RootDuty(const WatchdogSetup& setup, const ProgressBoard& board, pthread_t watched)
+      : setup_(setup),
+        board_(board),
+        watched_(watched),
+        roll_(all_ranks(setup.hosts), 0),
+        peers_(setup.hosts.size()),
+        sent_(setup.hosts.size()) {
+    if (setup.link)
+      gate_.emplace(
+          PacketGate::of_root(setup.link->nonce, static_cast<std::uint32_t>(setup.hosts.size())));
+  }
+
+  void hear(std::span<const std::byte> bytes, const UdpPeer& from, double now_s) override {
+    const auto packet = gate_ ? gate_->admit(bytes) : std::nullopt;
+    if (!packet) return;
+    roll_.hear(packet->rank, packet->standing, now_s);
+    if (packet->kind == PacketKind::kLeave) return roll_.leave(packet->rank);
+    peers_[packet->rank] = from;
+    send(PacketKind::kAnswer, packet->rank);
+  }
+
+  void tick(double now_s) override {
+    roll_.hear(0, board_.standing(), now_s);
+    const auto culprits = roll_.judge(setup_.rule, board_.iteration_seconds(), now_s);
+    if (!culprits.empty()) end(culprits);
+    if (!warned_ && now_s > silence_limit_s(setup_.rule)) warn_of_unheard();
+  }
+
+  void leave() override { send_to_all(PacketKind::kLeave); }
+
+ private:
+  void send(PacketKind kind, std::uint32_t rank) {
+    if (!setup_.link || !peers_[rank]) return;
+    const Packet packet{kind, rank, ++sent_[rank], board_.standing()};
+    setup_.link->socket.send(encode(packet, setup_.link->nonce), *peers_[rank]);
+  }
+
+  void send_to_all(PacketKind kind) {
+    for (std::uint32_t rank = 1; rank < peers_.size(); ++rank)
+      send(kind, rank);
+  }
+
+  void warn_of_unheard() {
+    warned_ = true;
+    std::vector<std::size_t> unheard;
+    for (std::size_t i = 1; i < setup_.hosts.size(); ++i)
+      if (!roll_.heard(i)) unheard.push_back(i);
+    if (unheard.empty()) return;
+    write_to_stderr("warning: watchdog: nothing was heard of " + std::to_string(unheard.size()) +
+                    " ranks, the first is rank " + std::to_string(unheard.front()) + " (" +
+                    setup_.hosts[unheard.front()] + "): each of them is watched by itself alone\n");
+  }
+
+  // Nobody leaves before word is left: once one rank has, the launcher ends the others.
+  [[noreturn]] void end(const std::vector<Culprit>& culprits) {
+    constexpr double kRecordSeconds = 5;
+    constexpr int kOrders = 3;  // packets may be lost
+    constexpr auto kPause = std::chrono::milliseconds(100);
+    write_to_stderr(lines_of(culprits));
+    if (setup_.record &&
+        !finish_within(kRecordSeconds, [record = setup_.record, culprits] { record(culprits); }))
+      write_to_stderr("warning: outcome.json is not written: the store does not answer\n");
+    send_to_all(PacketKind::kEnd);
+    print_stack("rank 0 (" + setup_.hosts[0] + ")", watched_);
+    for (int i = 1; i < kOrders; ++i) {
+      std::this_thread::sleep_for(kPause);
+      send_to_all(PacketKind::kEnd);
+    }
+    leave_hung_job();
+  }
+
+  const WatchdogSetup& setup_;
+  const ProgressBoard& board_;
+  pthread_t watched_;
+  RankRoll roll_;
+  std::optional<PacketGate> gate_;
+  std::vector<std::optional<UdpPeer>> peers_;  // where each rank was last heard from
+  std::vector<std::uint32_t> sent_;            // sequence, to each rank
+  bool warned_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Duty> make_root_duty(const WatchdogSetup& setup, const ProgressBoard& board,
+                                     pthread_t watched) {
+  return std::make_unique<RootDuty>(setup, board, watched);
+}
+
+}  // namespace lockstep
