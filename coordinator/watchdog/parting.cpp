@@ -44,7 +44,9 @@ void print_stack(const std::string& who, pthread_t thread) {
                       : who + ": its main thread is in\n" + stack);
 }
 
-bool finish_within(double seconds, std::function<void()> work) {
+bool finish_within(double seconds, std::function<void()> work,
+                   const std::function<void()>& meanwhile) {
+  constexpr double kSliceSeconds = 0.1;
   // Shared: where it is given up, it may still come to its end later.
   auto done = std::make_shared<std::promise<void>>();
   auto finished = done->get_future();
@@ -52,7 +54,13 @@ bool finish_within(double seconds, std::function<void()> work) {
     work();
     done->set_value();
   }).detach();
-  return finished.wait_for(std::chrono::duration<double>(seconds)) == std::future_status::ready;
+  for (double left = seconds; left > 0; left -= kSliceSeconds) {
+    if (finished.wait_for(std::chrono::duration<double>(kSliceSeconds)) ==
+        std::future_status::ready)
+      return true;
+    meanwhile();
+  }
+  return false;
 }
 
 void leave_hung_job() {

@@ -21,8 +21,10 @@ std::string error_of(const std::vector<Culprit>& culprits);
 // Prints where `thread` is; `who`: "rank 2 (host)". At most a second.
 void print_stack(const std::string& who, pthread_t thread);
 
-// Calls `work` on a thread of its own, and gives it up after `seconds`: false.
-bool finish_within(double seconds, std::function<void()> work);
+// Calls `work` on a thread of its own, and gives it up after `seconds`: false. `meanwhile` is
+// called ten times a second.
+bool finish_within(double seconds, std::function<void()> work,
+                   const std::function<void()>& meanwhile);
 
 [[noreturn]] void leave_hung_job();  // _exit(76)
 

@@ -31,9 +31,12 @@ class RankDuty : public Duty {
   }
 
   void tick(double now_s) override {
-    self_.hear(0, board_.standing(), now_s);
-    if (now_s >= next_beat_s_) {
+    const auto standing = board_.standing();
+    self_.hear(0, standing, now_s);
+    // At once in a new phase: what is known last of a rank is what is said of it.
+    if (now_s >= next_beat_s_ || standing.phase != sent_phase_) {
       beat(now_s);
+      sent_phase_ = standing.phase;
       next_beat_s_ = now_s + setup_.rule.heartbeat_seconds;
     }
     const auto root_silent = root_.silent(setup_.rule, now_s);
@@ -101,6 +104,7 @@ class RankDuty : public Duty {
   std::optional<PacketGate> gate_;
   std::optional<UdpPeer> peer_;
   std::uint32_t sent_ = 0;
+  Phase sent_phase_ = Phase::kLaunch;
   double next_beat_s_ = 0;
   double answered_s_ = 0;
   bool root_has_left_ = false;

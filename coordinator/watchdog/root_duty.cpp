@@ -71,14 +71,16 @@ class RootDuty : public Duty {
                     setup_.hosts[unheard.front()] + "): each of them is watched by itself alone\n");
   }
 
-  // Nobody leaves before word is left: once one rank has, the launcher ends the others.
+  // Nobody leaves before word is left: once one rank has, the launcher ends the others. Until then
+  // they go on being answered.
   [[noreturn]] void end(const std::vector<Culprit>& culprits) {
     constexpr double kRecordSeconds = 5;
     constexpr int kOrders = 3;  // packets may be lost
     constexpr auto kPause = std::chrono::milliseconds(100);
     write_to_stderr(lines_of(culprits));
+    const auto record = [record = setup_.record, culprits] { record(culprits); };
     if (setup_.record &&
-        !finish_within(kRecordSeconds, [record = setup_.record, culprits] { record(culprits); }))
+        !finish_within(kRecordSeconds, record, [this] { send_to_all(PacketKind::kAnswer); }))
       write_to_stderr("warning: outcome.json is not written: the store does not answer\n");
     send_to_all(PacketKind::kEnd);
     print_stack("rank 0 (" + setup_.hosts[0] + ")", watched_);

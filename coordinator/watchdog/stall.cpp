@@ -13,7 +13,8 @@ double silence_limit_s(const StallRule& rule) {
 double stall_limit_s(const StallRule& rule, Phase phase, double iteration_seconds) {
   constexpr double kIterations = 20;
   const bool first = phase == Phase::kTrain && iteration_seconds <= 0;
-  if (first || phase == Phase::kPrepare) return std::max(rule.stall_seconds, rule.join_seconds);
+  if (first || phase == Phase::kPrepare || phase == Phase::kEnd)
+    return std::max(rule.stall_seconds, rule.join_seconds);
   return std::max(rule.stall_seconds, kIterations * iteration_seconds);
 }
 

@@ -17,8 +17,8 @@ struct StallRule {
 double silence_limit_s(const StallRule& rule);
 
 // How long all may be without progress in `phase`. An iteration may take long: 20 of the late ones.
-// What is built before the first one is complete has nothing to be measured by: it belongs to the
-// launch.
+// What is built before the first one is complete, and what retention deletes at the end, has
+// nothing to be measured by: join_seconds.
 double stall_limit_s(const StallRule& rule, Phase phase, double iteration_seconds);
 
 // How often a watchdog looks.

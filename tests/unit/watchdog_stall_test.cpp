@@ -17,7 +17,7 @@ TEST(StallLimit, IsTheUsersOrTwentyIterations) {
        {Row{Phase::kTrain, 0.01, 30}, Row{Phase::kTrain, 1.5, 30}, Row{Phase::kTrain, 2, 40},
         Row{Phase::kSave, 2, 40}, Row{Phase::kSave, 0, 30}, Row{Phase::kLoad, 0, 30},
         Row{Phase::kRestore, 0, 30}, Row{Phase::kEvaluate, 10, 200}, Row{Phase::kTrain, 0, 900},
-        Row{Phase::kPrepare, 0, 900}}) {
+        Row{Phase::kPrepare, 0, 900}, Row{Phase::kEnd, 2, 900}}) {
     EXPECT_EQ(stall_limit_s(kRule, row.phase, row.iteration_seconds), row.limit_s)
         << to_text(row.phase) << " at " << row.iteration_seconds << " s an iteration";
   }

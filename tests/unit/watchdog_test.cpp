@@ -1,0 +1,221 @@
+// What reaches the system: sockets, threads, the end of a process.
+
+#include "coordinator/watchdog/watchdog.h"
+
+#include <array>
+#include <chrono>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+
+#include "coordinator/watchdog/counting_files.h"
+#include "coordinator/watchdog/launch_guard.h"
+#include "coordinator/watchdog/parting.h"
+#include "coordinator/watchdog/stack_dump.h"
+#include "tests/support/temporary_folder.h"
+
+namespace lockstep {
+namespace {
+
+using ::testing::ExitedWithCode;
+using ::testing::HasSubstr;
+using namespace std::chrono_literals;
+
+constexpr StallRule kQuick{.heartbeat_seconds = 0.05, .stall_seconds = 0.4, .join_seconds = 0.4};
+constexpr std::uint64_t kNonce = 42;
+
+std::optional<std::size_t> next_packet(const UdpSocket& socket, std::span<std::byte> into,
+                                       UdpPeer& from) {
+  pollfd ready{.fd = socket.fd(), .events = POLLIN, .revents = 0};
+  ::poll(&ready, 1, 2000);
+  return socket.receive(into, from);
+}
+
+TEST(UdpSocket, CarriesPacketsBothWaysAndTellsTheSizeOfLongOnes) {
+  const UdpSocket a;
+  const UdpSocket b;
+  const auto to_a = a.peer("127.0.0.1", a.port());
+  ASSERT_TRUE(to_a);
+  std::array<std::byte, kPacketBytes> bytes{std::byte{7}};
+  std::array<std::byte, kPacketBytes> got{};
+  UdpPeer from;
+  EXPECT_FALSE(a.receive(got, from)) << "never blocks";
+  b.send(bytes, *to_a);
+  EXPECT_EQ(next_packet(a, got, from), kPacketBytes);
+  EXPECT_EQ(got, bytes);
+  a.send(bytes, from);
+  EXPECT_EQ(next_packet(b, got, from), kPacketBytes);
+  b.send(std::array<std::byte, 100>{}, *to_a);
+  EXPECT_EQ(next_packet(a, got, from), 100);
+  b.send({}, *to_a);
+  EXPECT_EQ(next_packet(a, got, from), 0);
+}
+
+TEST(UdpSocket, TakesNumbersAlone) {
+  const UdpSocket socket;
+  for (const auto* bad : {"", "localhost", "127.0.0.1.", "127.0.0", "::1::2", "fe80::1%lo"})
+    EXPECT_FALSE(socket.peer(bad, 1)) << bad;
+}
+
+TEST(StackDump, ShowsAThreadThatIsThereAndGivesUpOneThatIsNot) {
+  EXPECT_EXIT(
+      {
+        prepare_stack_dump();
+        const auto self = ::pthread_self();
+        std::string seen;
+        std::thread([&] { seen = stack_of(self, 2); }).join();
+        sigset_t all;
+        sigfillset(&all);
+        ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
+        std::string unseen = "?";
+        std::thread([&] { unseen = stack_of(self, 0.1); }).join();
+        std::exit(seen.find("libc") != std::string::npos && unseen.empty() ? 0 : 1);
+      },
+      ExitedWithCode(0), "");
+}
+
+TEST(FinishWithin, GivesUpWhatHangs) {
+  int meanwhile = 0;
+  const auto count = [&] { ++meanwhile; };
+  EXPECT_TRUE(finish_within(
+      2, [] {}, count));
+  EXPECT_EQ(meanwhile, 0);
+  EXPECT_FALSE(finish_within(
+      0.2, [] { std::this_thread::sleep_for(1s); }, count));
+  EXPECT_GE(meanwhile, 1);
+}
+
+TEST(Lines, AreBounded) {
+  const std::vector<Culprit> many(100, {3, "n1", Phase::kLoad, true, 31.9});
+  const auto lines = lines_of(many);
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 17);
+  EXPECT_THAT(lines, HasSubstr("\nand 84 more ranks\n"));
+  EXPECT_THAT(lines, HasSubstr("rank 3 (n1): phase load, silent for 31 s\n"));
+}
+
+TEST(LaunchGuard, EndsALaunchThatIsNotJoinedByAll) {
+  EXPECT_EXIT(
+      {
+        LaunchGuard guard("rank 1 (n1)", 900);
+        guard.set_limit(0.5);
+        std::this_thread::sleep_for(10s);
+        std::exit(0);
+      },
+      ExitedWithCode(76), "rank 1 .n1.: phase launch, not all ranks joined within 0.5 s");
+  EXPECT_EXIT(
+      {
+        { const LaunchGuard guard("rank 1 (n1)", 0.3); }
+        std::this_thread::sleep_for(600ms);
+        std::exit(0);
+      },
+      ExitedWithCode(0), "");
+}
+
+TEST(Watchdog, OfASingleRankEndsItWhereItMakesNoProgress) {
+  EXPECT_EXIT(
+      {
+        ProgressBoard board;
+        board.enter(Phase::kSave);
+        const auto record = [](const std::vector<Culprit>& culprits) {
+          std::fprintf(stderr, "recorded: %s\n", error_of(culprits).c_str());
+        };
+        const Watchdog watchdog(board, {.rule = kQuick,
+                                        .rank = 0,
+                                        .hosts = {"n1"},
+                                        .speaks = true,
+                                        .link = std::nullopt,
+                                        .record = record});
+        for (int i = 0; i < 60; ++i) {
+          board.move();
+          std::this_thread::sleep_for(10ms);
+        }
+        std::fprintf(stderr, "lived\n");
+        std::this_thread::sleep_for(10s);
+        std::exit(0);
+      },
+      ExitedWithCode(76), "lived\nrank 0 .n1.: phase save, no progress for 0 s\nrecorded: rank 0");
+}
+
+// Two ranks in one process, each with a board.
+struct Pair {
+  explicit Pair(const StallRule& rule) {
+    UdpSocket at_root;
+    UdpSocket at_rank;
+    const auto to_root = at_rank.peer("127.0.0.1", at_root.port());
+    // One that leads nowhere comes first.
+    std::vector<UdpPeer> ways = {*at_rank.peer("127.0.0.1", 9), *to_root};
+    root = std::make_unique<Watchdog>(
+        root_board,
+        WatchdogSetup{
+            rule, 0, {"n1", "n2"}, true, WatchdogLink{std::move(at_root), kNonce, {}}, nullptr});
+    rank = std::make_unique<Watchdog>(
+        rank_board, WatchdogSetup{rule,
+                                  1,
+                                  {"n1", "n2"},
+                                  true,
+                                  WatchdogLink{std::move(at_rank), kNonce, std::move(ways)},
+                                  nullptr});
+  }
+  ProgressBoard root_board;
+  ProgressBoard rank_board;
+  std::unique_ptr<Watchdog> root;
+  std::unique_ptr<Watchdog> rank;
+};
+
+TEST(Watchdog, OfRank0NamesTheOneAtWork) {
+  EXPECT_EXIT(
+      {
+        const Pair pair(kQuick);
+        std::this_thread::sleep_for(10s);
+        std::exit(0);
+      },
+      ExitedWithCode(76), "rank 0 .n1.: phase launch, no progress for 0 s\nrank 1 .n2.: phase");
+  EXPECT_EXIT(
+      {
+        Pair pair(kQuick);
+        pair.rank_board.set_working(true);
+        std::this_thread::sleep_for(10s);
+        std::exit(0);
+      },
+      ExitedWithCode(76), "^rank 1 .n2.: phase launch, no progress for 0 s\n");
+}
+
+TEST(Watchdog, OneThatMovesKeepsBothAlive) {
+  Pair pair(kQuick);
+  for (int i = 0; i < 100; ++i) {
+    pair.rank_board.move();
+    std::this_thread::sleep_for(10ms);
+  }
+}
+
+TEST(Watchdog, WhoHasLeftIsNotMissed) {
+  Pair pair(kQuick);
+  std::this_thread::sleep_for(200ms);
+  pair.rank.reset();
+  for (int i = 0; i < 100; ++i) {
+    pair.root_board.move();
+    std::this_thread::sleep_for(10ms);
+  }
+}
+
+TEST(CountingFiles, ShowWorkOfTheirOwnThreadAlone) {
+  const lockstep::testing::TemporaryFolder folder;
+  const auto real = make_posix_file_system();
+  ProgressBoard board;
+  const auto files = make_counting_files(*real, board);
+  const auto path = folder / "file";
+  files->overwrite(path, "text");
+  EXPECT_EQ(board.standing(), (Standing{Phase::kLaunch, false, 0, 1}));
+  EXPECT_EQ(read_small_file(*files, path), "text");
+  const auto before = board.standing();
+  EXPECT_GT(before.moves, 1U);
+  std::thread([&] { files->overwrite(path, "other"); }).join();
+  EXPECT_EQ(board.standing(), before);
+  EXPECT_ANY_THROW(files->list(path + "/none"));
+  EXPECT_FALSE(board.standing().working) << "an error ends the work, too";
+}
+
+}  // namespace
+}  // namespace lockstep
