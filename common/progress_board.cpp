@@ -61,12 +61,20 @@ void ProgressBoard::set_iteration_seconds(double seconds) noexcept {
   iteration_seconds_.store(seconds, std::memory_order_relaxed);
 }
 
+void ProgressBoard::set_work_seconds(double seconds) noexcept {
+  work_seconds_.store(seconds, std::memory_order_relaxed);
+}
+
 Standing ProgressBoard::standing() const noexcept {
   return unpack(word_.load(std::memory_order_relaxed));
 }
 
 double ProgressBoard::iteration_seconds() const noexcept {
   return iteration_seconds_.load(std::memory_order_relaxed);
+}
+
+double ProgressBoard::work_seconds() const noexcept {
+  return work_seconds_.load(std::memory_order_relaxed);
 }
 
 }  // namespace lockstep

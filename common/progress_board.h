@@ -39,17 +39,21 @@ class ProgressBoard {
   void pass() noexcept;              // a point that all ranks pass equally often
   void move() noexcept;              // this rank has got something done
   void set_working(bool working) noexcept;
-  // The median time of late iterations; 0 before the first one is complete.
+  // The median time of late iterations, and of this rank's own work in them, waiting for others
+  // left out; 0 before the first one is complete.
   void set_iteration_seconds(double seconds) noexcept;
+  void set_work_seconds(double seconds) noexcept;
 
   Standing standing() const noexcept;
   double iteration_seconds() const noexcept;
+  double work_seconds() const noexcept;
 
  private:
   // One word, so that a reader never sees half of a change: passed 32 bits, moves 24, working 1,
   // phase 7.
   std::atomic<std::uint64_t> word_{0};
   std::atomic<double> iteration_seconds_{0};
+  std::atomic<double> work_seconds_{0};
 };
 
 // While it lives the thread is at work of its own: where all ranks hang, those at work are to blame

@@ -90,6 +90,8 @@ IterationOutcome run_iteration(const Comm& comm, Tick& tick, const Training& tra
   } catch (...) {
     outcome.failure = std::current_exception();
   }
+  outcome.work_seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   const std::chrono::milliseconds at_least(training.task.minimum_iteration_ms());
   std::this_thread::sleep_until(began + at_least);
 

@@ -13,12 +13,13 @@
 
 namespace lockstep {
 
-// What an iteration came to. Equal on all ranks but for `failure`.
+// What an iteration came to. Equal on all ranks but for `failure` and `work_seconds`.
 struct IterationOutcome {
   TickVerdict verdict;
   Sums sums;  // over the global batch
   double gradient_norm = 0;
   double learning_rate = 0;
+  double work_seconds = 0;  // of this rank's forward and backward
   bool nonfinite =
       false;  // loss or gradients; verdict.nonfinite_rank: whose, where it is one rank's
   std::exception_ptr

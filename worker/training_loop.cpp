@@ -64,6 +64,7 @@ class Loop {
   Tick tick_;
   ProgressPrinter progress_;
   RecentMedian iteration_seconds_;
+  RecentMedian work_seconds_;
 
   std::optional<TrainingEnd> stop_;  // kPreempted or kStopped, once a tick has said so
   std::string stop_reason_;
@@ -159,7 +160,9 @@ IterationOutcome Loop::iterate() {
   at_.position += training_.config.data.global_batch;
   hear(outcome.verdict);
   iteration_seconds_.add(since(began));
+  work_seconds_.add(outcome.work_seconds);
   training_.board.set_iteration_seconds(iteration_seconds_.value());
+  training_.board.set_work_seconds(work_seconds_.value());
 
   if (comm_.is_root()) {
     const auto samples = static_cast<double>(batch.samples);

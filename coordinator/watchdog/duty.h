@@ -29,7 +29,7 @@ struct WatchdogSetup {
   StallRule rule;
   int rank = 0;
   std::vector<std::string> hosts;    // rank 0: of every rank; others: rank 0's and their own
-  bool speaks = true;                // names rank 0 where that is silent
+  bool speaks = true;                // is the first to name rank 0 where that is silent
   std::optional<WatchdogLink> link;  // none: this rank is watched by itself alone
   // Rank 0's: leaves word in the store. On a thread of its own; may take for ever.
   std::function<void(const std::vector<Culprit>&)> record;

@@ -1,6 +1,9 @@
 #include "coordinator/watchdog/packet.h"
 
+#include <algorithm>
+#include <cmath>
 #include <concepts>
+#include <limits>
 
 namespace lockstep {
 namespace {
@@ -11,10 +14,13 @@ constexpr std::size_t kRankAt = 12;
 constexpr std::size_t kSequenceAt = 16;
 constexpr std::size_t kKindAt = 20;
 constexpr std::size_t kPhaseAt = 21;
-constexpr std::size_t kWorkingAt = 22;
-constexpr std::size_t kZeroAt = 23;
+constexpr std::size_t kPaceAt = 22;
 constexpr std::size_t kPassedAt = 24;
 constexpr std::size_t kMovesAt = 28;
+constexpr std::uint8_t kWorkingBit = 0x80;
+
+constexpr double kPaceScale = 1000;
+constexpr double kMicro = 1e6;
 
 template <std::unsigned_integral Number>
 void put(PacketBytes& bytes, std::size_t at, Number value) {
@@ -32,6 +38,17 @@ Number get(std::span<const std::byte> bytes, std::size_t at) {
 
 }  // namespace
 
+std::uint16_t pace_of(double seconds) {
+  if (!(seconds * kMicro > 1)) return 0;
+  constexpr double kMost = std::numeric_limits<std::uint16_t>::max();
+  return static_cast<std::uint16_t>(
+      std::clamp(std::round(kPaceScale * std::log2(seconds * kMicro)), 1.0, kMost));
+}
+
+double seconds_of(std::uint16_t pace) {
+  return pace == 0 ? 0 : std::exp2(pace / kPaceScale) / kMicro;
+}
+
 PacketBytes encode(const Packet& packet, std::uint64_t nonce) {
   PacketBytes bytes{};
   put(bytes, 0, kMagic);
@@ -39,8 +56,10 @@ PacketBytes encode(const Packet& packet, std::uint64_t nonce) {
   put(bytes, kRankAt, packet.rank);
   put(bytes, kSequenceAt, packet.sequence);
   put(bytes, kKindAt, static_cast<std::uint8_t>(packet.kind));
-  put(bytes, kPhaseAt, static_cast<std::uint8_t>(packet.standing.phase));
-  put(bytes, kWorkingAt, static_cast<std::uint8_t>(packet.standing.working ? 1 : 0));
+  const auto phase = static_cast<unsigned>(packet.standing.phase);
+  put(bytes, kPhaseAt,
+      static_cast<std::uint8_t>(phase | (packet.standing.working ? kWorkingBit : 0U)));
+  put(bytes, kPaceAt, packet.pace);
   put(bytes, kPassedAt, packet.standing.passed);
   put(bytes, kMovesAt, packet.standing.moves);
   return bytes;
@@ -51,19 +70,20 @@ std::optional<Packet> decode(std::span<const std::byte> bytes, std::uint64_t non
   if (get<std::uint32_t>(bytes, 0) != kMagic || get<std::uint64_t>(bytes, kNonceAt) != nonce)
     return std::nullopt;
   const auto kind = get<std::uint8_t>(bytes, kKindAt);
-  const auto phase = get<std::uint8_t>(bytes, kPhaseAt);
-  const auto working = get<std::uint8_t>(bytes, kWorkingAt);
+  const auto marked = get<std::uint8_t>(bytes, kPhaseAt);
+  const int phase = marked & ~kWorkingBit;
   if (kind < static_cast<std::uint8_t>(PacketKind::kBeat) ||
-      kind > static_cast<std::uint8_t>(PacketKind::kLeave))
+      kind > static_cast<std::uint8_t>(PacketKind::kHung))
     return std::nullopt;
-  if (phase >= kPhases || working > 1 || bytes[kZeroAt] != std::byte{0}) return std::nullopt;
+  if (phase >= kPhases) return std::nullopt;
   return Packet{.kind = static_cast<PacketKind>(kind),
                 .rank = get<std::uint32_t>(bytes, kRankAt),
                 .sequence = get<std::uint32_t>(bytes, kSequenceAt),
                 .standing = {.phase = static_cast<Phase>(phase),
-                             .working = working == 1,
+                             .working = (marked & kWorkingBit) != 0,
                              .passed = get<std::uint32_t>(bytes, kPassedAt),
-                             .moves = get<std::uint32_t>(bytes, kMovesAt)}};
+                             .moves = get<std::uint32_t>(bytes, kMovesAt)},
+                .pace = get<std::uint16_t>(bytes, kPaceAt)};
 }
 
 PacketGate::PacketGate(std::uint64_t nonce, std::uint32_t first, std::uint32_t count, bool root)
@@ -81,7 +101,7 @@ std::optional<Packet> PacketGate::admit(std::span<const std::byte> bytes) {
   const auto packet = decode(bytes, nonce_);
   if (!packet) return std::nullopt;
   const bool from_root = packet->kind == PacketKind::kAnswer || packet->kind == PacketKind::kEnd;
-  const bool to_root = packet->kind == PacketKind::kBeat;
+  const bool to_root = packet->kind == PacketKind::kBeat || packet->kind == PacketKind::kHung;
   if (root_ ? from_root : to_root) return std::nullopt;
   if (packet->rank < first_ || packet->rank - first_ >= newest_.size()) return std::nullopt;
   auto& newest = newest_[packet->rank - first_];

@@ -18,11 +18,10 @@ namespace lockstep {
 //   12  4  rank: who sends to rank 0, or whom rank 0 sends to
 //   16  4  sequence: rises with each packet from one sender to one receiver, from 1
 //   20  1  kind
-//   21  1  phase      \.
-//   22  1  working     | the sender's Standing
-//   23  1  0           |
-//   24  4  passed      |
-//   28  4  moves      /
+//   21  1  phase of the sender, and 128 where it is at work of its own
+//   22  2  its pace
+//   24  4  what it has passed
+//   28  4  its moves
 //
 // Nothing is encrypted: who can read the job's network can forge. Who can't, can't.
 
@@ -31,6 +30,7 @@ enum class PacketKind : std::uint8_t {
   kAnswer = 2,  // rank 0's, to each beat
   kEnd = 3,     // rank 0's: the job hangs, end with 76
   kLeave = 4,   // either: this rank has come to its end, do not miss it
+  kHung = 5,    // to rank 0: it was silent for so long that this rank ends the job
 };
 
 struct Packet {
@@ -38,9 +38,15 @@ struct Packet {
   std::uint32_t rank = 0;
   std::uint32_t sequence = 0;
   Standing standing;
+  std::uint16_t pace = 0;
 
   friend bool operator==(const Packet&, const Packet&) = default;
 };
+
+// The work of an iteration on a scale that fits: 1000 x log2 of its microseconds, 0 where there was
+// none. Pure.
+std::uint16_t pace_of(double seconds);
+double seconds_of(std::uint16_t pace);
 
 constexpr std::size_t kPacketBytes = 32;
 using PacketBytes = std::array<std::byte, kPacketBytes>;

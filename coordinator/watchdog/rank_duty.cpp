@@ -39,9 +39,10 @@ class RankDuty : public Duty {
       sent_phase_ = standing.phase;
       next_beat_s_ = now_s + setup_.rule.heartbeat_seconds;
     }
-    const auto root_silent = root_.silent(setup_.rule, now_s);
+    const auto root_silent = root_.silent(root_limit_s(), now_s);
     if (!root_silent.empty()) {
-      if (setup_.speaks) write_to_stderr(lines_of(root_silent));
+      write_to_stderr(lines_of(root_silent));
+      send(PacketKind::kHung);
       end();
     }
     if (!root_.heard(0) && !root_has_left_) judge_alone(now_s);
@@ -53,11 +54,19 @@ class RankDuty : public Duty {
   }
 
  private:
+  // Whoever does not speak lets another rank of its host leave first: then it is either ordered to
+  // end or ended, and says nothing. Answers to two ranks are at most a heartbeat apart.
+  double root_limit_s() const {
+    const double later = 1 + setup_.rule.heartbeat_seconds;
+    return silence_limit_s(setup_.rule) + (setup_.speaks ? 0 : later);
+  }
+
   // To the address that answers; to all while none does.
   void send(PacketKind kind) {
     if (!setup_.link) return;
     const auto& link = *setup_.link;
-    const Packet packet{kind, static_cast<std::uint32_t>(setup_.rank), ++sent_, board_.standing()};
+    const Packet packet{kind, static_cast<std::uint32_t>(setup_.rank), ++sent_, board_.standing(),
+                        pace_of(board_.work_seconds())};
     const auto bytes = encode(packet, link.nonce);
     if (peer_) return link.socket.send(bytes, *peer_);
     for (const auto& peer : link.root)

@@ -28,12 +28,12 @@ void RankRoll::leave(std::size_t index) {
   seen_[index].left = true;
 }
 
-std::vector<Culprit> RankRoll::silent(const StallRule& rule, double now_s) const {
+std::vector<Culprit> RankRoll::silent(double limit_s, double now_s) const {
   std::vector<Culprit> found;
   for (const auto& seen : seen_) {
     if (seen.left || !seen.heard_s) continue;
     const double silence = now_s - *seen.heard_s;
-    if (silence > silence_limit_s(rule))
+    if (silence > limit_s)
       found.push_back(
           {seen.who.rank, seen.who.host, seen.progress.standing().phase, true, silence});
   }
@@ -71,7 +71,7 @@ std::vector<Culprit> RankRoll::stalled(const StallRule& rule, double iteration_s
 
 std::vector<Culprit> RankRoll::judge(const StallRule& rule, double iteration_seconds,
                                      double now_s) const {
-  auto found = silent(rule, now_s);
+  auto found = silent(silence_limit_s(rule), now_s);
   return found.empty() ? stalled(rule, iteration_seconds, now_s) : found;
 }
 

@@ -47,7 +47,7 @@ class RankRoll {
   // One that was never heard is not judged: its packets may not get through.
   std::vector<Culprit> judge(const StallRule& rule, double iteration_seconds, double now_s) const;
   // The first of these alone.
-  std::vector<Culprit> silent(const StallRule& rule, double now_s) const;
+  std::vector<Culprit> silent(double limit_s, double now_s) const;
 
  private:
   struct Seen {

@@ -1,10 +1,13 @@
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <cstdio>
 #include <thread>
 
 #include "coordinator/watchdog/background.h"
 #include "coordinator/watchdog/duty.h"
 #include "coordinator/watchdog/parting.h"
+#include "coordinator/watchdog/slow_ranks.h"
 
 namespace lockstep {
 namespace {
@@ -23,6 +26,7 @@ class RootDuty : public Duty {
         board_(board),
         watched_(watched),
         roll_(all_ranks(setup.hosts), 0),
+        slow_(setup.hosts.size()),
         peers_(setup.hosts.size()),
         sent_(setup.hosts.size()) {
     if (setup.link)
@@ -33,8 +37,13 @@ class RootDuty : public Duty {
   void hear(std::span<const std::byte> bytes, const UdpPeer& from, double now_s) override {
     const auto packet = gate_ ? gate_->admit(bytes) : std::nullopt;
     if (!packet) return;
+    if (packet->kind == PacketKind::kHung) {
+      const auto phase = board_.standing().phase;
+      end({{0, setup_.hosts[0], phase, true, silence_limit_s(setup_.rule)}});
+    }
     roll_.hear(packet->rank, packet->standing, now_s);
     if (packet->kind == PacketKind::kLeave) return roll_.leave(packet->rank);
+    slow_.hear(packet->rank, seconds_of(packet->pace));
     peers_[packet->rank] = from;
     send(PacketKind::kAnswer, packet->rank);
   }
@@ -42,8 +51,16 @@ class RootDuty : public Duty {
   void tick(double now_s) override {
     roll_.hear(0, board_.standing(), now_s);
     const auto culprits = roll_.judge(setup_.rule, board_.iteration_seconds(), now_s);
-    if (!culprits.empty()) end(culprits);
+    if (!culprits.empty()) {
+      write_to_stderr(lines_of(culprits));
+      end(culprits);
+    }
     if (!warned_ && now_s > silence_limit_s(setup_.rule)) warn_of_unheard();
+    if (now_s < next_look_s_) return;
+    next_look_s_ = now_s + setup_.rule.heartbeat_seconds;
+    slow_.hear(0, board_.work_seconds());
+    for (const auto rank : slow_.find())
+      warn_of_slow(rank);
   }
 
   void leave() override { send_to_all(PacketKind::kLeave); }
@@ -51,7 +68,8 @@ class RootDuty : public Duty {
  private:
   void send(PacketKind kind, std::uint32_t rank) {
     if (!setup_.link || !peers_[rank]) return;
-    const Packet packet{kind, rank, ++sent_[rank], board_.standing()};
+    const Packet packet{kind, rank, ++sent_[rank], board_.standing(),
+                        pace_of(board_.work_seconds())};
     setup_.link->socket.send(encode(packet, setup_.link->nonce), *peers_[rank]);
   }
 
@@ -71,13 +89,21 @@ class RootDuty : public Duty {
                     setup_.hosts[unheard.front()] + "): each of them is watched by itself alone\n");
   }
 
+  void warn_of_slow(std::size_t rank) const {
+    std::array<char, 100> text{};
+    std::snprintf(text.data(), text.size(),
+                  "): slow: %.3g s of work in an iteration, the median of all ranks is %.3g s\n",
+                  slow_.seconds(rank), slow_.median());
+    write_to_stderr("warning: rank " + std::to_string(rank) + " (" + setup_.hosts[rank] +
+                    text.data());
+  }
+
   // Nobody leaves before word is left: once one rank has, the launcher ends the others. Until then
   // they go on being answered.
   [[noreturn]] void end(const std::vector<Culprit>& culprits) {
     constexpr double kRecordSeconds = 5;
     constexpr int kOrders = 3;  // packets may be lost
     constexpr auto kPause = std::chrono::milliseconds(100);
-    write_to_stderr(lines_of(culprits));
     const auto record = [record = setup_.record, culprits] { record(culprits); };
     if (setup_.record &&
         !finish_within(kRecordSeconds, record, [this] { send_to_all(PacketKind::kAnswer); }))
@@ -95,9 +121,11 @@ class RootDuty : public Duty {
   const ProgressBoard& board_;
   pthread_t watched_;
   RankRoll roll_;
+  SlowRanks slow_;
   std::optional<PacketGate> gate_;
   std::vector<std::optional<UdpPeer>> peers_;  // where each rank was last heard from
   std::vector<std::uint32_t> sent_;            // sequence, to each rank
+  double next_look_s_ = 0;
   bool warned_ = false;
 };
 

@@ -14,8 +14,10 @@ namespace lockstep {
 // 1. Each rank but 0 sends its standing to rank 0 each heartbeat; rank 0 answers with its own.
 // 2. Rank 0 judges by its own clock (rank_roll.h). Where the job hangs: it names the culprits, has
 //    it recorded, orders the others to end, and leaves.
-// 3. A rank that had answers of rank 0 and has none any more for the limit names rank 0, and
-// leaves.
+// 3. A rank that had answers of rank 0 and has none any more for the limit names it, and leaves.
+// One
+//    on each host does so first. The launcher then wakes what is stopped, to end it: where that is
+//    rank 0, it finds word of what was said, and goes on as in 2.
 // 4. Whoever leaves prints where its training thread is.
 // Whatever does not come from this job's ranks changes nothing. Cost: a wake-up and a packet or two
 // each heartbeat; on rank 0 a packet in and one out for each rank.

@@ -23,9 +23,9 @@ HOST = socket.gethostname()
 TASK = {"name": "synthetic", "parameters": 20000, "tensors": 6, "iteration_ms": 10}
 WATCHED = {"watchdog": {"heartbeat_seconds": 0.5, "stall_seconds": STALL}, "task": TASK,
            "run": {"id": "watched", "max_iterations": 100000}, "restore": "auto"}
-PACKET = struct.Struct("<IQIIBBBBII")  # magic, nonce, rank, sequence, kind, phase, working, 0, ...
+PACKET = struct.Struct("<IQIIBBHII")  # magic, nonce, rank, sequence, kind, phase, pace, ...
 MAGIC = 0x0157534C
-BEAT, ANSWER, END, LEAVE = 1, 2, 3, 4
+BEAT, KINDS = 1, (1, 2, 3, 4, 5)
 
 
 class WatchdogTest(JobTest):
@@ -101,6 +101,9 @@ class Hanging(WatchdogTest):
         job.signal_rank(0, signal.SIGSTOP)
         self.expect_hung(job, began, rf"rank 0 \({HOST}\): phase (train|save), silent for \d+ s",
                          r"rank 1 \(.*\): its main thread is in")
+        outcome = site.store.record(1, "outcome")  # where the launcher woke it, and left it time
+        if outcome:
+            self.assertEqual([s["rank"] for s in outcome["silent"]], [0])
 
     def test_a_stopped_rank_0_of_two_is_named_by_the_others(self):
         self.expect_stopped_rank_0_named(2)
@@ -207,8 +210,8 @@ class Alive(WatchdogTest):
         packets = [bytes(size) for size in (0, 1, 31, 32, 33, 64, 1400, 60000)]
         packets += [os.urandom(32) for _ in range(100)]
         for nonce in (0, 1, 2**64 - 1):
-            packets += [PACKET.pack(MAGIC, nonce, rank, 2**32 - 1, kind, 4, 0, 0, 0, 0)
-                        for rank in (0, 1, 2, 2**32 - 1) for kind in (BEAT, ANSWER, END, LEAVE)]
+            packets += [PACKET.pack(MAGIC, nonce, rank, 2**32 - 1, kind, 4, 0, 0, 0)
+                        for rank in (0, 1, 2, 2**32 - 1) for kind in KINDS]
         seen = max(site.store.of_attempt(1))
         end = time.monotonic() + STALL + 1
         while time.monotonic() < end:

@@ -26,6 +26,12 @@ using namespace std::chrono_literals;
 constexpr StallRule kQuick{.heartbeat_seconds = 0.05, .stall_seconds = 0.4, .join_seconds = 0.4};
 constexpr std::uint64_t kNonce = 42;
 
+// Each in a process that begins anew: a forked one has lost its threads.
+class WatchdogDeathTest : public ::testing::Test {
+ protected:
+  void SetUp() override { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+};
+
 std::optional<std::size_t> next_packet(const UdpSocket& socket, std::span<std::byte> into,
                                        UdpPeer& from) {
   pollfd ready{.fd = socket.fd(), .events = POLLIN, .revents = 0};
@@ -59,7 +65,7 @@ TEST(UdpSocket, TakesNumbersAlone) {
     EXPECT_FALSE(socket.peer(bad, 1)) << bad;
 }
 
-TEST(StackDump, ShowsAThreadThatIsThereAndGivesUpOneThatIsNot) {
+TEST_F(WatchdogDeathTest, AStackDumpShowsAThreadThatIsThereAndGivesUpOneThatIsNot) {
   EXPECT_EXIT(
       {
         prepare_stack_dump();
@@ -95,7 +101,7 @@ TEST(Lines, AreBounded) {
   EXPECT_THAT(lines, HasSubstr("rank 3 (n1): phase load, silent for 31 s\n"));
 }
 
-TEST(LaunchGuard, EndsALaunchThatIsNotJoinedByAll) {
+TEST_F(WatchdogDeathTest, ALaunchGuardEndsALaunchThatIsNotJoinedByAll) {
   EXPECT_EXIT(
       {
         LaunchGuard guard("rank 1 (n1)", 900);
@@ -113,7 +119,7 @@ TEST(LaunchGuard, EndsALaunchThatIsNotJoinedByAll) {
       ExitedWithCode(0), "");
 }
 
-TEST(Watchdog, OfASingleRankEndsItWhereItMakesNoProgress) {
+TEST_F(WatchdogDeathTest, OfASingleRankEndsItWhereItMakesNoProgress) {
   EXPECT_EXIT(
       {
         ProgressBoard board;
@@ -164,7 +170,7 @@ struct Pair {
   std::unique_ptr<Watchdog> rank;
 };
 
-TEST(Watchdog, OfRank0NamesTheOneAtWork) {
+TEST_F(WatchdogDeathTest, OfRank0NamesTheOneAtWork) {
   EXPECT_EXIT(
       {
         const Pair pair(kQuick);
@@ -180,6 +186,20 @@ TEST(Watchdog, OfRank0NamesTheOneAtWork) {
         std::exit(0);
       },
       ExitedWithCode(76), "^rank 1 .n2.: phase launch, no progress for 0 s\n");
+}
+
+TEST_F(WatchdogDeathTest, ASlowRankIsReportedAndGoesOn) {
+  EXPECT_EXIT(
+      {
+        Pair pair({.heartbeat_seconds = 0.05, .stall_seconds = 60});
+        pair.root_board.set_work_seconds(0.1);
+        pair.rank_board.set_work_seconds(0.25);
+        std::this_thread::sleep_for(600ms);
+        std::exit(0);
+      },
+      ExitedWithCode(0),
+      "^warning: rank 1 .n2.: slow: 0.25 s of work in an iteration, the median of all ranks is "
+      "0.1 s\n$");
 }
 
 TEST(Watchdog, OneThatMovesKeepsBothAlive) {

@@ -1,9 +1,11 @@
+#include "coordinator/watchdog/rank_roll.h"
+
 #include <array>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "coordinator/watchdog/rank_roll.h"
+#include "coordinator/watchdog/slow_ranks.h"
 
 namespace lockstep {
 namespace {
@@ -120,6 +122,42 @@ TEST(Roll, WhoWasNeverHeardIsNotJudged) {
   EXPECT_FALSE(roll.heard(1));
   roll.hear(0, {Phase::kTrain, false, 2, 0}, 100);
   EXPECT_THAT(roll.judge(kRule, kIteration, 100), IsEmpty());
+}
+
+// Ranks that are found in each of four heartbeats.
+std::vector<std::vector<std::size_t>> slow(const std::vector<double>& seconds) {
+  SlowRanks ranks(seconds.size());
+  std::vector<std::vector<std::size_t>> found;
+  for (int i = 0; i < 4; ++i) {
+    for (std::size_t rank = 0; rank < seconds.size(); ++rank)
+      ranks.hear(rank, seconds[rank]);
+    found.push_back(ranks.find());
+  }
+  return found;
+}
+
+TEST(SlowRanks, AreNamedOnceAfterThreeHeartbeats) {
+  using Found = std::vector<std::size_t>;
+  struct Row {
+    std::vector<double> seconds;
+    Found found;
+  };
+  for (const auto& row :
+       {Row{{0.1, 0.1, 0.3, 0.1}, {2}}, Row{{0.1, 0.3}, {1}}, Row{{0.3, 0.1, 0.1, 0.25}, {0, 3}},
+        Row{{0.1, 0.1, 0.2, 0.1}, {}}, Row{{0.001, 0.001, 0.005}, {}}, Row{{0.3, 0, 0}, {}},
+        Row{{0, 0}, {}}, Row{{1}, {}}}) {
+    EXPECT_THAT(slow(row.seconds), ElementsAre(Found(), Found(), row.found, Found()));
+  }
+}
+
+TEST(SlowRanks, OnceSlowIsChance) {
+  SlowRanks ranks(3);
+  for (int i = 0; i < 20; ++i) {
+    ranks.hear(0, 0.1);
+    ranks.hear(1, 0.1);
+    ranks.hear(2, i % 3 == 0 ? 0.1 : 0.5);
+    EXPECT_THAT(ranks.find(), IsEmpty());
+  }
 }
 
 // What would go wrong without the clock that counts wakes: the negative control.

@@ -1,8 +1,9 @@
+#include "coordinator/watchdog/packet.h"
+
+#include <cmath>
 #include <vector>
 
 #include <gtest/gtest.h>
-
-#include "coordinator/watchdog/packet.h"
 
 namespace lockstep {
 namespace {
@@ -11,24 +12,33 @@ constexpr std::uint64_t kNonce = 0x0123456789ABCDEF;
 constexpr Standing kStanding{Phase::kSave, true, 0xDEADBEEF, 0xABCDEF};
 
 Packet packet(PacketKind kind, std::uint32_t rank, std::uint32_t sequence) {
-  return {.kind = kind, .rank = rank, .sequence = sequence, .standing = kStanding};
+  return {.kind = kind, .rank = rank, .sequence = sequence, .standing = kStanding, .pace = 0x1234};
 }
 
 TEST(Packet, ComesBackAsItWasSent) {
-  for (const auto kind :
-       {PacketKind::kBeat, PacketKind::kAnswer, PacketKind::kEnd, PacketKind::kLeave}) {
+  for (const auto kind : {PacketKind::kBeat, PacketKind::kAnswer, PacketKind::kEnd,
+                          PacketKind::kLeave, PacketKind::kHung}) {
     const auto sent = packet(kind, 3, 0xFEDCBA98);
     EXPECT_EQ(decode(encode(sent, kNonce), kNonce), sent);
   }
 }
 
 TEST(Packet, IsLaidOutAsTheHeaderSays) {
-  const auto bytes = encode({PacketKind::kEnd, 2, 5, {Phase::kTrain, true, 6, 7}}, kNonce);
+  const auto bytes = encode({PacketKind::kEnd, 2, 5, {Phase::kTrain, true, 6, 7}, 0x0809}, kNonce);
   const std::array<int, kPacketBytes> expected = {
       'L', 'S', 'W', 1, 0xEF, 0xCD, 0xAB, 0x89, 0x67, 0x45, 0x23, 0x01, 2, 0, 0, 0,
-      5,   0,   0,   0, 3,    4,    1,    0,    6,    0,    0,    0,    7, 0, 0, 0};
+      5,   0,   0,   0, 3,    0x84, 9,    8,    6,    0,    0,    0,    7, 0, 0, 0};
   for (std::size_t i = 0; i < kPacketBytes; ++i)
     EXPECT_EQ(std::to_integer<int>(bytes.at(i)), expected.at(i)) << "byte " << i;
+}
+
+TEST(Pace, IsExactToATenthOfAPercent) {
+  for (const double seconds : {2e-6, 1e-3, 0.0123, 1.0, 77.7, 1e6})
+    EXPECT_NEAR(seconds_of(pace_of(seconds)), seconds, 0.001 * seconds);
+  for (const double none : {0.0, 1e-7, -1.0, std::nan("")})
+    EXPECT_EQ(pace_of(none), 0);
+  EXPECT_EQ(seconds_of(0), 0);
+  EXPECT_EQ(pace_of(1e300), 0xFFFF);
 }
 
 TEST(Packet, EveryOtherSizeIsRefused) {
@@ -50,8 +60,8 @@ TEST(Packet, NoFlippedBitOfMagicNonceOrFormIsLetThrough) {
     std::size_t at;
     int value;
   };
-  for (const auto& row : {Row{20, 0}, Row{20, 5}, Row{20, 255}, Row{21, kPhases}, Row{21, 255},
-                          Row{22, 2}, Row{23, 1}}) {
+  for (const auto& row : {Row{20, 0}, Row{20, 6}, Row{20, 255}, Row{21, kPhases},
+                          Row{21, 0x80 + kPhases}, Row{21, 255}}) {
     auto bytes = good;
     bytes.at(row.at) = static_cast<std::byte>(row.value);
     EXPECT_FALSE(decode(bytes, kNonce)) << "byte " << row.at << " as " << row.value;
@@ -72,7 +82,8 @@ TEST(PacketGate, LetsInWhatIsForIt) {
         Row{PacketKind::kAnswer, 2, false, true}, Row{PacketKind::kAnswer, 1, false, false},
         Row{PacketKind::kAnswer, 3, false, false}, Row{PacketKind::kEnd, 2, false, true},
         Row{PacketKind::kEnd, 0, false, false}, Row{PacketKind::kLeave, 2, true, true},
-        Row{PacketKind::kLeave, 3, true, false}}) {
+        Row{PacketKind::kLeave, 3, true, false}, Row{PacketKind::kHung, 2, true, false},
+        Row{PacketKind::kHung, 0, false, false}}) {
     const auto bytes = encode(packet(row.kind, row.rank, 1), kNonce);
     const auto what =
         "kind " + std::to_string(static_cast<int>(row.kind)) + ", rank " + std::to_string(row.rank);

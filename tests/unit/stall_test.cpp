@@ -1,6 +1,6 @@
-#include <gtest/gtest.h>
-
 #include "coordinator/watchdog/stall.h"
+
+#include <gtest/gtest.h>
 
 namespace lockstep {
 namespace {
