@@ -178,8 +178,11 @@ class SleepersWakeUpLate(JobTest):
         trace = site.folder / "trace"
         text = job.until(lambda: trace.exists() and STOPPED in (text := trace.read_text()) and text,
                          f"it stops after {step}")
-        before = text[:text.index("--- SIGSTOP")].splitlines()[-2:]
-        thread, name, what = list(calls_of("\n".join(before), site.store.path))[-1]
+        # Other threads may have said something in between.
+        before, _, _ = text.partition("--- SIGSTOP")
+        stopped = before.splitlines()[-1].split()[0]
+        thread, name, what = [call for call in calls_of(before, site.store.path)
+                              if call[0] == stopped][-1]
         self.assertEqual((name, what), (step.name, step.what), "it stopped somewhere else")
         # Its threads stop one after the other; until the last one has, the heartbeat goes on.
         job.until(lambda: trace.read_text().count(STOPPED) >= len(threads_of(thread)),
