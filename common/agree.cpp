@@ -1,5 +1,6 @@
 #include "common/agree.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
@@ -48,17 +49,34 @@ void throw_if_any_failed(const Comm& comm, std::string_view phase, const Outcome
   throw AgreedError(static_cast<ErrorCode>(code), first, std::string(phase), what);
 }
 
+namespace {
+
+// Of fixed size, and with the first bytes of the body: one message for most of what is decided,
+// since a second one costs every rank another wake-up. Small enough to be sent at once, without a
+// handshake.
+struct Header {
+  std::int64_t code = 0;
+  std::uint64_t bytes = 0;  // of the whole body
+  std::array<char, 2032> begin{};
+};
+static_assert(sizeof(Header) == 2048);
+
+}  // namespace
+
 std::string broadcast_outcome(const Comm& comm, std::string_view phase, const Outcome& root,
                               const std::string& payload) {
   const bool ok = root.code == ErrorCode::kOk;
-  std::array<std::int64_t, 2> header = {
-      static_cast<std::int64_t>(root.code),
-      static_cast<std::int64_t>(ok ? payload.size() : root.what.size())};
-  check_mpi(MPI_Bcast(header.data(), 2, MPI_INT64_T, 0, comm.raw()), "MPI_Bcast");
   std::string body = ok ? payload : root.what;
-  body.resize(static_cast<std::size_t>(header[1]));
-  broadcast_bytes(comm, std::as_writable_bytes(std::span(body)));
-  const auto code = static_cast<ErrorCode>(header[0]);
+  Header header;
+  header.code = static_cast<std::int64_t>(root.code);
+  header.bytes = body.size();
+  std::copy_n(body.begin(), std::min(body.size(), header.begin.size()), header.begin.begin());
+  broadcast_bytes(comm, std::as_writable_bytes(std::span(&header, 1)));
+  body.resize(header.bytes);
+  const auto there = std::min(body.size(), header.begin.size());
+  std::copy_n(header.begin.begin(), there, body.begin());
+  broadcast_bytes(comm, std::as_writable_bytes(std::span(body).subspan(there)));
+  const auto code = static_cast<ErrorCode>(header.code);
   if (code != ErrorCode::kOk) throw AgreedError(code, 0, std::string(phase), body);
   return body;
 }

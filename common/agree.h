@@ -60,7 +60,8 @@ std::invoke_result_t<Fn> agree(const Comm& comm, std::string_view phase, Fn&& lo
 //
 // Collective: every rank calls it, with the same `phase`; other ranks never run `decide`.
 // Throws AgreedError (rank 0), equal on all ranks, when `decide` threw.
-// Cost: two broadcasts, on success and on failure alike.
+// Cost: one broadcast of 2 KiB, and a second one where what was decided is longer, on success and
+// on failure alike.
 template <std::invocable Fn>
 std::string root_decides(const Comm& comm, std::string_view phase, Fn&& decide) {
   internal::Outcome mine;
