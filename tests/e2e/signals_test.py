@@ -16,10 +16,11 @@ SECONDS = 120
 
 class Signals(JobTest):
     def is_lockstepd(self, job, rank):
-        """Whether the rank's process has become lockstepd; before that the shell would die."""
+        """Whether the rank is behind its first stage. The shell before that would die, and so would
+        the first stage in the moment before it holds signals back."""
         pids = job.pids(rank)
         try:
-            return bool(pids) and os.readlink(f"/proc/{pids[0]}/exe").endswith("/lockstepd")
+            return bool(pids) and os.readlink(f"/proc/{pids[0]}/exe").endswith("/libexec/lockstepd")
         except OSError:
             return False
 
