@@ -19,6 +19,7 @@ Command status_command();
 Command save_command();
 Command stop_command();
 Command doctor_command();
+Command rehearse_command();
 // Of a shell, for these commands.
 Command completion_command(const std::vector<Command>& commands);
 // Commands that DESIGN names and this version lacks: they say so, exit 2.

@@ -15,8 +15,8 @@ std::string wrap(const std::string& text, std::size_t indent) {
   std::size_t column = indent;
   for (std::size_t at = 0; at < text.size();) {
     const auto end = std::min(text.find(' ', at), text.size());
-    const auto word = text.substr(at, end - at);
-    if (column > indent && column + 1 + word.size() > kWidth) {
+    const auto word = text.substr(at, end - at);  // with the border of a paragraph in it, perhaps
+    if (column > indent && column + 1 + std::min(word.find('\n'), word.size()) > kWidth) {
       out += "\n" + std::string(indent, ' ');
       column = indent;
     } else if (column > indent) {
@@ -24,7 +24,8 @@ std::string wrap(const std::string& text, std::size_t indent) {
       ++column;
     }
     out += word;
-    column += word.size();
+    const auto line_end = word.rfind('\n');
+    column = line_end == std::string::npos ? column + word.size() : word.size() - line_end - 1;
     at = end + 1;
   }
   return out;

@@ -5,7 +5,7 @@ namespace lockstep::cli {
 
 std::vector<Command> missing_commands() {
   std::vector<Command> commands;
-  for (const char* name : {"ui", "rehearse"}) {
+  for (const char* name : {"ui"}) {
     Command command;
     command.name = name;
     command.purpose = "(not in this version)";
