@@ -81,7 +81,10 @@ class Watch {
   Launch until_end(Launched& launched) {
     heard_s_ = started_s_;
     for (;;) {
-      if (stage_.held.has_come()) throw Interrupted();
+      if (stage_.held.has_come()) {
+        stage_.say("interrupted: what was launched is ended");
+        throw Interrupted();
+      }
       const auto code = launched.exit_code();  // before the look, which then sees all
       take_in(launched);
       if (code) {
@@ -117,9 +120,10 @@ class Watch {
   }
 
   void check_limit(Launched& launched) {
-    constexpr double kAfterKillSeconds = 60;  // launchers reap ranks within seconds
+    constexpr double kAfterKillSeconds = 30;  // mpirun reaps the other ranks within seconds
     const double silent_s = clock_.now_s() - heard_s_;
     if (seen_.struck && strike_.kills && silent_s > kAfterKillSeconds) {
+      stage_.say("the launcher goes on without rank 0, and is ended; srun has --kill-on-bad-exit");
       launched.end();
     } else if (silent_s > stage_.limit_seconds) {
       char text[96];

@@ -220,8 +220,9 @@ Command rehearse_command() {
                         {1, "a state differs; it is named, and the scratch folder kept"},
                         {2, "a mistake in the command or the configuration, or a launch's 2"},
                         {3, "a launch did not start, failed or stood still"}};
-  command.examples = {"lockstep rehearse train.yaml --launch \"mpirun -n 4\"",
-                      "lockstep rehearse train.yaml --launch \"srun --mpi=pmix\" --iterations 100"};
+  command.examples = {
+      "lockstep rehearse train.yaml --launch \"mpirun -n 4\"",
+      "lockstep rehearse train.yaml --launch \"srun --mpi=pmix --kill-on-bad-exit\""};
   command.run = [options](FileSystem& files) { return run_rehearse(files, *options); };
   return command;
 }
