@@ -33,12 +33,15 @@ def processes_of(text):
     return found
 
 
-def elsewhere():
-    """Words before a launcher that hide its ranks from other processes, as another host does: then
-    the launcher is killed. None where that can't be had."""
-    words = ["unshare", "--pid", "--fork", "--kill-child"]
+def elsewhere(folder):
+    """Words before a launcher that give its ranks another boot id, as another host has: then it is
+    the launcher that is killed. None where that can't be had."""
+    (folder / "boot_id").write_text("another\n")
+    (folder / "elsewhere.sh").write_text(
+        'mount --bind boot_id /proc/sys/kernel/random/boot_id && exec "$@"\n')
+    words = ["unshare", "--mount", "sh", "elsewhere.sh"]
     try:
-        can = not subprocess.run([*words, "true"], capture_output=True).returncode
+        can = not subprocess.run([*words, "true"], cwd=folder, capture_output=True).returncode
     except OSError:
         can = False
     return " ".join(words) if can else ""
@@ -83,7 +86,8 @@ class Rehearse(JobTest):
         before = snapshot(self.place.store.path)
         mine = self.place.folder / "mine"
         (mine / "attempts").mkdir(parents=True)  # a look at it would fail: it is no store
-        launch = self.script(f'case $launch in 4) exec {elsewhere()} {LAUNCH} "$@";; esac\n'
+        hidden = elsewhere(self.place.folder)
+        launch = self.script(f'case $launch in 4) exec {hidden} {LAUNCH} "$@";; esac\n'
                              f'exec {LAUNCH} "$@"\n')
         result = self.rehearse(0, "--json", "--iterations", "60", launch=launch, store="./mine",
                                restore={"from": "./store", "iteration": 20, "once": False})
@@ -93,7 +97,8 @@ class Rehearse(JobTest):
         self.assertEqual(found["runs"][1]["iterations_lost"], 0)
         self.assertEqual(difference(before, snapshot(self.place.store.path)), [])
         self.assertEqual(os.listdir(mine), ["attempts"])
-        self.expect_nothing_left("store", "mine", "job1", "launch.sh", "launches")
+        self.expect_nothing_left("store", "mine", "job1", "launch.sh", "launches",
+                                 "boot_id", "elsewhere.sh")
 
     def test_a_planted_difference_is_seen(self):
         launch = self.script(f'case $launch in 3) set -- "$@" --set run.seed=8;; esac\n'
