@@ -2,16 +2,13 @@
 """Every rank ends with the code that tells a batch script what to do; and work that is not saved is
 never reported as saved."""
 
-import ctypes
-import os
 import re
 import signal
 import subprocess
-import unittest
 
 from lockstep_jobs import BIN, configuration, environment, yaml_text
 from lockstep_store import Store, difference, snapshot
-from lockstep_test import JobTest, main, pair
+from lockstep_test import JobTest, keep_mounts_private, main, pair
 
 SGD = {"name": "sgd", "learning_rate": 0.001}
 SGD_THAT_EXPLODES = {"name": "sgd", "learning_rate": 1e30}
@@ -112,11 +109,7 @@ class StoreThatFails(EndingTest):
 
     @classmethod
     def setUpClass(cls):
-        CLONE_NEWNS = 0x20000
-        if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS) != 0:
-            raise unittest.SkipTest(f"mounting is not allowed: {os.strerror(ctypes.get_errno())}")
-        # In a chroot / is no mount point: then the mounts may show outside until a test's end.
-        subprocess.run(["mount", "--make-rprivate", "/"], check=False, stderr=subprocess.DEVNULL)
+        keep_mounts_private()
         cls.roomy = cls.of_class().site("roomy")
         cls.roomy.trained(60, checkpoint={"interval": 2})
 

@@ -1,10 +1,12 @@
 """What all end-to-end tests are made of: a site (a folder with train.yaml and a store),
 expectations, and a runner that prints one sentence a test."""
 
+import ctypes
 import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -87,6 +89,15 @@ class Site:
 def pair(parent):
     """A record's {"attempt", "iteration"} as (attempt, iteration)."""
     return (parent["attempt"], parent["iteration"]) if parent else None
+
+
+def keep_mounts_private():
+    """What this process mounts from now on no other process sees; skips where that can't be."""
+    CLONE_NEWNS = 0x20000
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS) != 0:
+        raise unittest.SkipTest(f"mounting is not allowed: {os.strerror(ctypes.get_errno())}")
+    # In a chroot / is no mount point: then the mounts may show outside until a test's end.
+    subprocess.run(["mount", "--make-rprivate", "/"], check=False, stderr=subprocess.DEVNULL)
 
 
 class JobTest(unittest.TestCase):

@@ -1,7 +1,6 @@
 #!/usr/bin/env -S python3 -B
 """Ranks that hang are named in time and the job ends with 76; what only looks like it goes on."""
 
-import ctypes
 import os
 import re
 import shutil
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from lockstep_jobs import command, is_running
 from lockstep_store import Store
-from lockstep_test import JobTest, main, pair
+from lockstep_test import JobTest, keep_mounts_private, main, pair
 
 STALL = 2
 SLACK = 10  # what the promise allows beyond the stall time
@@ -130,10 +129,7 @@ class FrozenStore(WatchdogTest):
 
     @classmethod
     def setUpClass(cls):
-        CLONE_NEWNS = 0x20000
-        if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS) != 0:
-            raise unittest.SkipTest(f"mounting is not allowed: {os.strerror(ctypes.get_errno())}")
-        subprocess.run(["mount", "--make-rprivate", "/"], check=False, stderr=subprocess.DEVNULL)
+        keep_mounts_private()
         cls.disk = cls.scratch / "frozen"
         cls.disk.mkdir(parents=True)
         image = cls.scratch / "image"
