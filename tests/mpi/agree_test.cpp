@@ -97,5 +97,22 @@ TEST_F(AgreeTest, RootsBytesReachEveryRank) {
             std::string("a\0b", 3));
 }
 
+// What fits into the header, and what does not by a byte and by far; a text of an error as well.
+TEST_F(AgreeTest, RootsBytesReachEveryRankWhateverTheirLength) {
+  for (const std::size_t length : {0UL, 2031UL, 2032UL, 2033UL, 100'000UL}) {
+    std::string text;
+    for (std::size_t i = 0; i < length; ++i)
+      text += static_cast<char>('a' + i % 26);
+    EXPECT_EQ(root_decides(comm_, "choose", [&] { return text; }), text) << length;
+    try {
+      root_decides(comm_, "choose",
+                   [&]() -> std::string { throw Error(ErrorCode::kNotFound, text); });
+      FAIL();
+    } catch (const AgreedError& e) {
+      EXPECT_EQ(e.cause(), text) << length;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace lockstep
