@@ -6,8 +6,6 @@
 #include <span>
 #include <vector>
 
-#include "common/digest.h"
-
 namespace lockstep::internal {
 
 Outcome describe(const std::exception_ptr& error) {
@@ -87,17 +85,10 @@ namespace lockstep {
 
 namespace {
 
-using Digest = std::array<std::uint64_t, 2>;
-
-Digest digest_of(std::string_view text) {
-  const auto hex = digest128(text);
-  return {*parse_hex64(hex.substr(0, 16)), *parse_hex64(hex.substr(16))};
-}
-
 // `phase` differs somewhere: says where.
-[[noreturn]] void throw_differing(const Comm& comm, std::string_view phase, const Digest& mine) {
-  Digest root = mine;
-  check_mpi(MPI_Bcast(root.data(), 2, MPI_UINT64_T, 0, comm.raw()), "MPI_Bcast");
+[[noreturn]] void throw_differing(const Comm& comm, std::string_view phase, const Hash128& mine) {
+  Hash128 root = mine;
+  check_mpi(MPI_Bcast(&root, 2, MPI_UINT64_T, 0, comm.raw()), "MPI_Bcast");
   const int differs = root == mine ? 0 : 1;
   std::vector<int> by_rank(static_cast<std::size_t>(comm.size()));
   check_mpi(MPI_Allgather(&differs, 1, MPI_INT, by_rank.data(), 1, MPI_INT, comm.raw()),
@@ -117,13 +108,13 @@ Digest digest_of(std::string_view text) {
 
 void require_same(const Comm& comm, std::initializer_list<Answer> answers) {
   // Largest and smallest of each word in one reduction: the smallest is the largest complement.
-  std::vector<Digest> words;
+  static_assert(sizeof(Hash128) == 2 * sizeof(std::uint64_t));
+  std::vector<Hash128> largest;
+  largest.reserve(2 * answers.size());
   for (const auto& answer : answers) {
-    const auto digest = digest_of(answer.mine);
-    words.push_back(digest);
-    words.push_back({~digest[0], ~digest[1]});
+    largest.push_back(answer.mine);
+    largest.push_back({~answer.mine.high, ~answer.mine.low});
   }
-  auto largest = words;
   check_mpi(MPI_Allreduce(MPI_IN_PLACE, largest.data(), static_cast<int>(2 * largest.size()),
                           MPI_UINT64_T, MPI_MAX, comm.raw()),
             "MPI_Allreduce");
@@ -131,8 +122,8 @@ void require_same(const Comm& comm, std::initializer_list<Answer> answers) {
   for (const auto& answer : answers) {
     const auto& most = largest[at];
     const auto& complement = largest[at + 1];
-    if (most[0] != ~complement[0] || most[1] != ~complement[1])
-      throw_differing(comm, answer.phase, words[at]);
+    if (most.high != ~complement.high || most.low != ~complement.low)
+      throw_differing(comm, answer.phase, answer.mine);
     at += 2;
   }
 }

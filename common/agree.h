@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "common/comm.h"
+#include "common/digest.h"
 #include "common/error.h"
 
 namespace lockstep {
@@ -76,10 +77,13 @@ std::string root_decides(const Comm& comm, std::string_view phase, Fn&& decide) 
   return internal::broadcast_outcome(comm, phase, mine, payload);
 }
 
-// What a rank has of something that all must have alike.
+// What a rank has of something that all must have alike: the hash of it.
+//
+// Hash what is known early before the collective that the others wait in, so that nobody waits for
+// hashing.
 struct Answer {
   std::string_view phase;
-  std::string_view mine;  // of any length: its 128-bit hash is compared
+  Hash128 mine;
 };
 
 // Proves that every rank has what rank 0 has.

@@ -13,7 +13,15 @@ namespace lockstep {
 // XXH3 (xxhash): detects damage, not malice.
 
 std::uint64_t checksum64(std::span<const std::byte> bytes);  // XXH3_64bits
-std::string digest128(std::span<const std::byte> bytes);     // XXH3_128bits, 32 hex digits
+
+struct Hash128 {
+  std::uint64_t high = 0;
+  std::uint64_t low = 0;
+  friend bool operator==(const Hash128&, const Hash128&) = default;
+};
+Hash128 hash128(std::string_view text);  // XXH3_128bits
+
+std::string digest128(std::span<const std::byte> bytes);  // hash128 as 32 hex digits
 std::string digest128(std::string_view text);
 std::string hex64(std::uint64_t value);  // 16 lower-case hex digits
 std::optional<std::uint64_t> parse_hex64(

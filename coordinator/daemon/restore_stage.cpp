@@ -53,13 +53,26 @@ void prepare_task(Job& job) {
 
 namespace {
 
+// What decides a rank's training besides the decision. Known, and hashed, while rank 0 decides.
+struct Fixed {
+  Hash128 configuration;
+  Hash128 build;
+  Hash128 model;
+  Hash128 data;
+};
+
+Fixed fixed_of(Job& job) {
+  return {hash128(canonical_json(job.loaded.config)), hash128(job.build),
+          hash128(tensors_digest(job.state->view())), hash128(job.task->data_digest())};
+}
+
 // Step 5: every rank answers for what it has.
-void prove_equal(Job& job, const std::string& bytes) {
-  require_same(job.comm, {{"decision", bytes},
-                          {"configuration", canonical_json(job.loaded.config)},
-                          {"build", job.build},
-                          {"model", tensors_digest(job.state->view())},
-                          {"data", job.task->data_digest()}});
+void prove_equal(Job& job, const std::string& bytes, const Fixed& mine) {
+  require_same(job.comm, {{"decision", hash128(bytes)},
+                          {"configuration", mine.configuration},
+                          {"build", mine.build},
+                          {"model", mine.model},
+                          {"data", mine.data}});
 }
 
 // One rank of each host reads the nonce: a store that only looks the same by its path (a node-local
@@ -117,7 +130,7 @@ void load_decided(Job& job) {
       if (e.code() != ErrorCode::kDamaged) throw;
       const auto bytes = root_decides(job.comm, "choose restore again",
                                       [&] { return job.root->decide_again(e.cause()); });
-      require_same(job.comm, {{"decision", bytes}});
+      require_same(job.comm, {{"decision", hash128(bytes)}});
       take_decision(job, bytes);
     }
   }
@@ -127,12 +140,13 @@ void load_decided(Job& job) {
 
 void restore(Job& job) {
   job.board.enter(Phase::kRestore);
+  const auto mine = fixed_of(job);
   const auto bytes = root_decides(job.comm, "choose restore", [&] {
     job.root->describe({0, job.task->training_samples(), job.task->data_digest()},
                        environment_of(job));
     return job.root->claim();
   });
-  prove_equal(job, bytes);
+  prove_equal(job, bytes, mine);
   take_decision(job, bytes);
   prove_one_store(job);
   load_decided(job);
@@ -140,8 +154,9 @@ void restore(Job& job) {
 
 void restore_beside(Job& job) {
   job.board.enter(Phase::kRestore);
+  const auto mine = fixed_of(job);
   const auto bytes = root_decides(job.comm, "choose restore", [&] { return job.root->preview(); });
-  prove_equal(job, bytes);
+  prove_equal(job, bytes, mine);
   take_decision(job, bytes);
   load_decided(job);
 }

@@ -1,15 +1,18 @@
 // What a decision costs, on the file system of $TMPDIR (else /tmp): one JSON line a figure,
 // medians.
 //   mpirun -n 2 build/release/tests/decision_bench
-// A decision's fsyncs are its floor, so the same number of fsyncs alone is measured beside it, in
-// the same rounds.
+// Beside them, in the same rounds, what they can't get below here: the same number of fsyncs alone,
+// the bare messages of the same sizes behind the same wait (a rank that waited for milliseconds
+// finds its caches cold), the bare listing of the same folder.
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <vector>
 
+#include <dirent.h>
 #include <mpi.h>
 
 #include "common/agree.h"
@@ -39,15 +42,26 @@ void print(const std::string& what, double value, double bound) {
   std::printf("{\"bench\": \"%s\", \"ms\": %.4f, \"bound_ms\": %g}\n", what.c_str(), value, bound);
 }
 
+void list_bare(const std::string& folder) {
+  DIR* dir = opendir(folder.c_str());
+  while (readdir(dir) != nullptr)
+    continue;
+  closedir(dir);
+}
+
 void bench_names_only_scan() {
   StoreOnDisk disk("bench");
   disk.attempt("a");
   for (int i = 1; i <= 10'000; ++i)
     std::filesystem::create_directory(checkpoint_path(disk.path(), {1, i}));
   std::vector<double> times;
-  for (int i = 0; i < kRounds; ++i)
+  std::vector<double> listing;
+  for (int i = 0; i < kRounds; ++i) {
     times.push_back(milliseconds([&] { scan_store(disk.files(), disk.path()); }));
+    listing.push_back(milliseconds([&] { list_bare(disk.path() + "/checkpoints"); }));
+  }
   print("scan of 10000 checkpoints by name", median(times), 5);
+  print("bare listing of them", median(listing), 0);
 }
 
 // 100 attempts, each from the last checkpoint of the one before, 10 checkpoints each.
@@ -72,6 +86,7 @@ struct Times {
   std::vector<double> counts;      // step 4
   std::vector<double> ranks;       // step 5: broadcast and comparison
   std::vector<double> alone;       // the same on a communicator of one rank
+  std::vector<double> bare;        // MPI's calls alone behind a decision
   std::vector<double> ranks_warm;  // both again, with nothing before that empties the caches
   std::vector<double> alone_warm;
   std::vector<double> fsyncs;
@@ -103,14 +118,27 @@ void fsyncs_alone(StoreOnDisk& disk) {
 
 // Step 5: what rank 0 has decided reaches all, and all answer for what they have.
 void share(const Comm& comm, const std::function<std::string()>& decide) {
-  static const auto kConfig = canonical_json(Config{});
+  static const Hash128 kConfig = hash128(canonical_json(Config{}));
   const auto bytes = root_decides(comm, "choose restore", decide);
-  require_same(comm, {{"decision", bytes},
+  require_same(comm, {{"decision", hash128(bytes)},
                       {"configuration", kConfig},
-                      {"build", "1"},
-                      {"model", "2"},
-                      {"data", "3"}});
+                      {"build", {1, 1}},
+                      {"model", {2, 2}},
+                      {"data", {3, 3}}});
 }
+
+// The calls of MPI that `share` makes, and nothing else.
+void share_bare(const Comm& comm, const std::function<std::string()>& decide) {
+  std::array<char, 2048> header{};
+  if (comm.is_root()) decide().copy(header.data(), header.size());
+  check_mpi(MPI_Bcast(header.data(), header.size(), MPI_BYTE, 0, comm.raw()), "MPI_Bcast");
+  std::array<std::uint64_t, 20> hashes{};
+  check_mpi(
+      MPI_Allreduce(MPI_IN_PLACE, hashes.data(), hashes.size(), MPI_UINT64_T, MPI_MAX, comm.raw()),
+      "MPI_Allreduce");
+}
+
+using Sharing = void (*)(const Comm&, const std::function<std::string()>&);
 
 // A decision on `comm`, from `disk`, which rank 0 has: the whole, and of it what sharing takes.
 struct Measured {
@@ -118,11 +146,12 @@ struct Measured {
   double sharing_ms = 0;
 };
 
-Measured decide_and_share(const Comm& comm, StoreOnDisk* disk, Times& times) {
+Measured decide_and_share(const Comm& comm, StoreOnDisk* disk, Times& times,
+                          Sharing share_by = share) {
   double root_ms = 0;
   std::int64_t attempt = 0;
   const auto whole_ms = milliseconds([&] {
-    share(comm, [&] {
+    share_by(comm, [&] {
       auto launch = launch_of(latest(), "another");
       launch.store_path = disk->path();
       std::string record;
@@ -149,6 +178,7 @@ double share_warm(const Comm& comm) {
 void bench_decision(const Comm& comm, StoreOnDisk* disk) {
   Times times;
   Times of_one;
+  Times of_bare;
   const auto alone = Comm::duplicate(MPI_COMM_SELF);
   for (int i = 0; i < kRounds; ++i) {
     check_mpi(MPI_Barrier(comm.raw()), "MPI_Barrier");
@@ -156,6 +186,8 @@ void bench_decision(const Comm& comm, StoreOnDisk* disk) {
     times.whole.push_back(measured.whole_ms);
     times.ranks.push_back(measured.sharing_ms);
     times.ranks_warm.push_back(share_warm(comm));
+    check_mpi(MPI_Barrier(comm.raw()), "MPI_Barrier");
+    times.bare.push_back(decide_and_share(comm, disk, of_bare, share_bare).sharing_ms);
     if (disk == nullptr) continue;
     times.alone.push_back(decide_and_share(alone, disk, of_one).sharing_ms);
     times.alone_warm.push_back(share_warm(alone));
@@ -170,6 +202,7 @@ void bench_decision(const Comm& comm, StoreOnDisk* disk) {
   print("its fsyncs alone", median(times.fsyncs), 0);
   print("sharing it" + ranks, median(times.ranks), 0);
   print("what that grows by" + ranks, median(times.ranks) - median(times.alone), 0.010);
+  print("bare messages of the same sizes behind a decision" + ranks, median(times.bare), 0);
   print("what it grows by in warm caches" + ranks,
         median(times.ranks_warm) - median(times.alone_warm), 0.010);
 }

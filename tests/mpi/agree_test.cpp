@@ -57,7 +57,7 @@ TEST_F(AgreeTest, RootsThrowReachesEveryRankInsteadOfHangingThem) {
 TEST_F(AgreeTest, WhatAllHaveAlikePasses) {
   const std::string large(100'000, 'x');
   require_same(comm_, {});
-  require_same(comm_, {{"a", ""}, {"b", large}, {"c", std::string_view("\0", 1)}});
+  require_same(comm_, {{"a", hash128("")}, {"b", hash128(large)}});
 }
 
 TEST_F(AgreeTest, WhoDiffersIsNamedInTheFirstPhaseThatDiffers) {
@@ -65,9 +65,9 @@ TEST_F(AgreeTest, WhoDiffersIsNamedInTheFirstPhaseThatDiffers) {
   const int last = comm_.size() - 1;
   const bool is_last = comm_.rank() == last;
   try {
-    require_same(
-        comm_,
-        {{"alike", "x"}, {"build", is_last ? "1" : "2"}, {"later", std::to_string(comm_.rank())}});
+    require_same(comm_, {{"alike", hash128("x")},
+                         {"build", hash128(is_last ? "1" : "2")},
+                         {"later", hash128(std::to_string(comm_.rank()))}});
     FAIL() << "no rank may go on";
   } catch (const AgreedError& e) {
     EXPECT_EQ(e.code(), ErrorCode::kMismatch);
@@ -75,7 +75,7 @@ TEST_F(AgreeTest, WhoDiffersIsNamedInTheFirstPhaseThatDiffers) {
     EXPECT_EQ(std::string(e.what()), "build: rank " + std::to_string(last) +
                                          ": differs from rank 0's on rank " + std::to_string(last));
   }
-  require_same(comm_, {{"usable afterwards", "x"}});
+  require_same(comm_, {{"usable afterwards", hash128("x")}});
 }
 
 TEST_F(AgreeTest, WhereRankZeroIsTheOddOneAllOthersDiffer) {
@@ -84,12 +84,19 @@ TEST_F(AgreeTest, WhereRankZeroIsTheOddOneAllOthersDiffer) {
   for (int r = 1; r < comm_.size(); ++r)
     others += (r > 1 ? ", " : "") + std::to_string(r);
   try {
-    require_same(comm_, {{"model", comm_.is_root() ? "1" : "2"}});
+    require_same(comm_, {{"model", hash128(comm_.is_root() ? "1" : "2")}});
     FAIL() << "no rank may go on";
   } catch (const AgreedError& e) {
     EXPECT_EQ(e.rank(), 1);
     EXPECT_EQ(e.cause(), "differs from rank 0's on rank " + others);
   }
+}
+
+TEST_F(AgreeTest, EachHalfOfAHashIsCompared) {
+  if (comm_.size() < 2) return;
+  const std::uint64_t odd = comm_.is_root() ? 1 : 2;
+  EXPECT_THROW(require_same(comm_, {{"model", {odd, 0}}}), AgreedError);
+  EXPECT_THROW(require_same(comm_, {{"model", {0, odd}}}), AgreedError);
 }
 
 TEST_F(AgreeTest, RootsBytesReachEveryRank) {
