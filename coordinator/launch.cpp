@@ -7,7 +7,6 @@
 #include "common/error.h"
 #include "common/retries.h"
 #include "coordinator/attempt.h"
-#include "coordinator/lineage.h"
 #include "coordinator/retention.h"
 #include "coordinator/source.h"
 
@@ -172,67 +171,17 @@ StoreView scan_patiently(const FileSystem& files, const LaunchFacts& launch, con
   }
 }
 
-// Waits for the outcome of an attempt that is alive, as the table says. true: it has ended.
-bool wait_for_end(const FileSystem& files, const LaunchFacts& launch, const AttemptView& attempt,
-                  double wait_seconds, const Clock& clock) {
-  const auto outcome = attempt_path(launch.store_path, attempt.number) + "/outcome.json";
-  const auto has_ended = [&] {
-    return with_retries([&] { return files.info(outcome); }).has_value();
-  };
-  const double period_s = attempt.claim ? attempt.claim->heartbeat_seconds : 1.0;
-  const double end_s = clock.now_s() + wait_seconds;
-  while (clock.now_s() < end_s) {
-    if (has_ended()) return true;
-    if (attempt.claim && look_for(attempt.claim->process) == LocalSight::kGone) return true;
-    clock.sleep(std::min(period_s, std::max(0.0, end_s - clock.now_s())));
-  }
-  return has_ended();
-}
-
-// Step 1. true: something has changed while it waited, scan again.
-bool look(const FileSystem& files, const LaunchFacts& launch, const StoreView& store,
-          const Clock& clock, const LookOptions& options,
-          const std::function<void(const std::string&)>& say, std::int64_t& taken_over) {
-  const auto newest = newest_attempt(store);
-  if (!newest || *newest == taken_over) return false;
-  const auto& attempt = *store.attempt(*newest);
-  // A number that only checkpoints carry has no folder, and nobody at work in it.
-  const auto folder =
-      with_retries([&] { return files.info(attempt_path(launch.store_path, *newest)); });
-  if (attempt.outcome || !folder || folder->kind != EntryKind::kFolder) return false;
-  if (watch(files, launch.store_path, attempt, clock, launch.heartbeat_seconds) == Life::kDead) {
-    taken_over = *newest;  // judged once; a second look would wait the same time again
-    return true;
-  }
-  if (!attempt.claim && attempt.damage.empty()) return true;  // its claim was not yet written
-  const auto reaction = react_to(attempt, launch.run);
-  if (reaction.wait_seconds > 0 && options.wait_for_outcome) {
-    say(reaction.text + "; waiting for its end, at most " +
-        std::to_string(static_cast<std::int64_t>(reaction.wait_seconds)) + " s");
-    if (wait_for_end(files, launch, attempt, reaction.wait_seconds, clock)) return true;
-  }
-  if (reaction.takes_over) {
-    say(reaction.text + "; it is an earlier launch of this job: taking over");
-    taken_over = *newest;
-    return true;
-  }
-  throw Error(reaction.code, "in use: " + reaction.text +
-                                 "; wait for its end, stop it (lockstep stop " + launch.store_path +
-                                 "), or name another store");
-}
-
 }  // namespace
 
 Decided look_and_try(const FileSystem& files, const LaunchFacts& launch, const Clock& clock,
                      const LookOptions& options,
                      const std::function<void(const std::string&)>& say) {
-  std::int64_t taken_over = 0;
+  NewestLook newest(files, launch, clock, options, say);
   return decide_by(files, launch, options.depth, [&] {
     for (;;) {
       // It writes nothing yet, a scratch name neither.
       auto store = scan_patiently(files, launch, clock, {}, {}, [] {});
-      if (options.ignore_running || !look(files, launch, store, clock, options, say, taken_over))
-        return store;
+      if (options.ignore_running || newest.is_free(store)) return store;
     }
   });
 }

@@ -9,6 +9,7 @@
 #include "coordinator/catalog.h"
 #include "coordinator/config_loader.h"
 #include "coordinator/liveness.h"
+#include "coordinator/newest_look.h"
 #include "coordinator/policy.h"
 
 namespace lockstep {
@@ -37,13 +38,9 @@ struct Decided {
   Examined& chosen();
 };
 
-// 1 and 2. Error(kInUse, kOwnRunAlive) beside an attempt that is alive. The ruling is the trial's;
+// 1 and 2. Error(kInUse, kOwnRunAlive) beside an attempt that is alive; StoppedOnRequest where that
+// one was stopped on request while this launch waited for its end. The ruling is the trial's;
 // an `error` or `finished` one is the end. `ignore_running` leaves step 1 out.
-struct LookOptions {
-  bool ignore_running = false;
-  bool wait_for_outcome = true;  // false: judge only whether it is alive (plan)
-  Depth depth = Depth::kHeaders;
-};
 Decided look_and_try(const FileSystem& files, const LaunchFacts& launch, const Clock& clock,
                      const LookOptions& options,
                      const std::function<void(const std::string&)>& say);

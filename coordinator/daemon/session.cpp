@@ -22,6 +22,7 @@ namespace lockstep {
 namespace {
 
 constexpr int kPreemptedExitCode = 75;
+constexpr int kStoppedExitCode = 77;
 
 // The wall clock is looked at once, here.
 std::function<double()> count_down(const Deadline& deadline) {
@@ -62,27 +63,40 @@ void describe_job(Job& job, RunsOn retention_runs_on) {
   });
 }
 
-// DESIGN's steps 1 and 2. The trial decision: an error is thrown, `finished` ends here. nullopt:
-// the deadline is past, or a stop signal came while rank 0 waited for another launch's end.
-std::optional<DecisionRecord> look(Job& job) {
-  const auto trial = root_decides(job.comm, "choose restore", [&]() -> std::string {
+// How steps 1 and 2 end: with a decision on trial, or where nothing is to be claimed, an exit code.
+struct Look {
+  std::optional<DecisionRecord> trial;
+  int exit_code = 0;
+};
+
+// DESIGN's steps 1 and 2. The trial decision: an error is thrown. None where the deadline is past,
+// or where rank 0 waited for another launch's end and a stop signal came, or a request to stop.
+Look look(Job& job) {
+  const auto said = root_decides(job.comm, "choose restore", [&]() -> std::string {
     if (job.seconds_left && job.seconds_left() <= 0) {
       job.log.info(
           "the deadline is past: nothing was claimed; exit 75: requeue with a later one to carry "
           "on");
-      return "";
+      return std::to_string(kPreemptedExitCode);
     }
     try {
       return encode_decision(job.root->look());
     } catch (const StoppedWaiting& stopped) {
       job.log.info("preempted by " + signal_name(stopped.signal) +
                    " while waiting: nothing was claimed; exit 75: requeue to carry on");
-      return "";
+      return std::to_string(kPreemptedExitCode);
+    } catch (const StoppedOnRequest& stopped) {
+      job.log.info("attempt " + std::to_string(stopped.attempt) +
+                   " was stopped on request while this launch waited for it: nothing was claimed; "
+                   "exit 77: start it again to carry on");
+      return std::to_string(kStoppedExitCode);
     }
   });
-  if (trial.empty()) return std::nullopt;
-  return agree(job.comm, "read the decision",
-               [&] { return parse_decision(trial, "the trial decision"); });
+  for (const int code : {kPreemptedExitCode, kStoppedExitCode})
+    if (said == std::to_string(code)) return {std::nullopt, code};
+  return {agree(job.comm, "read the decision",
+                [&] { return parse_decision(said, "the trial decision"); }),
+          0};
 }
 
 int run_job(Job& job, Purpose purpose, RunsOn retention_runs_on) {
@@ -94,8 +108,8 @@ int run_job(Job& job, Purpose purpose, RunsOn retention_runs_on) {
     restore_beside(job);
     return evaluate_decided(job);
   }
-  const auto trial = look(job);
-  if (!trial) return kPreemptedExitCode;
+  const auto [trial, early_end] = look(job);
+  if (!trial) return early_end;
   if (trial->kind == DecisionKind::kFinished) return 0;
   prepare_task(job);
   restore(job);

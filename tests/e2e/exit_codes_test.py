@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 
-from lockstep_jobs import BIN, configuration, environment, yaml_text
+from lockstep_jobs import BIN, command, configuration, environment, yaml_text
 from lockstep_store import Store, difference, snapshot
 from lockstep_test import JobTest, keep_mounts_private, main, pair
 
@@ -60,6 +60,18 @@ class Ending(EndingTest):
         self.assertEqual(site.store.attempts(), [1])
         first.signal_rank(0, signal.SIGUSR1)
         self.expect_exit(first.wait(), 75)
+
+    def test_stopped_while_waiting_for_the_stopped_job_is_77(self):
+        site = self.site()
+        how = {"run": {"id": "same", "max_iterations": 10**6}, "task": {"iteration_ms": 20}}
+        first = site.start(ranks=1, **how)
+        first.until(lambda: site.store.iteration() >= 1, "the first iteration")
+        second = site.start(ranks=2, busy=True, foreseen=False, **how)
+        second.until(lambda: "waiting for its end" in second.err(), "it waits")
+        self.expect_exit(command("stop", site.store.path), 0)
+        self.expect_exit(first.wait(), 77)
+        self.expect_exit(second.wait(), 77, "attempt 1 was stopped on request", "nothing was claimed")
+        self.assertEqual(site.store.attempts(), [1])
 
     def test_a_loss_that_is_not_finite_is_2_and_names_the_way_back(self):
         site = self.site()

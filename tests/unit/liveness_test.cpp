@@ -97,6 +97,20 @@ TEST(Launch, TheSameRunWaitsForItsOwnEnd) {
   EXPECT_LT(time.now_s, 25);
 }
 
+TEST(Launch, WhatIsStoppedOnRequestStopsTheLaunchThatWaitsForIt) {
+  StoreOnDisk disk("launch");
+  disk.attempt("mine", {}, std::nullopt);
+  FakeTime time;
+  time.meanwhile = [&] {
+    beat(disk, 1, static_cast<std::int64_t>(time.now_s) + 1);
+    if (time.now_s > 20)
+      write_outcome(disk.files(), disk.path(), 1, {OutcomeKind::kStopped, 77, {}, {}, {}});
+  };
+  EXPECT_THROW(try_it(disk, facts(disk, fresh()), time), StoppedOnRequest);
+  EXPECT_EQ(try_it(disk, facts(disk, fresh()), time).ruling.record.kind, DecisionKind::kFresh)
+      << "a launch after the stop is meant to go on";
+}
+
 TEST(Launch, TheSameRunStillAliveAfterItsStallLimitIsExit3) {
   StoreOnDisk disk("launch");
   disk.attempt("mine", {}, std::nullopt);
