@@ -18,131 +18,6 @@ namespace lockstep::cli {
 
 namespace {
 
-constexpr double kPollSeconds = 0.01;
-
-// What a store shows of the attempt that a launch has made.
-struct Sight {
-  std::int64_t attempt = 0;
-  std::optional<Heartbeat> beat;
-  std::optional<std::int64_t> restored;  // nullopt: not decided yet
-  bool over = false;                     // it has an outcome
-};
-
-// nullopt: not there, or can't be read just now; who waits looks again.
-template <typename Read>
-auto try_to_read(const Read& read) -> decltype(std::optional(read())) {
-  try {
-    return read();
-  } catch (const Error&) {
-    return std::nullopt;
-  }
-}
-
-std::optional<Sight> look(const FileSystem& files, const std::string& store, std::int64_t after) {
-  Sight sight;
-  const auto entries = try_to_read([&] { return files.list(attempts_path(store)); });
-  if (!entries) return std::nullopt;
-  for (const auto& entry : *entries)
-    sight.attempt = std::max(sight.attempt, parse_attempt_folder(entry.name).value_or(0));
-  if (sight.attempt <= after) return std::nullopt;
-  const auto folder = attempt_path(store, sight.attempt);
-  if (const auto text = try_to_read([&] { return read_small_file(files, folder + "/heartbeat"); }))
-    sight.beat = parse_heartbeat(*text);
-  const auto decision = try_to_read([&] {
-    return parse_decision(read_small_file(files, folder + "/decision.json"), "decision.json");
-  });
-  if (decision) sight.restored = decision->parent ? decision->parent->checkpoint.iteration : 0;
-  sight.over =
-      try_to_read([&] { return files.info(folder + "/outcome.json").has_value(); }).value_or(false);
-  return sight;
-}
-
-// One launch, from outside.
-struct Launch {
-  int code = 0;
-  Sight last;  // what was seen at its end
-  bool struck = false;
-  std::optional<double> first_s;  // from its start to its first new iteration
-  std::optional<double> over_s;   // ... to its outcome
-};
-
-// What interrupts it, and when.
-struct Strike {
-  std::function<bool(const Heartbeat&)> is_due;
-  std::function<void(Launched&, std::int64_t attempt)> hit;
-  bool kills = false;
-};
-
-class Watch {
- public:
-  Watch(const Stage& stage, std::string store, std::int64_t after, const Strike& strike)
-      : stage_(stage), store_(std::move(store)), after_(after), strike_(strike) {}
-
-  Launch until_end(Launched& launched) {
-    heard_s_ = started_s_;
-    for (;;) {
-      if (stage_.held.has_come()) {
-        stage_.say("interrupted: what was launched is ended");
-        throw Interrupted();
-      }
-      const auto code = launched.exit_code();  // before the look, which then sees all
-      take_in(launched);
-      if (code) {
-        seen_.code = *code;
-        return seen_;
-      }
-      check_limit(launched);
-      clock_.sleep(kPollSeconds);
-    }
-  }
-
- private:
-  double now() const { return clock_.now_s() - started_s_; }
-
-  void take_in(Launched& launched) {
-    const auto sight = look(stage_.files, store_, after_);
-    if (!sight) return;
-    const auto before = seen_.last.beat ? seen_.last.beat->iteration : -1;
-    seen_.last.attempt = sight->attempt;
-    seen_.last.over = sight->over;
-    if (sight->restored) seen_.last.restored = sight->restored;
-    if (sight->beat) seen_.last.beat = sight->beat;
-    if (!seen_.last.beat) return;
-    const auto& beat = *seen_.last.beat;
-    if (beat.iteration > before) heard_s_ = clock_.now_s();
-    if (!seen_.first_s && seen_.last.restored && beat.iteration > *seen_.last.restored)
-      seen_.first_s = now();
-    if (!seen_.over_s && sight->over) seen_.over_s = now();
-    if (!strike_.is_due || seen_.struck || !strike_.is_due(beat)) return;
-    seen_.struck = true;
-    heard_s_ = clock_.now_s();
-    strike_.hit(launched, sight->attempt);
-  }
-
-  void check_limit(Launched& launched) {
-    constexpr double kAfterKillSeconds = 30;  // mpirun reaps the other ranks within seconds
-    const double silent_s = clock_.now_s() - heard_s_;
-    if (seen_.struck && strike_.kills && silent_s > kAfterKillSeconds) {
-      stage_.say("the launcher goes on without rank 0, and is ended; srun has --kill-on-bad-exit");
-      launched.end();
-    } else if (silent_s > stage_.limit_seconds) {
-      char text[96];
-      std::snprintf(text, sizeof text, "no new iteration for %.0f s (--limit)",
-                    stage_.limit_seconds);
-      throw Error(ErrorCode::kIo, text);
-    }
-  }
-
-  const Stage& stage_;
-  const std::string store_;
-  const std::int64_t after_;
-  const Strike& strike_;
-  const Clock clock_ = steady_clock();
-  const double started_s_ = clock_.now_s();
-  double heard_s_ = 0;  // when there was a new iteration
-  Launch seen_;
-};
-
 std::string log_of(const Stage& stage, RunKind kind) {
   return stage.scratch + "/" + to_text(kind) + ".log";
 }
@@ -178,13 +53,16 @@ std::vector<std::string> words_of(const Stage& stage, const Config& config, cons
 void kill_rank_0(const FileSystem& files, const std::string& store, std::int64_t attempt,
                  Launched& launched) {
   const auto path = attempt_path(store, attempt) + "/claim.json";
-  const auto claim =
-      try_to_read([&] { return parse_claim(read_small_file(files, path), "claim.json"); });
-  if (claim && look_for(claim->process) == LocalSight::kThere) {
-    ::kill(static_cast<pid_t>(claim->process.pid), SIGKILL);
-  } else {
-    launched.kill_group();
+  try {
+    const auto process = parse_claim(read_small_file(files, path), "claim.json").process;
+    if (look_for(process) == LocalSight::kThere) {
+      ::kill(static_cast<pid_t>(process.pid), SIGKILL);
+      return;
+    }
+  } catch (const Error&) {
+    // Not to be read just now: nobody knows where rank 0 is.
   }
+  launched.kill_group();
 }
 
 Strike strike_of(const Stage& stage, const Scale& scale, RunKind kind) {
@@ -217,7 +95,7 @@ struct Making {
     const double began_s = clock.now_s();
     try {
       Launched launched(words, log_of(stage, kind), foreign_variables(), stage.held);
-      const auto seen = Watch(stage, store_of(stage, kind), after, strike).until_end(launched);
+      const auto seen = watch_launch(stage, store_of(stage, kind), after, strike, launched);
       char text[64];
       std::snprintf(text, sizeof text, ": exit code %d after %.1f s", seen.code,
                     clock.now_s() - began_s);

@@ -10,6 +10,7 @@
 #include "common/file_system.h"
 #include "coordinator/cli/launched.h"
 #include "coordinator/cli/rehearsal.h"
+#include "coordinator/cli/rehearsal_watch.h"
 
 namespace lockstep::cli {
 
@@ -18,17 +19,6 @@ namespace lockstep::cli {
 //   cut       USR1 to the launcher past a third; launched again
 //   killed    kill -9 of rank 0 after the first commit and some iterations; launched again
 // What a run does is seen in its store: the heartbeat tells iterations and commits. All: Local.
-
-struct Stage {
-  FileSystem& files;
-  const HeldSignals& held;
-  std::vector<std::string> launcher;   // words
-  std::string config;                  // file, as given
-  std::vector<std::string> overrides;  // the user's
-  std::string scratch;                 // the folder for stores and logs
-  double limit_seconds = 0;            // without a new iteration
-  std::function<void(const std::string&)> say;
-};
 
 struct RunDone {
   RunFound found;

@@ -3,16 +3,15 @@
 
 import json
 import math
-import os
-import pty
 import shutil
 import struct
 import subprocess
 import unittest
 
-from lockstep_jobs import BIN, command, environment
+from lockstep_jobs import BIN, command, environment, on_terminal
 from lockstep_store import ITEM_BYTES, Tensor, difference, require, snapshot
-from lockstep_test import JobTest, main
+from lockstep_test import BranchedStore, main
+
 
 def flip(path, at):
     data = bytearray(path.read_bytes())
@@ -36,51 +35,7 @@ def read_plain(path):
     return tensors, metadata
 
 
-def on_terminal(*argv, typed="", cwd=None, **env):
-    """What a command of lockstep, or with `typed` any program into which that is typed, writes
-    where stdout is a terminal."""
-    try:
-        ours, its = pty.openpty()
-    except OSError as error:  # a chroot without /dev/pts
-        raise unittest.SkipTest(f"no terminal is to be had here: {error}") from error
-    argv = list(map(str, argv)) if typed else [str(BIN / "lockstep"), *map(str, argv)]
-    with subprocess.Popen(argv, stdout=its, stderr=its if typed else None,
-                          stdin=its if typed else subprocess.DEVNULL, cwd=cwd,
-                          start_new_session=True, env=environment(TERM="xterm", **env)):
-        os.close(its)
-        os.write(ours, typed.encode())
-        said = b""
-        try:
-            while piece := os.read(ours, 65536):
-                said += piece
-        except OSError:  # how Linux says that the other side is closed
-            pass
-    os.close(ours)
-    return said.decode()
-
-
-class Commands(JobTest):
-    @classmethod
-    def setUpClass(cls):
-        """1: 10 20 30 of 2 ranks; 2 from 1@20: 30 40 of 3 ranks; 3 from 2@40: 50 of 1 rank."""
-        cls.origin = cls.of_class().site("origin")
-        cls.origin.trained(30)
-        cls.origin.trained(40, ranks=3, restore="1@20")
-        cls.origin.trained(50, ranks=1, restore="2@40")
-
-    def setUp(self):
-        self.store = self.origin.store
-
-    def said(self, code, *argv, **how):
-        """What a command prints, which must end with this code. A mistake: at most four lines, on
-        stderr alone."""
-        result = command(*argv, **how)
-        self.assertEqual(result.code, code, f"lockstep {' '.join(map(str, argv))}: {result}")
-        if code in (2, 3):
-            self.assertEqual(result.out, "", result)
-            self.assertIn(len(result.err.splitlines()), range(1, 5), result)
-        return result.err if code in (2, 3) else result.out
-
+class Commands(BranchedStore):
     def json_of(self, code, *argv):
         return json.loads(self.said(code, *argv, "--json"))
 
@@ -290,42 +245,6 @@ class Commands(JobTest):
             self.said(2, name, self.scratch / "absent", *extra)
             self.assertIn("exit codes:", self.said(0, name, "--help"))
         self.assertFalse((self.scratch / "absent").exists())
-
-    def completed(self, line):
-        """What bash would offer at the end of a line."""
-        script = (f"source <({BIN}/lockstep completion bash); COMP_LINE={json.dumps(line)}; "
-                  'COMP_POINT=${#COMP_LINE}; _lockstep; printf "%s\\n" "${COMPREPLY[@]}"')
-        done = subprocess.run(["bash", "--norc", "-c", script], capture_output=True, text=True,
-                              env=environment(PATH=f"{BIN}:{os.environ['PATH']}"),
-                              cwd=self.origin.folder, timeout=20)
-        self.assertEqual((done.returncode, done.stderr), (0, ""), line)
-        return done.stdout.split()
-
-    def test_bash_completes_commands_options_and_checkpoints(self):
-        script = self.said(0, "completion", "bash")
-        checked = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True)
-        self.assertEqual((checked.returncode, checked.stderr), (0, ""))
-        self.assertEqual(self.completed("lockstep ver"), ["verify"])
-        self.assertEqual(self.completed("lockstep ls store --a"), ["--all", "--ascii"])
-        self.assertEqual(self.completed("lockstep ls st"), ["store"])
-        self.assertEqual(self.completed("lockstep show store 3"), ["3@50"])
-        self.assertEqual(self.completed("lockstep diff store 3@50 2@"), ["@40", "@30"],
-                         "bash has broken the word before the @")
-        self.assertEqual(self.completed("lockstep show --json store be"), ["best"])
-        self.assertEqual(self.completed("lockstep export store latest out --scope m"), ["model"])
-        self.assertIn("train.yaml", self.completed("lockstep plan "))
-        self.assertEqual(self.completed("lockstep plan train.yaml --set "), [])
-        self.said(2, "completion", "zsh")
-
-    def test_a_checkpoint_completed_by_typing_is_the_one_that_was_meant(self):
-        keys = ["source <(lockstep completion bash)\n", "lockstep show store 2@4\t\n",
-                "lockstep diff store 2@40 3@5\t; echo code $?\n", "exit\n"]
-        shown = on_terminal("bash", "--norc", "-i", typed="".join(keys), cwd=self.origin.folder,
-                            PATH=f"{BIN}:{os.environ['PATH']}")
-        self.assertIn("lockstep show store 2@40", shown)
-        self.assertIn("lockstep diff store 2@40 3@50", shown)
-        self.assertNotIn("no checkpoint", shown)
-        self.assertIn("code 1", shown)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,12 @@ where the test is gone, and the test's own deadline behind it.
 import ctypes
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
 import time
+import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -239,3 +241,26 @@ def command(*argv, cwd=None, seconds=30, **env):
                           env=environment(**env), stdin=subprocess.DEVNULL, capture_output=True)
     return Result(done.returncode, done.stdout.decode(errors="replace"),
                   done.stderr.decode(errors="replace"), time.monotonic() - began)
+
+
+def on_terminal(*argv, typed="", cwd=None, **env):
+    """What a command of lockstep, or with `typed` any program into which that is typed, writes
+    where stdout is a terminal."""
+    try:
+        ours, its = pty.openpty()
+    except OSError as error:  # a chroot without /dev/pts
+        raise unittest.SkipTest(f"no terminal is to be had here: {error}") from error
+    argv = list(map(str, argv)) if typed else [str(BIN / "lockstep"), *map(str, argv)]
+    with subprocess.Popen(argv, stdout=its, stderr=its if typed else None,
+                          stdin=its if typed else subprocess.DEVNULL, cwd=cwd,
+                          start_new_session=True, env=environment(TERM="xterm", **env)):
+        os.close(its)
+        os.write(ours, typed.encode())
+        said = b""
+        try:
+            while piece := os.read(ours, 65536):
+                said += piece
+        except OSError:  # how Linux says that the other side is closed
+            pass
+    os.close(ours)
+    return said.decode()

@@ -180,6 +180,31 @@ class TimedResult(unittest.TextTestResult):
         self.tell(test, f"SKIPPED ({reason})")
 
 
+class BranchedStore(JobTest):
+    """Commands on one store with three attempts, for all tests of the class."""
+
+    @classmethod
+    def setUpClass(cls):
+        """1: 10 20 30 of 2 ranks; 2 from 1@20: 30 40 of 3 ranks; 3 from 2@40: 50 of 1 rank."""
+        cls.origin = cls.of_class().site("origin")
+        cls.origin.trained(30)
+        cls.origin.trained(40, ranks=3, restore="1@20")
+        cls.origin.trained(50, ranks=1, restore="2@40")
+
+    def setUp(self):
+        self.store = self.origin.store
+
+    def said(self, code, *argv, **how):
+        """What a command prints, which must end with this code. A mistake: at most four lines, on
+        stderr alone."""
+        result = command(*argv, **how)
+        self.assertEqual(result.code, code, f"lockstep {' '.join(map(str, argv))}: {result}")
+        if code in (2, 3):
+            self.assertEqual(result.out, "", result)
+            self.assertIn(len(result.err.splitlines()), range(1, 5), result)
+        return result.err if code in (2, 3) else result.out
+
+
 def main():
     """Runs the tests of the script. The scratch folder stays where something failed."""
     for program in ("lockstepd", "lockstep"):

@@ -1,0 +1,84 @@
+#!/usr/bin/env -S python3 -B
+"""A launch on a store that another job is at work on: an error, a wait, or a takeover."""
+
+import re
+import signal
+import socket
+
+from lockstep_test import JobTest, main, pair
+
+
+class StoreInUse(JobTest):
+    forever = {"run": {"id": "long", "max_iterations": 10**6}, "task": {"iteration_ms": 50},
+               "watchdog": {"heartbeat_seconds": 0.1, "stall_seconds": 1}}
+
+    def busy(self, site, **how):
+        job = site.start(**{**self.forever, "restore": "auto", **how})
+        job.until(lambda: site.store.iteration() >= 1, "the first iteration")
+        return job
+
+    def expect_still_at_work(self, site, job):
+        seen = site.store.iteration(1)
+        job.until(lambda: site.store.iteration(1) > seen, "a further iteration")
+        job.signal_launcher(signal.SIGUSR1)
+        self.expect_exit(job.wait(), 75)
+
+    def test_by_another_run_is_an_error_that_names_run_host_and_process(self):
+        site = self.site()
+        job = self.busy(site)
+        who = ("in use", "long", socket.gethostname(), re.compile(rf"\b{job.pids(0)[0]}\b"))
+        result = site.run(restore="auto", run={"id": "mine"}, busy=True)
+        self.assertEqual((result.planned["kind"], result.planned["exit_code"]), ("error", 2))
+        self.expect_exit(result, 2, *who)
+        self.assertEqual(site.store.attempts(), [1])
+        planned = site.plan(restore="fresh", flags=["--ignore-running"], busy=True)
+        self.assertEqual(planned["kind"], "fresh")
+        self.expect_still_at_work(site, job)
+
+    def test_by_the_same_run_is_waited_for_and_then_an_error_to_retry(self):
+        site = self.site()
+        job = self.busy(site)
+        result = site.run(**self.forever, restore="auto", busy=True)
+        self.expect_exit(result, 3, "in use", "waiting")
+        self.assertEqual(site.store.attempts(), [1])
+        self.expect_still_at_work(site, job)
+
+    def test_by_the_same_run_that_ends_in_time_is_carried_on_from(self):
+        site = self.site()
+        patient = {**self.forever, "watchdog": {"heartbeat_seconds": 0.1, "stall_seconds": 60}}
+        job = self.busy(site, **patient)
+        # Far enough off that the first does not reach it meanwhile; the second is quick.
+        patient.update(run={"id": "long", "max_iterations": site.store.iteration() + 400},
+                       task={"iteration_ms": 0})
+        # The plan says how things stand: in use. That the first ends while the second waits is
+        # what no plan can know.
+        second = site.start(**patient, restore="auto", busy=True, foreseen=False)
+        second.until(lambda: "waiting" in second.err(), "that it waits")
+        job.signal_launcher(signal.SIGUSR1)
+        self.expect_exit(job.wait(), 75)
+        result = second.wait()
+        self.expect_exit(result, 0)
+        self.assertIn(result.planned["error"].partition(";")[0].removeprefix("in use: "),
+                      result.err)
+        self.assertEqual(result.planned["exit_code"], 3)
+        saved = site.store.record(1, "outcome")["last_committed_iteration"]
+        self.assertEqual(pair(site.store.record(2, "decision")["parent"]), (1, saved))
+
+    def test_by_an_earlier_launch_of_the_same_Slurm_job_is_taken_over(self):
+        site = self.site()
+        slurm = {"preempt": {"grace_seconds": 0}, "checkpoint": {"interval": 10**6}}
+        launch = {"SLURM_JOB_ID": 4242}
+        job = self.busy(site, rank_env=launch, **slurm)
+        result = site.run(rank_env={**launch, "SLURM_RESTART_COUNT": 1}, busy=True,
+                          run={"max_iterations": 10}, restore="auto", **slurm)
+        self.expect_exit(result, 0, "taking over")
+        self.assertEqual(site.store.attempts(), [1, 2])
+        # The old one learns it when it saves, and nothing of it counts.
+        job.signal_launcher(signal.SIGUSR1)
+        self.expect_exit(job.wait(), 2, "superseded")
+        self.assertEqual(site.store.record(1, "outcome")["outcome"], "superseded")
+        self.assertEqual(sorted(site.store.committed()), [(2, 10)])
+
+
+if __name__ == "__main__":
+    main()
