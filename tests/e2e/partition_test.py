@@ -1,7 +1,7 @@
 #!/usr/bin/env -S python3 -B
-"""Two hosts with one store, and a network between them that is cut while a job trains on both: each
-side ends by itself, the launch after that carries on from the last commit, and a link that heals
-changes nothing."""
+"""Two hosts with one store, and a network between them that is cut while a job trains, saves or loads
+on both: each side ends by itself, the launch after that carries on from the last commit, and a link
+that heals changes nothing."""
 
 import json
 import os
@@ -10,7 +10,8 @@ import subprocess
 import time
 
 from lockstep_cluster import Hosts, ranks_in
-from lockstep_jobs import BIN, environment, is_running, yaml_text
+from lockstep_faults import Fault
+from lockstep_jobs import BIN, command, environment, is_running, yaml_text
 from lockstep_test import JobTest, main, pair
 
 STALL = 3
@@ -40,14 +41,17 @@ class Partition(JobTest):
         for pid in ranks_in(self.place.folder):
             os.kill(pid, signal.SIGKILL)
 
-    def launch(self, **sections):
-        """mpirun on one host, ranks on both."""
+    def launch(self, wrapper=(), alone=False, **sections):
+        """mpirun on h1, ranks on both hosts, or `alone` on h1."""
         config = self.place.write(yaml_text({**SECTIONS, **sections}))
         log = self.place.folder / f"log{len(self.launches)}"
+        how = ["exec", self.hosts.folder, "h1", "mpirun", "-n", str(RANKS // 2)]
+        if not alone:
+            how = ["run", self.hosts.folder, str(RANKS)]
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [self.hosts.script, "run", self.hosts.folder, str(RANKS), BIN / "lockstepd",
-                 config.name], cwd=self.place.folder, stdout=out, stderr=subprocess.STDOUT,
+                [self.hosts.script, *how, *wrapper, BIN / "lockstepd", config.name],
+                cwd=self.place.folder, stdout=out, stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL, env=environment(), start_new_session=True)
         process.log = log
         self.launches.append(process)
@@ -69,22 +73,32 @@ class Partition(JobTest):
     def at_work(self, process, attempt):
         self.until(lambda: self.store.of_attempt(attempt), "a checkpoint", process)
 
+    def sides(self):
+        """The ranks' processes on each host."""
+        sides = {host: self.pids_on(host) for host in ("h1", "h2")}
+        self.assertEqual({host: len(pids) for host, pids in sides.items()}, {"h1": 2, "h2": 2})
+        return sides
+
+    def expect_ended(self, sides, process, began, phase, stall=STALL):
+        """Each side is gone within the promise."""
+        ended = {}
+        for host, pids in sides.items():
+            self.until(lambda: not any(is_running(pid) for pid in pids), f"the end of {host}",
+                       process)
+            ended[host] = time.monotonic() - began
+        for host, seconds in ended.items():
+            self.assertLess(seconds, stall + SLACK, f"{host}: {process.log.read_text()}")
+        print(json.dumps({"bench": f"link cut while {phase} to the end of each side",
+                          **{f"{host}_s": round(s, 1) for host, s in ended.items()},
+                          "stall_s": stall}))
+
     def test_both_sides_of_a_cut_link_end_and_the_next_launch_carries_on(self):
         first = self.launch()
         self.at_work(first, 1)
-        sides = {host: self.pids_on(host) for host in ("h1", "h2")}
-        self.assertEqual({host: len(pids) for host, pids in sides.items()}, {"h1": 2, "h2": 2})
+        sides = self.sides()
         began = time.monotonic()
         self.hosts.do("cut", "h2")
-        ended = {}
-        for host, pids in sides.items():
-            self.until(lambda: not any(is_running(pid) for pid in pids), f"the end of {host}", first)
-            ended[host] = time.monotonic() - began
-        for host, seconds in ended.items():
-            self.assertLess(seconds, STALL + SLACK, f"{host}: {first.log.read_text()}")
-        print(json.dumps({"bench": "link cut while training to the end of each side",
-                          **{f"{host}_s": round(s, 1) for host, s in ended.items()},
-                          "stall_s": STALL}))
+        self.expect_ended(sides, first, began, "training")
         said = first.log.read_text()
         self.assertRegex(said, r"rank [23] \(h2\): phase (train|save), silent for \d+ s")
         outcome = self.store.record(1, "outcome")
@@ -101,6 +115,45 @@ class Partition(JobTest):
         self.assertEqual(again.wait(120), 0, again.log.read_text())
         decision = self.store.record(2, "decision")
         self.assertEqual((decision["kind"], pair(decision["parent"])), ("restore", (1, last)))
+
+    def expect_requeue_takes_over(self, attempt, phase, calls):
+        """The link is cut when a rank on h2 is there; a launch on h1 comes before the job has ended.
+        """
+        last = max(self.store.committed(), default=(attempt, 20))  # the one before, where none yet
+        watchdog = {"heartbeat_seconds": 1, "stall_seconds": 2 * STALL}  # the launch is to be in time
+        run = {"id": "cut", "max_iterations": 80}
+        fault = Fault(self.place.folder / "fault", "hold", RANKS - 1, calls)
+        first = self.launch(fault.wrapper, watchdog=watchdog, run=run)
+        self.until(fault.began, f"that it is {phase}", first)
+        sides = self.sides()
+        began = time.monotonic()
+        self.hosts.do("cut", "h2")
+        fault.go()
+        again = self.launch(alone=True, watchdog=watchdog, run=run)
+        self.until(lambda: "waiting for its end" in again.log.read_text(), "it waits", again)
+        self.assertIsNone(self.store.record(attempt, "outcome"))
+        self.expect_ended(sides, first, began, phase, 2 * STALL)
+        self.assertEqual(again.wait(120), 0, again.log.read_text())
+        outcome = self.store.record(attempt, "outcome")
+        self.assertEqual({entry["host"] for entry in outcome["silent"]}, {"h2"}, outcome)
+        decision = self.store.record(attempt + 1, "decision")
+        self.assertEqual((decision["kind"], pair(decision["parent"])), ("restore", last))
+        # Nothing of the cut-off side came after that, nor does it when the link heals.
+        there = sorted(self.store.committed())
+        self.assertEqual([made for made in there if made[0] == attempt and made > last], [])
+        self.assertEqual(max(there), (attempt + 1, 80))
+        self.hosts.do("heal", "h2")
+        self.assertEqual(sorted(self.store.committed()), there)
+        verified = command("verify", self.store.path)
+        self.assertEqual(verified.code, 0, verified)
+
+    def test_a_link_cut_while_saving_ends_both_sides_and_a_requeue_takes_over(self):
+        self.expect_requeue_takes_over(1, "saving", "open:/.0001-0000000040.partial/shard-")
+
+    def test_a_link_cut_while_loading_ends_both_sides_and_a_requeue_takes_over(self):
+        before = self.launch(alone=True, run={"id": "cut", "max_iterations": 20})
+        self.assertEqual(before.wait(120), 0, before.log.read_text())
+        self.expect_requeue_takes_over(2, "loading", "MPI_Comm_split_type MPI_Bcast open:/shard-")
 
     def test_a_link_that_heals_within_the_stall_time_costs_nothing(self):
         process = self.launch(watchdog={"heartbeat_seconds": 0.5, "stall_seconds": 30})

@@ -3,18 +3,16 @@
 
 import os
 import re
-import shutil
 import signal
 import socket
 import struct
-import subprocess
 import time
-import unittest
 from pathlib import Path
 
+from lockstep_faults import Disk
 from lockstep_jobs import command, is_running
 from lockstep_store import Store
-from lockstep_test import JobTest, keep_mounts_private, main, pair
+from lockstep_test import JobTest, main, pair
 
 STALL = 2
 SLACK = 10  # what the promise allows beyond the stall time
@@ -125,44 +123,24 @@ class Hanging(WatchdogTest):
 
 
 class FrozenStore(WatchdogTest):
-    """On a file system of its own, mounted where no other process sees it."""
-
     @classmethod
     def setUpClass(cls):
-        keep_mounts_private()
-        cls.disk = cls.scratch / "frozen"
-        cls.disk.mkdir(parents=True)
-        image = cls.scratch / "image"
-        with open(image, "wb") as file:
-            file.truncate(64 << 20)
-        path = os.environ["PATH"] + ":/usr/sbin:/sbin"
-        cls.fsfreeze, mkfs = (shutil.which(name, path=path) for name in ("fsfreeze", "mkfs.ext4"))
-        if not cls.fsfreeze or not mkfs:
-            raise unittest.SkipTest("fsfreeze or mkfs.ext4 is missing")
-        for words in ([mkfs, "-q", "-F", image], ["mount", "-o", "loop", image, cls.disk]):
-            done = subprocess.run(words, capture_output=True, check=False)
-            if done.returncode != 0:
-                raise unittest.SkipTest(f"no loop mount: {done.stderr.decode().strip()}")
-        cls.addClassCleanup(subprocess.run, ["umount", "--lazy", cls.disk], check=True)
-
-    def freeze(self, yes):
-        subprocess.run([self.fsfreeze, "-f" if yes else "-u", self.disk], check=False,
-                       stderr=subprocess.DEVNULL)  # thawed already
+        cls.disk = Disk(cls, cls.scratch)
 
     def test_a_save_that_hangs_is_named_though_its_rank_is_alive(self):
         site = self.site()
-        site.store = Store(self.disk / "store")
+        site.store = Store(self.disk.folder / "store")
         job = self.training(site, store=str(site.store.path))
-        self.addCleanup(self.freeze, False)  # before anything waits for a rank in the kernel
+        self.addCleanup(self.disk.freeze, False)  # before anything waits for a rank in the kernel
         began = time.monotonic()
-        self.freeze(True)
+        self.disk.freeze(True)
         named = re.compile(rf"rank \d \({HOST}\): phase save, no progress for \d+ s")
         job.until(lambda: named.search(job.err()), "it is named")
         self.assertLess(time.monotonic() - began, STALL + SLACK)
         # The store does not answer: that must not hold up the end.
         job.until(lambda: "outcome.json is not written" in job.err(), "it gives up the store")
         self.assertLess(time.monotonic() - began, STALL + SLACK)
-        self.freeze(False)  # until then the rank can't end
+        self.disk.freeze(False)  # until then the rank can't end
         self.expect_hung(job, time.monotonic(), named.pattern)
         # What was committed is there, and a requeue carries on.
         last = max(site.store.of_attempt(1))
