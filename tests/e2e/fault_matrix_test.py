@@ -3,8 +3,8 @@
 named in time, no process is left behind, the store is sound, and a requeue carries on from the last
 commit. Each cell of the matrix prints how long its end took.
 
-LOCKSTEP_LONG=1 takes all cells instead of a sample, LOCKSTEP_TRIALS=5 repeats each, LOCKSTEP_RANKS=4
-has more ranks; -k 'rank_0_*phase_save' as an argument picks cells.
+LOCKSTEP_LONG=1 takes all cells instead of a sample, LOCKSTEP_TRIALS=5 repeats each, and with
+LOCKSTEP_RANKS=4 there are more ranks; -k 'rank_0_*phase_save' as an argument picks cells.
 """
 
 import json
@@ -174,7 +174,7 @@ class Matrix(JobTest):
         return ended - began
 
     def hung_in_kernel(self, job, cell):
-        """Until the thaw a rank that writes can't end: what counts is that nothing else holds it."""
+        """Until the thaw a rank that writes can't end; what counts is what else holds it."""
         job.until(lambda: cell.named.search(job.err()), "it is named")
         pids = [pid for rank in range(RANKS) for pid in job.pids(rank)]
         job.until(lambda: all(map(only_the_kernel_holds, pids)), "all ranks are given up")

@@ -18,9 +18,12 @@ class Fault:
 
     def __init__(self, note, how, rank, calls, disk=""):
         self.note = note
-        self.wrapper = ["env", f"LD_PRELOAD={SHIM}", f"LOCKSTEP_FAULT={how}",
-                        f"LOCKSTEP_FAULT_RANK={rank}", f"LOCKSTEP_FAULT_AT={calls}",
-                        f"LOCKSTEP_FAULT_NOTE={note}", f"LOCKSTEP_FAULT_DISK={disk}"]
+        # A sanitizer's runtime would have to come first.
+        sanitizer = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+        self.wrapper = ["env", f"LD_PRELOAD={SHIM}", f"ASAN_OPTIONS={sanitizer}",
+                        f"LOCKSTEP_FAULT={how}", f"LOCKSTEP_FAULT_RANK={rank}",
+                        f"LOCKSTEP_FAULT_AT={calls}", f"LOCKSTEP_FAULT_NOTE={note}",
+                        f"LOCKSTEP_FAULT_DISK={disk}"]
 
     def began(self):
         """When it came, by time.monotonic(); None before."""
