@@ -93,6 +93,17 @@ TEST(FinishWithin, GivesUpWhatHangs) {
   EXPECT_GE(meanwhile, 1);
 }
 
+TEST(FinishWithin, CountsTheTimeThatTheRestTakes) {
+  int meanwhile = 0;
+  EXPECT_FALSE(finish_within(
+      0.9, [] { std::this_thread::sleep_for(3s); },
+      [&] {
+        ++meanwhile;
+        std::this_thread::sleep_for(300ms);
+      }));
+  EXPECT_LE(meanwhile, 3);
+}
+
 TEST(Lines, AreBounded) {
   const std::vector<Culprit> many(100, {3, "n1", Phase::kLoad, true, 31.9});
   const auto lines = lines_of(many);
