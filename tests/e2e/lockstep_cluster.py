@@ -112,6 +112,12 @@ class Cluster(Hosts):
         said = self.command("sbatch", "--parsable", *size, *options, SCRIPTS / script, cwd=folder)
         return BatchJob(self, folder, said.stdout.strip())
 
+    def submit_high(self, folder):
+        """A job of the higher partition, which takes both nodes and is done at once."""
+        said = self.command("sbatch", "--parsable", "--partition=high", "--nodes=2", "--exclusive",
+                            "--output=/dev/null", "--wrap=true", cwd=folder)
+        return BatchJob(self, folder, said.stdout.strip())
+
 
 class BatchJob:
     """A job of Slurm; `name` is JOB, or JOB_TASK in an array."""
