@@ -1,5 +1,5 @@
-"""What the benches share: the helpers of the end-to-end tests, and how figures are printed: one JSON
-line each on standard output."""
+"""What the benches share: the helpers of the end-to-end tests, and how figures are printed, one
+JSON line each on standard output."""
 
 import json
 import statistics

@@ -1,22 +1,23 @@
 #!/usr/bin/env -S python3 -B
-"""Goodput of one Fashion-MNIST job that is preempted again and again, on a real Slurm of two nodes on
-this machine (tests/slurm; needs root), a rank on each.
+"""Goodput of one Fashion-MNIST job that is preempted again and again, on a real Slurm of two nodes
+on this machine (tests/slurm; needs root), a rank on each.
 
     tests/bench/goodput_bench.py --iterations 6000 --between 1000 --preemptions 5
 
-A job of a higher partition takes both nodes as soon as the attempt has trained --between iterations;
-the job saves, ends with 75, is requeued, and carries on.
+A job of a higher partition takes both nodes as soon as the attempt has trained --between
+iterations; the job saves, ends with 75, is requeued, and carries on.
 
   goodput             iterations of the final lineage x median iteration time / wall time
   wall_s              from the job's first start to its end, as Slurm says
-  queued_s            of it: pending, since another job had its nodes or Slurm held it back after the
-                      requeue (here at least 5 s); goodput_without_queue leaves it out
+  queued_s            of it: pending, since another job had its nodes or Slurm held it back after
+                      the requeue (here at least 5 s); goodput_without_queue leaves it out
   iteration_ms        median over the stretches between two heartbeats of an attempt, the first
                       iteration of each attempt left out
   iterations_lost     trained, and not in the final lineage
   step_to_iteration_s    from the start of rank 0's process to its first new iteration: each attempt
   start_to_iteration_s   from Slurm's start of the job, hence with the batch script and srun
-  preempted_to_end_s     from the submission of the other job to the attempt's outcome: notice and save
+  preempted_to_end_s     from the submission of the other job to the attempt's outcome: with the
+                         notice and the save
   overhead_per_start_s   (wall - queued - iterations x median) / starts: what a preemption costs
                          besides the queue. It does not depend on how long the job is: goodput does
 """
@@ -62,7 +63,7 @@ class Chain:
             state, code, restarts = job.until(job.ended, "its end")
             self.ended = time.time()
             if (state, code, restarts) != ("COMPLETED", "0:0", self.options.preemptions):
-                raise AssertionError(f"ended {state} {code} after {restarts} restarts; {job.said()}")
+                raise AssertionError(f"{state} {code} after {restarts} restarts; {job.said()}")
         finally:
             job.end()
 

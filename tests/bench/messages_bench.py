@@ -10,14 +10,15 @@ the difference. Per iteration, the rank with the most:
   tick      of ticks alone (tick_bench --only-ticks): what lockstep adds to training. `sent` and
             `received` are counted below MPI by Open MPI's monitoring; c is the larger of the two
             over log2(ranks), and must not grow: at most 2, a tree up and down again.
-  training  of a whole job, with the tick: the exchange of gradients and parameters, in the way that
-            MPI chooses by their size (rings, whose messages grow with the ranks, where they are
-            large), and the sum of loss and gradient norm. `calls` and `bytes` are counted above MPI,
-            by pmpi_counter; a call's bytes are what all ranks have together where it gathers or
-            scatters.
+  training  of a whole job, with the tick: the exchange of gradients and parameters, and the sum of
+            loss and gradient norm. How they travel MPI chooses by their size and the ranks, and its
+            messages may grow with the ranks: rings where much is sent, and Open MPI 4.1 gathers
+            13 KB of 64 ranks at one rank, which then gets 63. `calls` and `bytes` are counted
+            above MPI, by pmpi_counter; a call's bytes are what all ranks have together where it
+            gathers or scatters.
 
-Heartbeats are no part of an iteration: each heartbeat_seconds a file is written, and each rank sends
-rank 0 a UDP packet of 32 bytes and is answered.
+Heartbeats are no part of an iteration: each heartbeat_seconds a file is written, and each rank
+sends rank 0 a UDP packet of 32 bytes and is answered.
 """
 
 import argparse

@@ -3,18 +3,19 @@
 
     tests/bench/resume_bench.py --gigabytes 2 --rounds 5
 
-Three sides take turns on 2 ranks: lockstep under mpirun; torch.distributed.checkpoint under torchrun
-with FSDP2, where each rank has and loads its own part, and with DDP, where each has all of it
-(torchrun_resume.py). Each trains 2 iterations and saves; then, in each round, it is launched again,
-finds its newest checkpoint, and is killed once its first new iteration is complete. The clock runs
-from the start of mpirun or torchrun, as whoever waits for the job sees it, until rank 0 says so;
-`loaded_seconds` ends where that iteration begins.
+Three sides take turns on 2 ranks: lockstep under mpirun; torch.distributed.checkpoint under
+torchrun with FSDP2, where each rank has and loads its own part, and with DDP, where each has all of
+it (torchrun_resume.py). Each trains 2 iterations and saves; then, in each round, it is launched
+again, finds its newest checkpoint, and is killed once its first new iteration is complete. The
+clock runs from the start of mpirun or torchrun, as whoever waits for the job sees it, until rank 0
+says so; `loaded_seconds` ends where that iteration begins.
 
-State: parameters and Adam's two moments in fp32, --gigabytes (10^9 bytes) in all, which is also what
-the checkpoint takes on disk. An iteration goes over all parameters and writes all gradients once,
-for a batch of a sample a rank, exchanges them, and makes an AdamW step. The sides differ where the
-programs do: lockstep checks each byte it reads against a checksum, decides with a record on disk
-(fsync'ed), and initialises the parameters before it loads them; torchrun and its ranks import PyTorch.
+State: parameters and Adam's two moments in fp32, --gigabytes (10^9 bytes) in all, which is also
+what the checkpoint takes on disk. An iteration goes over all parameters and writes all gradients
+once, for a batch of a sample a rank, exchanges them, and makes an AdamW step. The sides differ
+where the programs do: lockstep checks each byte it reads against a checksum, decides with a record
+on disk (fsync'ed), and initialises the parameters before it loads them; torchrun and its ranks
+import PyTorch, and exchange by gloo, where lockstep has MPI.
 
 cold: the page cache is dropped before (programs and libraries too, as root; else only the
 checkpoints: `cold_by`); warm: once more at once. The first round is printed and not counted.
@@ -114,7 +115,7 @@ class Lockstep(Side):
 
     def __init__(self, folder, rows):
         super().__init__(folder, rows)
-        # An evaluation is due after each iteration, before which rank 0 prints the iteration's line.
+        # An evaluation is due after each iteration, and before it rank 0 prints that one's line.
         (folder / "train.yaml").write_text(yaml_text(configuration(
             run={"max_iterations": FOR_EVER},
             task={"name": "synthetic", "parameters": TENSORS * rows * COLUMNS, "tensors": TENSORS,
@@ -198,7 +199,10 @@ def parse():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--python", type=Path, default=venv / "bin/python")
     parser.add_argument("--dir", type=Path, default=Path.cwd(), help="on the disk to measure")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.rounds < 1:
+        parser.error("--rounds must be at least 1: the first round is not counted")
+    return options
 
 
 def main():
