@@ -1,6 +1,9 @@
 #include "common/log.h"
 
+#include <array>
 #include <cstdio>
+#include <cstdlib>
+#include <ctime>
 #include <mutex>
 #include <utility>
 
@@ -51,11 +54,23 @@ std::string json_text(std::string_view text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-std::string as_object(std::string_view level, std::string_view message, const Log::Fields& fields) {
-  std::string object = R"("level":)" + json_text(level) + R"(,"message":)" + json_text(message);
-  for (const auto& [name, value] : fields)
-    object += "," + json_text(name) + ":" + value;
-  return object;
+// 2026-01-31T13:05:09.123+01:00
+std::string local_time() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  std::tm parts{};
+  ::localtime_r(&now.tv_sec, &parts);
+  constexpr long kNanosecondsOfAMillisecond = 1'000'000;
+  constexpr long kSecondsOfAMinute = 60;
+  constexpr long kMinutesOfAnHour = 60;
+  const auto minutes = std::labs(parts.tm_gmtoff) / kSecondsOfAMinute;
+  std::array<char, 24> to_seconds{};
+  std::strftime(to_seconds.data(), to_seconds.size(), "%Y-%m-%dT%H:%M:%S", &parts);
+  std::array<char, 64> text{};
+  std::snprintf(text.data(), text.size(), "%s.%03ld%c%02ld:%02ld", to_seconds.data(),
+                now.tv_nsec / kNanosecondsOfAMillisecond, parts.tm_gmtoff < 0 ? '-' : '+',
+                minutes / kMinutesOfAnHour, minutes % kMinutesOfAnHour);
+  return text.data();
 }
 
 // Lines after the first are indented, so that no message can look like another one.
@@ -96,6 +111,14 @@ std::string json_number(double value) {
   return nlohmann::json(value).dump();
 }
 
+std::string json_line(std::string_view level, std::string_view message, const Log::Fields& fields) {
+  std::string object = R"({"time":")" + local_time() + R"(","level":)" + json_text(level) +
+                       R"(,"message":)" + json_text(message);
+  for (const auto& [name, value] : fields)
+    object += "," + json_text(name) + ":" + value;
+  return object + "}";
+}
+
 struct Log::Sink {
   explicit Sink(const LogConfig& config)
       : json(config.json),
@@ -103,14 +126,14 @@ struct Log::Sink {
         logger("lockstep", stderr_sink),
         has_bar(!json && isatty(STDERR_FILENO) == 1) {
     logger.set_level(level_of(config.level));
-    logger.set_pattern(json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z",%v})" : "%H:%M:%S %v");
+    logger.set_pattern(json ? "%v" : "%H:%M:%S %v");
   }
 
   void write(spdlog::level::level_enum level, std::string_view name, std::string_view message,
              const Fields& fields) {
     if (!logger.should_log(level)) return;
     const bool plain = level == spdlog::level::info;
-    const std::string text = json ? as_object(name, message, fields)
+    const std::string text = json ? json_line(name, message, fields)
                                   : as_text(plain ? "" : std::string(name) + ": ", message);
     logger.log(level, spdlog::string_view_t(text.data(), text.size()));
   }

@@ -47,4 +47,8 @@ class Log {
   std::unique_ptr<Sink> sink_;
 };
 
+// A message as log.format: json has it, with the time now: one object, without the newline.
+std::string json_line(std::string_view level, std::string_view message,
+                      const Log::Fields& fields = {});
+
 }  // namespace lockstep

@@ -56,12 +56,11 @@ std::string lowest_on_each_host(const std::vector<std::string>& hosts) {
   return speakers;
 }
 
-std::optional<UdpSocket> try_socket() {
+std::optional<UdpSocket> try_socket(const Voice& voice) {
   try {
     return UdpSocket();
   } catch (const Error& e) {
-    write_to_stderr("warning: watchdog: " + std::string(e.what()) +
-                    ": each rank is watched by itself alone\n");
+    voice.warning("watchdog: " + std::string(e.what()) + ": each rank is watched by itself alone");
     return std::nullopt;
   }
 }
@@ -86,8 +85,9 @@ std::vector<UdpPeer> ways_to_root(const Invitation& invitation, const std::strin
 
 // Through files of its own: what the training thread uses may be what hangs.
 std::function<void(const std::vector<Culprit>&)> recorder(const std::shared_ptr<AttemptNote>& note,
-                                                          const std::string& store) {
-  return [note, store, files = std::shared_ptr<FileSystem>(make_posix_file_system())](
+                                                          const std::string& store,
+                                                          const Voice& voice) {
+  return [note, store, voice, files = std::shared_ptr<FileSystem>(make_posix_file_system())](
              const std::vector<Culprit>& culprits) {
     const auto attempt = note->attempt.load();
     if (attempt == 0 || note->ended.exchange(true)) return;
@@ -98,7 +98,7 @@ std::function<void(const std::vector<Culprit>&)> recorder(const std::shared_ptr<
     try {
       write_outcome(*files, store, attempt, outcome);
     } catch (const Error& e) {
-      write_to_stderr("warning: outcome.json: " + std::string(e.what()) + "\n");
+      voice.warning("outcome.json: " + std::string(e.what()));
     }
   };
 }
@@ -107,12 +107,13 @@ std::function<void(const std::vector<Culprit>&)> recorder(const std::shared_ptr<
 
 void start_watchdog(const Comm& comm, const LoadedConfig& loaded, Supervision& supervision) {
   const auto own_host = this_process().host;
+  const Voice voice(loaded.config.log.json);
   const auto hosts = gather_texts(comm, own_host);
   std::optional<UdpSocket> socket;
   const auto bytes = root_decides(comm, "start the watchdog", [&] {
     constexpr std::size_t kNonceDigits = 16;
     Invitation invitation{random_hex(kNonceDigits), 0, own_host, {}, lowest_on_each_host(hosts)};
-    if (comm.size() > 1) socket = try_socket();
+    if (comm.size() > 1) socket = try_socket(voice);
     if (!socket) return encode(invitation);
     invitation.port = socket->port();
     invitation.addresses = own_addresses();
@@ -127,8 +128,9 @@ void start_watchdog(const Comm& comm, const LoadedConfig& loaded, Supervision& s
         .hosts = comm.is_root() ? hosts : std::vector<std::string>{invitation.host, own_host},
         .speaks = invitation.speakers.at(static_cast<std::size_t>(comm.rank())) == '1',
         .link = std::nullopt,
-        .record = recorder(supervision.note, loaded.paths.store)};
-    if (!comm.is_root() && invitation.port != 0) socket = try_socket();
+        .record = recorder(supervision.note, loaded.paths.store, voice),
+        .voice = voice};
+    if (!comm.is_root() && invitation.port != 0) socket = try_socket(voice);
     if (socket) {
       auto root =
           comm.is_root() ? std::vector<UdpPeer>() : ways_to_root(invitation, own_host, *socket);

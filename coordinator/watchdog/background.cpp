@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "common/log.h"
+
 namespace lockstep {
 
 void write_to_stderr(std::string_view lines) noexcept {
@@ -15,6 +17,17 @@ void write_to_stderr(std::string_view lines) noexcept {
     if (written <= 0) return;
     lines.remove_prefix(static_cast<std::size_t>(written));
   }
+}
+
+void Voice::warning(const std::string& message) const {
+  write_to_stderr((json_ ? json_line("warning", message) : "warning: " + message) + "\n");
+}
+
+void Voice::error(const std::vector<std::string>& messages) const {
+  std::string lines;
+  for (const auto& message : messages)
+    lines += (json_ ? json_line("error", message) : message) + "\n";
+  write_to_stderr(lines);
 }
 
 std::thread start_without_signals(std::function<void()> body) {

@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #include "common/progress_board.h"
+#include "coordinator/watchdog/background.h"
 #include "coordinator/watchdog/packet.h"
 #include "coordinator/watchdog/rank_roll.h"
 #include "coordinator/watchdog/stall.h"
@@ -33,6 +34,7 @@ struct WatchdogSetup {
   std::optional<WatchdogLink> link;  // none: this rank is watched by itself alone
   // Rank 0's: leaves word in the store. On a thread of its own; may take for ever.
   std::function<void(const std::vector<Culprit>&)> record;
+  Voice voice = Voice(false);
 };
 
 // What a watchdog does, on its thread. Times are counted by an AwakeClock.

@@ -12,36 +12,31 @@
 #include "coordinator/watchdog/stack_dump.h"
 
 namespace lockstep {
-namespace {
-
-constexpr std::size_t kMostNamed = 16;
-
-std::string joined(const std::vector<Culprit>& culprits, const std::string& between) {
-  std::string text;
+std::vector<std::string> lines_of(const std::vector<Culprit>& culprits) {
+  constexpr std::size_t kMostNamed = 16;
+  std::vector<std::string> lines;
   const auto named = std::min(culprits.size(), kMostNamed);
   for (std::size_t i = 0; i < named; ++i)
-    text += (i > 0 ? between : "") + to_text(culprits[i]);
+    lines.push_back(to_text(culprits[i]));
   if (named < culprits.size())
-    text += between + "and " + std::to_string(culprits.size() - named) + " more ranks";
-  return text;
-}
-
-}  // namespace
-
-std::string lines_of(const std::vector<Culprit>& culprits) {
-  return joined(culprits, "\n") + "\n";
+    lines.push_back("and " + std::to_string(culprits.size() - named) + " more ranks");
+  return lines;
 }
 
 std::string error_of(const std::vector<Culprit>& culprits) {
-  return joined(culprits, "; ");
+  std::string text;
+  for (const auto& line : lines_of(culprits))
+    text += (text.empty() ? "" : "; ") + line;
+  return text;
 }
 
-void print_stack(const std::string& who, pthread_t thread) {
+void print_stack(const Voice& voice, const std::string& who, pthread_t thread) {
   constexpr double kLimitSeconds = 0.5;
-  const auto stack = stack_of(thread, kLimitSeconds);
-  write_to_stderr(stack.empty()
-                      ? who + ": its main thread does not answer: it is inside the kernel\n"
-                      : who + ": its main thread is in\n" + stack);
+  auto stack = stack_of(thread, kLimitSeconds);
+  if (stack.empty())
+    return voice.error({who + ": its main thread does not answer: it is inside the kernel"});
+  if (stack.back() == '\n') stack.pop_back();
+  voice.error({who + ": its main thread is in\n" + stack});
 }
 
 bool finish_within(double seconds, std::function<void()> work,

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 
+#include "coordinator/watchdog/background.h"
 #include "coordinator/watchdog/rank_roll.h"
 
 namespace lockstep {
@@ -14,12 +15,12 @@ namespace lockstep {
 // anything else without a limit.
 
 // Pure: a line for each, at most 16, then how many more there are.
-std::string lines_of(const std::vector<Culprit>& culprits);
+std::vector<std::string> lines_of(const std::vector<Culprit>& culprits);
 // Pure: the same as one line, for outcome.json.
 std::string error_of(const std::vector<Culprit>& culprits);
 
 // Prints where `thread` is; `who`: "rank 2 (host)". At most a second.
-void print_stack(const std::string& who, pthread_t thread);
+void print_stack(const Voice& voice, const std::string& who, pthread_t thread);
 
 // Calls `work` on a thread of its own, and gives it up after `seconds`: false. `meanwhile` is
 // called ten times a second.

@@ -41,7 +41,7 @@ class RankDuty : public Duty {
     }
     const auto root_silent = root_.silent(root_limit_s(), now_s);
     if (!root_silent.empty()) {
-      write_to_stderr(lines_of(root_silent));
+      setup_.voice.error(lines_of(root_silent));
       send(PacketKind::kHung);
       end();
     }
@@ -82,8 +82,8 @@ class RankDuty : public Duty {
   void judge_alone(double now_s) {
     if (now_s <= silence_limit_s(setup_.rule)) return;
     if (!warned_)
-      write_to_stderr("warning: watchdog: rank 0 does not answer " + who() +
-                      ": it is watched by itself alone\n");
+      setup_.voice.warning("watchdog: rank 0 does not answer " + who() +
+                           ": it is watched by itself alone");
     warned_ = true;
     const auto phase = board_.standing().phase;
     if (phase == Phase::kRestore) return;  // rank 0 decides as long as it must
@@ -92,7 +92,7 @@ class RankDuty : public Duty {
                           .join_seconds = 2 * setup_.rule.join_seconds};
     const auto culprits = self_.judge(twice, 2 * board_.iteration_seconds(), now_s);
     if (culprits.empty()) return;
-    write_to_stderr(lines_of(culprits));
+    setup_.voice.error(lines_of(culprits));
     end();
   }
 
@@ -101,7 +101,7 @@ class RankDuty : public Duty {
   }
 
   [[noreturn]] void end() {
-    print_stack(who(), watched_);
+    print_stack(setup_.voice, who(), watched_);
     leave_hung_job();
   }
 

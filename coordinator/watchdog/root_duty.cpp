@@ -52,7 +52,7 @@ class RootDuty : public Duty {
     roll_.hear(0, board_.standing(), now_s);
     const auto culprits = roll_.judge(setup_.rule, board_.iteration_seconds(), now_s);
     if (!culprits.empty()) {
-      write_to_stderr(lines_of(culprits));
+      setup_.voice.error(lines_of(culprits));
       end(culprits);
     }
     if (!warned_ && now_s > silence_limit_s(setup_.rule)) warn_of_unheard();
@@ -84,18 +84,18 @@ class RootDuty : public Duty {
     for (std::size_t i = 1; i < setup_.hosts.size(); ++i)
       if (!roll_.heard(i)) unheard.push_back(i);
     if (unheard.empty()) return;
-    write_to_stderr("warning: watchdog: nothing was heard of " + std::to_string(unheard.size()) +
-                    " ranks, the first is rank " + std::to_string(unheard.front()) + " (" +
-                    setup_.hosts[unheard.front()] + "): each of them is watched by itself alone\n");
+    setup_.voice.warning("watchdog: nothing was heard of " + std::to_string(unheard.size()) +
+                         " ranks, the first is rank " + std::to_string(unheard.front()) + " (" +
+                         setup_.hosts[unheard.front()] +
+                         "): each of them is watched by itself alone");
   }
 
   void warn_of_slow(std::size_t rank) const {
     std::array<char, 100> text{};
     std::snprintf(text.data(), text.size(),
-                  "): slow: %.3g s of work in an iteration, the median of all ranks is %.3g s\n",
+                  "): slow: %.3g s of work in an iteration, the median of all ranks is %.3g s",
                   slow_.seconds(rank), slow_.median());
-    write_to_stderr("warning: rank " + std::to_string(rank) + " (" + setup_.hosts[rank] +
-                    text.data());
+    setup_.voice.warning("rank " + std::to_string(rank) + " (" + setup_.hosts[rank] + text.data());
   }
 
   // Nobody leaves before word is left: once one rank has, the launcher ends the others. Until then
@@ -107,9 +107,9 @@ class RootDuty : public Duty {
     const auto record = [record = setup_.record, culprits] { record(culprits); };
     if (setup_.record &&
         !finish_within(kRecordSeconds, record, [this] { send_to_all(PacketKind::kAnswer); }))
-      write_to_stderr("warning: outcome.json is not written: the store does not answer\n");
+      setup_.voice.warning("outcome.json is not written: the store does not answer");
     send_to_all(PacketKind::kEnd);
-    print_stack("rank 0 (" + setup_.hosts[0] + ")", watched_);
+    print_stack(setup_.voice, "rank 0 (" + setup_.hosts[0] + ")", watched_);
     for (int i = 1; i < kOrders; ++i) {
       std::this_thread::sleep_for(kPause);
       send_to_all(PacketKind::kEnd);

@@ -71,7 +71,8 @@ TEST(Log, JsonIsOneObjectALine) {
   EXPECT_EQ(object["iteration"], 3);
   EXPECT_TRUE(object["loss"].is_null());
   EXPECT_THAT(object["message"].get<std::string>(), HasSubstr("a \"b\"\n"));
-  EXPECT_TRUE(object.contains("time"));
+  EXPECT_THAT(object["time"].get<std::string>(),
+              MatchesRegex("[0-9]*-[0-9]*-[0-9]*T[0-9:]*[.][0-9][0-9][0-9][+-][0-9]*:[0-9]*"));
 }
 
 }  // namespace

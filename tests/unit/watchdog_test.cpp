@@ -20,7 +20,7 @@ namespace lockstep {
 namespace {
 
 using ::testing::ExitedWithCode;
-using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
 using namespace std::chrono_literals;
 
 constexpr StallRule kQuick{.heartbeat_seconds = 0.05, .stall_seconds = 0.4, .join_seconds = 0.4};
@@ -107,9 +107,25 @@ TEST(FinishWithin, CountsTheTimeThatTheRestTakes) {
 TEST(Lines, AreBounded) {
   const std::vector<Culprit> many(100, {3, "n1", Phase::kLoad, true, 31.9});
   const auto lines = lines_of(many);
-  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 17);
-  EXPECT_THAT(lines, HasSubstr("\nand 84 more ranks\n"));
-  EXPECT_THAT(lines, HasSubstr("rank 3 (n1): phase load, silent for 31 s\n"));
+  ASSERT_EQ(lines.size(), 17U);
+  EXPECT_EQ(lines.front(), "rank 3 (n1): phase load, silent for 31 s");
+  EXPECT_EQ(lines.back(), "and 84 more ranks");
+}
+
+TEST(Voice, SpeaksAsTheLogDoes) {
+  ::testing::internal::CaptureStderr();
+  Voice(false).warning("slow");
+  Voice(false).error({"rank 1 hangs", "rank 2 hangs"});
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(),
+            "warning: slow\nrank 1 hangs\nrank 2 hangs\n");
+  ::testing::internal::CaptureStderr();
+  Voice(true).warning("slow");
+  Voice(true).error({"rank 1 is in\na()\nb()", "rank 2 hangs"});
+  const auto text = ::testing::internal::GetCapturedStderr();
+  EXPECT_THAT(text, MatchesRegex(R"re(\{"time":"[^"]*","level":"warning","message":"slow"\}
+\{[^{]*"error","message":"rank 1 is in\\na\(\)\\nb\(\)"\}
+\{[^{]*"error","message":"rank 2 hangs"\}
+)re"));
 }
 
 TEST_F(WatchdogDeathTest, ALaunchGuardEndsALaunchThatIsNotJoinedByAll) {
