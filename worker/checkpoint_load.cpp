@@ -22,8 +22,8 @@ namespace {
 
 // Copies what was read over this rank's own parts; what was not selected keeps its value.
 void install(StateView& state, Share rank, std::span<const Piece> own_pieces,
-             const Selection& selection, const Staging& staging) {
-  const std::byte* from = staging.bytes.get();
+             const Selection& selection, const Pages& staging) {
+  const std::byte* from = staging.all().data();
   auto piece = own_pieces.begin();
   for (const auto& section : state.sections) {
     auto own = own_bytes(section, rank);
@@ -45,7 +45,7 @@ std::vector<Piece> selected(std::vector<Piece> pieces, const Selection& selectio
 
 struct PieceReader {
   const char* phase;  // for texts
-  std::function<Staging(std::span<const Piece>)> read;
+  std::function<Pages(std::span<const Piece>)> read;
 };
 
 void load(const Comm& comm, const TensorOffer& offer, const Selection& selection,

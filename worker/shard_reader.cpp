@@ -22,10 +22,9 @@ void wait_for_folder(const FileSystem& files, const std::string& folder) {
 
 }  // namespace
 
-Staging read_shards(const FileSystem& files, const std::string& folder, const Manifest& manifest,
-                    const ReadPlan& plan) {
-  Staging staging{std::make_unique_for_overwrite<std::byte[]>(plan.bytes), plan.bytes};
-  const std::span bytes(staging.bytes.get(), staging.size);
+Pages read_shards(const FileSystem& files, const std::string& folder, const Manifest& manifest,
+                  const ReadPlan& plan) {
+  Pages staging(plan.bytes);
   for (const auto& reads : plan.shards) {
     const auto what = to_text(manifest.checkpoint) + ": shard " + std::to_string(reads.shard);
     // Tried again from a new look-up on: a stale handle stays stale.
@@ -33,7 +32,7 @@ Staging read_shards(const FileSystem& files, const std::string& folder, const Ma
       wait_for_folder(files, folder);
       OpenShard shard(files, folder, manifest, reads.shard, what);
       for (const auto& range : reads.ranges)
-        shard.copy(range, bytes);
+        shard.copy(range, staging.all());
     });
   }
   return staging;

@@ -2,27 +2,22 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
 
 #include "common/file_system.h"
 #include "common/manifest.h"
+#include "common/pages.h"
 #include "common/read_plan.h"
 
 namespace lockstep {
 
-struct Staging {
-  std::unique_ptr<std::byte[]> bytes;
-  std::uint64_t size = 0;
-};
-
-// Local: reads what the plan says from a checkpoint's folder. Every shard that is opened is checked
+// Local: what the plan asks for of a checkpoint's folder. Every shard that is opened is checked
 // whole by its header and the manifest, every block that is touched by its checksum.
 // Error(kDamaged): proven damage, a missing file too; kIo: can't be read now, after three tries.
 // Texts name checkpoint, shard and cause: "3@1200: shard 2: missing".
 // Cost: memory for the staging buffer and one block; bytes at the borders of blocks are read by
 // each rank that needs the block.
-Staging read_shards(const FileSystem& files, const std::string& folder, const Manifest& manifest,
-                    const ReadPlan& plan);
+Pages read_shards(const FileSystem& files, const std::string& folder, const Manifest& manifest,
+                  const ReadPlan& plan);
 
 }  // namespace lockstep

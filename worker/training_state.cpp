@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <new>
 
 #include "common/error.h"
 #include "common/selection.h"
@@ -80,17 +79,9 @@ FlatLayout lay_out(const std::vector<TensorSpec>& parameters,
   return layout;
 }
 
-namespace {
-constexpr std::align_val_t kAlignment{64};
-}
-
 FloatBuffer::FloatBuffer(std::int64_t count)
-    : count_(count),
-      data_(new (kAlignment) float[static_cast<std::size_t>(std::max<std::int64_t>(1, count))]()) {}
-
-void FloatBuffer::Free::operator()(float* data) const {
-  ::operator delete[](data, kAlignment);
-}
+    : pages_(static_cast<std::size_t>(count) * sizeof(float)),
+      floats_(reinterpret_cast<float*>(pages_.all().data()), static_cast<std::size_t>(count)) {}
 
 StateBytes state_bytes(const Task& task, const OptimizerConfig& optimizer, Share rank) {
   const auto layout = lay_out(task.parameters(), optimizer.no_decay);

@@ -1,13 +1,13 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "common/config.h"
+#include "common/pages.h"
 #include "common/partition.h"
 #include "worker/state.h"
 #include "worker/task.h"
@@ -35,22 +35,19 @@ struct FlatLayout {
 FlatLayout lay_out(const std::vector<TensorSpec>& parameters,
                    const std::optional<std::vector<std::string>>& no_decay);
 
-// Floats, zeroed, aligned to 64 bytes, that never move.
+// Floats in Pages.
 class FloatBuffer {
  public:
   explicit FloatBuffer(std::int64_t count);
-  std::span<float> all() const { return {data_.get(), static_cast<std::size_t>(count_)}; }
+  std::span<float> all() const { return floats_; }
   std::span<float> part(Range range) const {
     return all().subspan(static_cast<std::size_t>(range.first),
                          static_cast<std::size_t>(range.count));
   }
 
  private:
-  struct Free {
-    void operator()(float* data) const;
-  };
-  std::int64_t count_;
-  std::unique_ptr<float[], Free> data_;
+  Pages pages_;
+  std::span<float> floats_;
 };
 
 // Optimizer state of one kind ("exp_avg"): for each region, this rank's part only.

@@ -102,12 +102,11 @@ Weights named_as_in_model(const Weights& weights, std::span<const TensorInfo> mo
   return named;
 }
 
-Staging read_weights(const FileSystem& files, const Weights& weights,
-                     std::span<const Piece> wanted) {
+Pages read_weights(const FileSystem& files, const Weights& weights, std::span<const Piece> wanted) {
   std::uint64_t total = 0;
   const auto ranges = ranges_of(weights, wanted, total);
-  Staging staging{std::make_unique_for_overwrite<std::byte[]>(total), total};
-  const std::span bytes(staging.bytes.get(), staging.size);
+  Pages staging(total);
+  const auto bytes = staging.all();
   for (const auto& [index, ranges_here] : ranges) {
     const auto& file = weights.files.at(index);
     const auto& wanted_here = ranges_here;

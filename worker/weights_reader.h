@@ -17,7 +17,6 @@ Weights named_as_in_model(const Weights& weights, std::span<const TensorInfo> mo
 // its size and header. Error(kDamaged): it is not, or is gone; kIo: can't be read now, after three
 // tries; kMismatch: no such piece, or
 // NaN or Inf in a parameter; the tensor is named.
-Staging read_weights(const FileSystem& files, const Weights& weights,
-                     std::span<const Piece> wanted);
+Pages read_weights(const FileSystem& files, const Weights& weights, std::span<const Piece> wanted);
 
 }  // namespace lockstep

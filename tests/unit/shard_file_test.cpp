@@ -57,15 +57,16 @@ class ShardFile : public ::testing::Test {
     manifest.finite = receipt.finite;
   }
 
-  Staging read() const {
+  Pages read() const {
     return read_shards(files, folder, manifest, plan_reads(manifest, expected_pieces(manifest, 0)));
   }
 
   void expect_read_back() const {
-    const auto staging = read();
-    ASSERT_EQ(staging.size, 1 + floats.size() * sizeof(float));
-    EXPECT_EQ(staging.bytes[0], odd[0]);
-    EXPECT_EQ(std::memcmp(&staging.bytes[1], floats.data(), staging.size - 1), 0);
+    const auto pages = read();
+    const auto staging = pages.all();
+    ASSERT_EQ(staging.size(), 1 + floats.size() * sizeof(float));
+    EXPECT_EQ(staging[0], odd[0]);
+    EXPECT_EQ(std::memcmp(&staging[1], floats.data(), staging.size() - 1), 0);
   }
 
   std::string error_of(ErrorCode code, const std::function<void()>& run) const {
@@ -107,8 +108,9 @@ TEST_F(ShardFile, AStretchIsReadFromTheBlocksThatHoldItAlone) {
   write();
   const auto before = files.calls(Op::kReadAt);
   const std::vector<Piece> wanted = {{"model.w", Dtype::kF32, 5 * kMiB / 4, 1000}};
-  const auto staging = read_shards(files, folder, manifest, plan_reads(manifest, wanted));
-  EXPECT_EQ(std::memcmp(staging.bytes.get(), &floats[5 * kMiB / 4], staging.size), 0);
+  const auto pages = read_shards(files, folder, manifest, plan_reads(manifest, wanted));
+  ASSERT_EQ(pages.all().size(), 4000U);
+  EXPECT_EQ(std::memcmp(pages.all().data(), &floats[5 * kMiB / 4], 4000), 0);
   EXPECT_EQ(files.calls(Op::kReadAt) - before, kReadsOfAHeader + 1);
 }
 
