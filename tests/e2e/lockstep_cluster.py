@@ -46,7 +46,8 @@ class Hosts:
 
     script = HOSTS
 
-    def __init__(self):
+    def __init__(self, **settings):
+        """settings: what the script takes from the environment."""
         self.require()
         # Unix sockets lie below it: a short name.
         self.folder = Path(tempfile.mkdtemp(prefix="lockstep-"))
@@ -54,7 +55,8 @@ class Hosts:
         self.guard = subprocess.Popen(["bash", "-c", take_down], stdin=subprocess.PIPE,
                                       stdout=subprocess.DEVNULL, start_new_session=True)
         up = subprocess.run([self.script, "up", self.folder], capture_output=True, text=True,
-                            env=environment(UP_TIMEOUT=WAIT_SECONDS), stdin=subprocess.DEVNULL)
+                            env=environment(UP_TIMEOUT=WAIT_SECONDS, **settings),
+                            stdin=subprocess.DEVNULL)
         if up.returncode:
             self.down()
             raise AssertionError(f"{self.script.name} up fails:\n{up.stderr}")
@@ -87,8 +89,8 @@ def ranks_in(folder):
 class Cluster(Hosts):
     script = CLUSTER
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, **settings):
+        super().__init__(**settings)
         said = subprocess.run([CLUSTER, "env", self.folder], capture_output=True, text=True,
                               check=True).stdout
         pairs = re.findall(r"(\w+)='?([^' \n]*)'?", said)

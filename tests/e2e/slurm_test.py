@@ -1,95 +1,14 @@
 #!/usr/bin/env -S python3 -B
 """The batch scripts of deploy/slurm on a real Slurm of two nodes: what they make of each exit code.
 
-LOCKSTEP_LONG=1 adds what takes minutes: time limits, nodes that are lost, and what fails for ever.
-"""
+LOCKSTEP_LONG=1 adds what takes minutes."""
 
 import re
-import unittest
 
-from lockstep_cluster import SCRIPTS, BatchJob, Cluster, long, ranks_in
-from lockstep_jobs import command, configuration, is_running, kill, yaml_text
-from lockstep_test import JobTest, main, pair
-
-FOR_EVER = 10**6
-cluster = None
-
-
-def setUpModule():
-    global cluster
-    cluster = Cluster()
-    unittest.addModuleCleanup(cluster.down)
-
-
-class SlurmTest(JobTest):
-    script = None
-
-    def setUp(self):
-        self.place = self.site()
-        self.store = self.place.store
-        self.sections = {}
-
-    def configure(self, to=FOR_EVER, **sections):
-        """Also for a job that is queued already: its next launch reads this."""
-        self.sections.update(sections)
-        self.place.write(yaml_text(configuration(
-            **{"run": {"max_iterations": to}, "task": {"iteration_ms": 20}, "restore": "auto",
-               **self.sections})))
-
-    def submit(self, *options, **how):
-        job = cluster.submit(self.place.folder, self.script, *options, **how)
-        self.addCleanup(job.end)
-        return job
-
-    def submit_high(self):
-        said = cluster.command("sbatch", "--parsable", "--partition=high", "--nodes=2",
-                               "--exclusive", "--output=/dev/null", "--wrap=true",
-                               cwd=self.place.folder)
-        return BatchJob(cluster, self.place.folder, said.stdout.strip())
-
-    def at_work(self, job, attempt=1, store=None):
-        """Waits until the attempt has completed an iteration; gives the pids of its ranks."""
-        store = store or self.store
-        job.until(lambda: attempt in store.attempts() and store.iteration(attempt) > 0,
-                  f"attempt {attempt} at work")
-        return ranks_in(self.place.folder)
-
-    def expect_end(self, job, state, code, restarts):
-        ended = job.until(job.ended, "its end")
-        self.assertEqual(ended, (state, f"{code}:0" if code is not None else ended[1], restarts),
-                         job.said())
-        job.until(lambda: not ranks_in(self.place.folder), "that no rank is left")
-        self.assertEqual(list(self.place.folder.glob("*.retries")), [])
-
-    def expect_outcome(self, attempt, outcome, code, store=None):
-        """Gives the attempt's last committed iteration."""
-        record = (store or self.store).record(attempt, "outcome")
-        self.assertEqual((record["outcome"], record["exit_code"]), (outcome, code), record)
-        return record["last_committed_iteration"]
-
-    def expect_carried_on(self, job, attempt, parent, restarts, store=None):
-        """The attempt restored its parent, in the same run."""
-        store = store or self.store
-        decision = store.record(attempt, "decision")
-        self.assertEqual((decision["kind"], pair(decision["parent"])), ("restore", parent),
-                         job.said())
-        first, claim = store.record(1, "claim"), store.record(attempt, "claim")
-        self.assertEqual(claim["run"], first["run"])
-        self.assertEqual(claim["restart_count"], restarts)
-
-    def saved_then_short(self, job, store=None):
-        """Once attempt 1 is preempted the next one has little left to do; where it carries on."""
-        store = store or self.store
-        job.until(lambda: store.record(1, "outcome"), "that it is preempted")
-        saved = self.expect_outcome(1, "preempted", 75, store)
-        self.configure(saved + 20)
-        return saved
-
-    def expect_requeued_once(self, job, saved):
-        self.expect_end(job, "COMPLETED", 0, restarts=1)
-        self.expect_carried_on(job, 2, (1, saved), restarts=1)
-        self.assertEqual(self.expect_outcome(2, "finished", 0), saved + 20)
-        self.assertEqual(self.store.attempts(), [1, 2])
+from lockstep_cluster import SCRIPTS, BatchJob, long
+from lockstep_jobs import command, is_running, kill
+from lockstep_slurm import SlurmTest, setUpModule  # pylint: disable=unused-import
+from lockstep_test import JobTest, main
 
 
 class EitherLauncher:
@@ -116,15 +35,6 @@ class EitherLauncher:
         self.expect_end(job, "FAILED", 77, restarts=0)
         self.expect_outcome(1, "stopped", 77)
         self.assertEqual(self.store.attempts(), [1])
-
-    def test_a_preempted_job_is_requeued_once_and_carries_on(self):
-        self.configure()
-        job = self.submit()
-        self.at_work(job)
-        high = self.submit_high()
-        saved = self.saved_then_short(job)
-        self.expect_requeued_once(job, saved)
-        self.assertEqual(high.until(high.ended, "the other's end")[0], "COMPLETED")
 
     def test_a_signal_to_the_script_is_a_requeue(self):
         self.configure()
@@ -156,7 +66,6 @@ class EitherLauncher:
         self.assertEqual(self.store.attempts(), [1])
 
 
-
 class Srun(EitherLauncher, SlurmTest):
     script = "train_srun.sbatch"
 
@@ -173,7 +82,7 @@ class Srun(EitherLauncher, SlurmTest):
         with open(f"/proc/{pids[0]}/environ", encoding="utf-8", errors="replace") as file:
             env = dict(item.partition("=")[::2] for item in file.read().split("\0"))
         self.assertEqual(env["LOCKSTEP_RUN_ID"], f"slurm-{job.name}")
-        ends = cluster.command("scontrol", "-o", "show", "job", job.name, SLURM_TIME_FORMAT="%s")
+        ends = self.cluster.command("scontrol", "-o", "show", "job", job.name, SLURM_TIME_FORMAT="%s")
         self.assertIn(f" EndTime={env['LOCKSTEP_DEADLINE']} ", ends.stdout)
 
 
@@ -217,10 +126,10 @@ class Chain(SlurmTest):
     script = "train_chain.sbatch"
 
     def submit_chain(self, links):
-        said = cluster.command("bash", SCRIPTS / self.script, links, cwd=self.place.folder,
+        said = self.cluster.command("bash", SCRIPTS / self.script, links, cwd=self.place.folder,
                                SBATCH_TIMELIMIT="10")
         run, = set(re.findall(r"run (\S+):", said.stdout))
-        jobs = [BatchJob(cluster, self.place.folder, name)
+        jobs = [BatchJob(self.cluster, self.place.folder, name)
                 for name in re.findall(r"is job (\d+)", said.stdout)]
         self.assertEqual(len(jobs), links, said)
         for job in jobs:
@@ -255,7 +164,7 @@ class Chain(SlurmTest):
 
     def test_a_mistake_is_found_before_anything_is_submitted(self):
         self.configure(restore="1200")
-        said = cluster.command("bash", SCRIPTS / self.script, "2", cwd=self.place.folder,
+        said = self.cluster.command("bash", SCRIPTS / self.script, "2", cwd=self.place.folder,
                                check=False)
         self.assertEqual((said.returncode, said.stdout), (2, ""), said)
         self.assertIn("1200", said.stderr)
@@ -264,11 +173,6 @@ class Chain(SlurmTest):
 @long
 class Long(SlurmTest):
     script = "train_srun.sbatch"
-
-    def test_before_the_time_limit_it_saves_and_is_requeued(self):
-        self.configure()
-        job = self.submit("--time=1", "--signal=USR1@45")
-        self.expect_requeued_once(job, self.saved_then_short(job))
 
     def test_a_killed_rank_that_was_alone_on_its_node_is_a_retry(self):
         self.configure()
@@ -289,20 +193,6 @@ class Long(SlurmTest):
         self.store.path.rename(self.place.folder / "unmounted")
         self.expect_end(job, "FAILED", 3, restarts=1)
         self.assertIn("giving up after 3 retries", job.said())
-
-    def test_a_job_that_lost_a_node_goes_on_with_what_is_left(self):
-        self.configure()
-        job = self.submit("--time=10", size=())  # as the script says: 4 ranks on 1 to 2 nodes
-        self.at_work(job)
-        job.until(lambda: self.store.of_attempt(1), "a checkpoint")
-        self.addCleanup(cluster.do, "start-node", "n2")
-        cluster.do("kill-node", "n2")
-        job.until(lambda: job.facts().get("Restarts") == "1", "that it is requeued")
-        saved = max(self.store.of_attempt(1))
-        self.configure(saved + 20)
-        self.expect_end(job, "COMPLETED", 0, restarts=1)
-        self.expect_carried_on(job, 2, (1, saved), restarts=1)
-        self.assertEqual(self.store.record(2, "claim")["ranks_per_node"], [4])
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@
 #
 # Settings (environment, at `up`): GRACE=20 seconds of notice to a preempted job, SLURMD_TIMEOUT=6 seconds until a silent
 # node is DOWN, REQUEUE_WAIT=5 seconds until a requeued job may start, KILL_WAIT=5 seconds from SIGTERM to SIGKILL,
-# UP_TIMEOUT=30 seconds that `up` waits.
+# UP_TIMEOUT=30 seconds that `up` waits, USER_SIGNAL=yes whether a preempted job gets the signal of --signal.
 set -u
 umask 022
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -127,7 +127,7 @@ pick_ports() { # three neighbouring ports that nobody listens on, below the rang
 }
 
 up() {
-    local n missing="" port i
+    local n missing="" port i user_signal
     for n in munged slurmctld slurmd sinfo srun sbatch nsenter unshare setsid; do
         command -v $n >/dev/null || missing="$missing $n"
     done
@@ -146,9 +146,11 @@ up() {
     mkdir -p "$DIR"/run "$DIR"/state "$DIR"/log "$DIR"/ompi
     chmod 755 "$DIR" "$DIR/run"
     port=$(pick_ports) || die "no free ports"
+    [ "${USER_SIGNAL:-yes}" = yes ] && user_signal= || user_signal='#'
     sed -e "s|@DIR@|$DIR|g" -e "s|@PORT0@|$port|" -e "s|@PORT1@|$((port + 1))|" -e "s|@PORT2@|$((port + 2))|" \
         -e "s|@GRACE@|${GRACE:-20}|" -e "s|@SLURMD_TIMEOUT@|${SLURMD_TIMEOUT:-6}|" \
-        -e "s|@REQUEUE_WAIT@|${REQUEUE_WAIT:-5}|" -e "s|@KILL_WAIT@|${KILL_WAIT:-5}|" "$here/slurm.conf.in" >"$DIR/slurm.conf"
+        -e "s|@REQUEUE_WAIT@|${REQUEUE_WAIT:-5}|" -e "s|@KILL_WAIT@|${KILL_WAIT:-5}|" \
+        -e "s|@USER_SIGNAL@|$user_signal|" "$here/slurm.conf.in" >"$DIR/slurm.conf"
     echo 'CgroupPlugin=cgroup/v1' >"$DIR/cgroup.conf"   # never used, but "autodetect" fails where no cgroups are mounted
     printf '127.0.0.1 localhost ctl n1 n2\n' >"$DIR/run/hosts"
     (umask 077; head -c 128 /dev/urandom >"$DIR/run/munge.key")
