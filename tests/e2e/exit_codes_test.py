@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 
+from lockstep_endings import PATHS, TableTest
 from lockstep_jobs import BIN, command, configuration, environment, yaml_text
 from lockstep_store import Store, difference, snapshot
 from lockstep_test import JobTest, keep_mounts_private, main, pair
@@ -22,13 +23,12 @@ class EndingTest(JobTest):
                 "outcome": outcome, "exit_code": code, "last_committed_iteration": last_committed})
 
 
-class Ending(EndingTest):
-    def test_finished_is_0_on_every_rank(self):
-        site = self.site()
-        site.trained(10, ranks=3)
-        self.expect_outcome(site, 1, "finished", 0, 10)
-        self.assertIsNone(site.store.record(1, "outcome")["error"])
+class Table(TableTest):
+    def test_each_path_has_its_code_on_every_rank_and_its_outcome_is_there_before(self):
+        self.expect_paths(PATHS, lambda path: path.launcher)
 
+
+class Ending(EndingTest):
     def test_output_that_nobody_reads_costs_nothing(self):
         site = self.site()
         config = site.write(yaml_text(configuration(task={"iteration_ms": 5})))
@@ -38,28 +38,6 @@ class Ending(EndingTest):
             process.stdout.close()
             self.assertEqual(process.wait(60), 0)
         self.expect_outcome(site, 1, "finished", 0, 30)
-
-    def test_preempted_is_75_on_every_rank(self):
-        site = self.site()
-        job = site.start(ranks=3, run={"max_iterations": 10**6}, task={"iteration_ms": 20})
-        job.until(lambda: site.store.iteration() >= 1, "the first iteration")
-        job.signal_rank(2, signal.SIGUSR1)
-        result = job.wait()
-        self.expect_exit(result, 75, "USR1 on rank 2", "requeue")
-
-    def test_preempted_while_waiting_for_another_launch_is_75_at_once(self):
-        site = self.site()
-        how = {"run": {"id": "same", "max_iterations": 10**6}, "task": {"iteration_ms": 20}}
-        first = site.start(ranks=1, **how)
-        first.until(lambda: site.store.iteration() >= 1, "the first iteration")
-        # Plan says what the launch would end with if nobody stopped it: in use, after the wait.
-        second = site.start(ranks=2, busy=True, foreseen=False, **how)
-        second.until(lambda: "waiting for its end" in second.err(), "it waits")
-        second.signal_rank(0, signal.SIGUSR1)
-        self.expect_exit(second.wait(), 75, "nothing was claimed", "requeue")
-        self.assertEqual(site.store.attempts(), [1])
-        first.signal_rank(0, signal.SIGUSR1)
-        self.expect_exit(first.wait(), 75)
 
     def test_stopped_while_waiting_for_the_stopped_job_is_77(self):
         site = self.site()

@@ -24,22 +24,27 @@ JOB_SECONDS = 60  # the launcher's clock
 OWN_SECONDS = JOB_SECONDS + 15  # ours
 WAIT_SECONDS = 45  # for a state
 
-# Each rank's process: notes its number, and what it ended with. Signals for the rank also reach
-# this shell where the launcher sends them to the process group; it outlives them.
+# Each rank's process: notes its number, what it ended with, and which outcomes were there by then.
+# Signals for the rank also reach this shell where the launcher sends them to the process group; it
+# outlives them, as no process that it would start at the end.
 NOTE_CODE = """trap : USR1 USR2 TERM XCPU
+rank=$LOCKSTEP_JOB/rank${OMPI_COMM_WORLD_RANK:-$SLURM_PROCID}
 "$@" &
 child=$!
-echo "$$ $child" > "$LOCKSTEP_JOB/rank$OMPI_COMM_WORLD_RANK.pids"
+echo "$$ $child" > "$rank.pids"
 while :; do
   wait $child
   code=$?
   kill -0 $child 2>/dev/null || break
 done
-echo $code > "$LOCKSTEP_JOB/rank$OMPI_COMM_WORLD_RANK.code"
+for outcome in store/attempts/*/outcome.json; do
+  [ ! -e "$outcome" ] || { read -r line < "$outcome" && echo "$line"; }
+done > "$rank.outcomes"
+echo $code > "$rank.code"
 exit $code
 """
 # The same without a process in between: the launcher itself sees how the rank ended.
-NOTE_PID = """echo "$$ $$" > "$LOCKSTEP_JOB/rank$OMPI_COMM_WORLD_RANK.pids"
+NOTE_PID = """echo "$$ $$" > "$LOCKSTEP_JOB/rank${OMPI_COMM_WORLD_RANK:-$SLURM_PROCID}.pids"
 exec "$@"
 """
 
@@ -126,9 +131,10 @@ def kill(pid):
 class Result:
     """How a job or a command ended."""
 
-    def __init__(self, code, out, err, seconds, codes=None):
+    def __init__(self, code, out, err, seconds, codes=None, outcomes=None):
         self.code, self.out, self.err, self.seconds = code, out, err, seconds
         self.codes = codes or {}  # {rank: exit code, None where it is not known}
+        self.outcomes = outcomes or {}  # {rank: the outcome.json that were there when it ended}
         self.planned = None  # what `lockstep plan` said of it before
 
     def __str__(self):
@@ -141,16 +147,19 @@ class Result:
 
 class Job:
     """One launch of lockstepd on all ranks. `wrapper`: a command before it, on each rank. `direct`:
-    no shell around the ranks, hence no codes of theirs. `judge`: gets the result, once."""
+    no shell around the ranks, hence no codes of theirs. `judge`: gets the result, once. `launcher`:
+    the command that starts the ranks, where it is not mpirun."""
 
-    def __init__(self, folder, argv, ranks, wrapper=(), direct=False, judge=None, **env):
+    def __init__(self, folder, argv, ranks, wrapper=(), direct=False, judge=None, launcher=None,
+                 **env):
         self.folder, self.ranks, self.direct, self.judge = folder, ranks, direct, judge
         self.began = time.monotonic()
         folder.mkdir()
         note = folder / "rank.sh"
         note.write_text("#!/bin/sh\n" + (NOTE_PID if direct else NOTE_CODE))
         note.chmod(0o755)
-        launch = [MPIEXEC, "-n", ranks, "--oversubscribe", "--timeout", JOB_SECONDS, note, *wrapper]
+        launcher = launcher or [MPIEXEC, "-n", ranks, "--oversubscribe", "--timeout", JOB_SECONDS]
+        launch = [*launcher, note, *wrapper]
         with open(folder / "out", "wb") as out, open(folder / "err", "wb") as err:
             self.process = subprocess.Popen(
                 [*map(str, launch), str(BIN / "lockstepd"), *map(str, argv)], cwd=folder.parent,
@@ -211,13 +220,16 @@ class Job:
         return (self.folder / "err").read_text(errors="replace")
 
     def result(self):
-        codes = {}
+        codes, outcomes = {}, {}
         for rank in range(0 if self.direct else self.ranks):
             path = self.folder / f"rank{rank}.code"
             text = path.read_text() if path.exists() else ""
             codes[rank] = int(text) if text.endswith("\n") else None
+            seen = path.with_suffix(".outcomes")
+            outcomes[rank] = list(map(json.loads, seen.read_text().splitlines())) if text else []
         out = (self.folder / "out").read_text(errors="replace")
-        return Result(self.process.poll(), out, self.err(), time.monotonic() - self.began, codes)
+        return Result(self.process.poll(), out, self.err(), time.monotonic() - self.began, codes,
+                      outcomes)
 
     def wait(self):
         try:

@@ -23,6 +23,9 @@ SKIPPED = 99  # CTest's SKIP_RETURN_CODE: nothing could be tested; none of the p
 class Site:
     """A folder with train.yaml and a store; what is said of sections is DEFAULTS' else."""
 
+    launcher = None  # of a number of ranks: the command that starts them, where it is not mpirun
+    variables = {}   # of every launch
+
     def __init__(self, test, folder):
         self.test, self.folder, self.jobs = test, folder, 0
         folder.mkdir(parents=True)
@@ -43,7 +46,8 @@ class Site:
         foreseen: False where no plan can know what is decided; say why."""
         config = self.write(text or yaml_text(configuration(**sections)))
         argv = [config.name, *(word for item in sets for word in ("--set", item))]
-        env, rank_env, evaluates = env or {}, rank_env or {}, "--evaluate" in flags
+        env, rank_env = {**self.variables, **(env or {})}, rank_env or {}
+        evaluates = "--evaluate" in flags
         words = ["--verify"] * verify + ["--ignore-running"] * evaluates
         prediction = Prediction(self.test, self.store, argv + words, self.folder,
                                 {**env, **rank_env}, busy=busy, foreseen=foreseen,
@@ -52,7 +56,7 @@ class Site:
             wrapper = ["env", *(f"{key}={value}" for key, value in rank_env.items()), *wrapper]
         self.jobs += 1
         job = Job(self.folder / f"job{self.jobs}", [*argv, *flags], ranks, wrapper, direct,
-                  prediction.compare, **env)
+                  prediction.compare, self.launcher and self.launcher(ranks), **env)
         self.test.addCleanup(job.end)
         return job
 
