@@ -152,20 +152,21 @@ Check judge_memory(const std::vector<Memory>& hosts) {
   return Check::ok(name, ok);
 }
 
-Check judge_alike(const std::string& name, const std::vector<std::string>& by_rank,
+Check judge_alike(const std::string& name, const std::vector<OfRank>& by_rank,
                   const std::string& advice) {
+  const auto has = [&](std::size_t rank) {
+    return "rank " + std::to_string(rank) + " (" + by_rank[rank].host + ") has " +
+           by_rank[rank].value;
+  };
   std::string others;
   for (std::size_t rank = 1; rank < by_rank.size(); ++rank)
-    if (by_rank[rank] != by_rank[0])
-      others += (others.empty() ? "" : "; ") + std::string("rank ") + std::to_string(rank) +
-                " has " + by_rank[rank];
+    if (by_rank[rank].value != by_rank[0].value) others += "; " + has(rank);
   if (others.empty())
     return Check::ok(
         name,
-        by_rank[0] +
+        by_rank[0].value +
             (by_rank.size() > 1 ? ", on all " + std::to_string(by_rank.size()) + " ranks" : ""));
-  return Check::error(name, ErrorCode::kMismatch, "rank 0 has " + by_rank[0] + "; " + others,
-                      advice);
+  return Check::error(name, ErrorCode::kMismatch, has(0) + others, advice);
 }
 
 Check judge_places(const std::vector<PlaceCheck>& places, const std::string& kind) {

@@ -63,7 +63,11 @@ struct Memory {
 Check judge_memory(const std::vector<Memory>& hosts);
 
 // What must be alike on all ranks; `by_rank`: rank 0's first.
-Check judge_alike(const std::string& name, const std::vector<std::string>& by_rank,
+struct OfRank {
+  std::string host;
+  std::string value;
+};
+Check judge_alike(const std::string& name, const std::vector<OfRank>& by_rank,
                   const std::string& advice);
 
 // One check made in several places, rank 0's first: the worst of them, and where. `kind`: of the

@@ -165,10 +165,10 @@ std::vector<Memory> memory_of_hosts(const std::vector<Report>& reports, std::uin
 }
 
 template <typename Part>
-std::vector<std::string> of_all(const std::vector<Report>& reports, Part part) {
-  std::vector<std::string> values;
+std::vector<OfRank> of_all(const std::vector<Report>& reports, Part part) {
+  std::vector<OfRank> values;
   for (const auto& report : reports)
-    values.push_back(part(report));
+    values.push_back({report.host, part(report)});
   return values;
 }
 

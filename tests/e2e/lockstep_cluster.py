@@ -45,6 +45,7 @@ class Hosts:
     """What a script brings up in a folder, until `down` or this process's end."""
 
     script = HOSTS
+    variables = {}  # of what runs there
 
     def __init__(self, **settings):
         """settings: what the script takes from the environment."""
@@ -68,9 +69,13 @@ class Hosts:
         self.guard.stdin.close()
         self.guard.wait(WAIT_SECONDS)
 
-    def do(self, verb, node):
-        subprocess.run([self.script, verb, self.folder, node], check=True, env=environment(),
-                       timeout=WAIT_SECONDS)
+    def do(self, verb, node, *words):
+        subprocess.run([self.script, verb, self.folder, node, *words], check=True,
+                       env=environment(), timeout=WAIT_SECONDS)
+
+    def launcher(self, ranks):
+        """For lockstep_test.Site: spread over the hosts."""
+        return [self.script, "run", self.folder, ranks]
 
 
 def ranks_in(folder):
@@ -99,6 +104,10 @@ class Cluster(Hosts):
 
     def require(self):
         require(SLURM_TOOLS, "--uts")
+
+    def launcher(self, ranks):
+        return ["srun", "--mpi=pmix", "--wait=10", f"--nodes={min(ranks, 2)}", f"--ntasks={ranks}",
+                "--time=3"]
 
     def command(self, *argv, cwd=None, check=True, **env):
         done = subprocess.run([*map(str, argv)], capture_output=True, text=True, cwd=cwd,

@@ -38,7 +38,7 @@ while :; do
   kill -0 $child 2>/dev/null || break
 done
 for outcome in store/attempts/*/outcome.json; do
-  [ ! -e "$outcome" ] || { read -r line < "$outcome" && echo "$line"; }
+  [ ! -e "$outcome" ] || { read -r line < "$outcome" && printf "%s\\n" "$line"; }
 done > "$rank.outcomes"
 echo $code > "$rank.code"
 exit $code

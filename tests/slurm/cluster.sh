@@ -8,6 +8,7 @@
 #   cluster.sh cut-node DIR N    slurmctld loses sight of node N, but what runs there runs on (split brain)
 #   cluster.sh heal-node DIR N   undo cut-node
 #   cluster.sh start-node DIR N  start slurmd on node N again; return when the node is idle
+#   cluster.sh exec DIR N CMD..  run a command on node N: what it mounts, the node's jobs see from then on
 #   cluster.sh down DIR          end every process of the cluster and remove DIR's contents (logs stay with KEEP_LOGS=1)
 #
 # Each node has its own host name and its own /dev/shm and /etc/hosts (UTS and mount namespace); the network is shared.
@@ -182,7 +183,7 @@ case $2 in /*) DIR=$2 ;; *) DIR=$PWD/$2 ;; esac
 case "$DIR" in *[!A-Za-z0-9/._+-]*) echo "cluster.sh: DIR may hold letters, digits and / . _ + - only: $DIR" >&2; exit 64 ;; esac
 node=${3:-}
 UP_TIMEOUT=${UP_TIMEOUT:-30}
-case $verb in kill-node | cut-node | heal-node | start-node)
+case $verb in kill-node | cut-node | heal-node | start-node | exec)
     case " $nodes " in *" $node "*) [ -n "$node" ] || usage ;; *) usage ;; esac
     need_up ;;
 esac
@@ -207,6 +208,9 @@ status)
 kill-node) end "slurmd-$node" KILL 1; kill_node "$node" ;;
 cut-node) pid=$(pid_of "slurmd-$node") && kill -STOP "$pid" ;;
 heal-node) pid=$(pid_of "slurmd-$node") && kill -CONT "$pid" ;;
+exec)
+    h=$(pid_of "host-$node") || die "$node has no namespace"
+    exec nsenter --target "$h" --uts --mount --wd="$PWD" -- "${@:4}" ;;
 start-node) pid_of "slurmd-$node" >/dev/null || start_slurmd "$node"; wait_idle "$node" ;;
 *) usage ;;
 esac

@@ -91,11 +91,12 @@ TEST(Preflight, MemoryIsJudgedHostByHost) {
 }
 
 TEST(Preflight, WhatMustBeAlikeNamesWhoDiffers) {
-  EXPECT_EQ(judge_alike("build", {"x", "x", "x"}, "").text, "x, on all 3 ranks");
-  EXPECT_EQ(judge_alike("build", {"x"}, "").text, "x");
-  const auto differs = judge_alike("build", {"x", "x", "y"}, "install it again");
+  const OfRank first{"n1", "x"};
+  EXPECT_EQ(judge_alike("build", {first, first, {"n2", "x"}}, "").text, "x, on all 3 ranks");
+  EXPECT_EQ(judge_alike("build", {first}, "").text, "x");
+  const auto differs = judge_alike("build", {first, first, {"n2", "y"}}, "install it again");
   EXPECT_EQ(differs.verdict, Verdict::kError);
-  EXPECT_EQ(differs.text, "rank 0 has x; rank 2 has y");
+  EXPECT_EQ(differs.text, "rank 0 (n1) has x; rank 2 (n2) has y");
   EXPECT_EQ(differs.advice, "install it again");
 }
 
