@@ -1,24 +1,24 @@
 #!/usr/bin/env -S python3 -B
-"""One Fashion-MNIST job on a real Slurm, preempted five times by jobs of a higher partition, ends as
-the job that nobody disturbed: bit for bit, and without one iteration lost."""
+"""One Fashion-MNIST job on a real Slurm, preempted again and again by jobs of a higher partition, ends
+as the job that nobody disturbed: bit for bit, and without one iteration lost. By srun, and with
+LOCKSTEP_LONG=1 by mpirun."""
 
 import json
 import time
 
-import slurm_test
+from lockstep_cluster import long
+from lockstep_slurm import SlurmTest, setUpModule  # pylint: disable=unused-import
 from lockstep_test import main, pair
-from slurm_test import setUpModule  # pylint: disable=unused-import
 
 ITERATIONS = 200
-PREEMPTIONS = 5
 BETWEEN = 15  # iterations at least between two
 IMAGES = {"task": {"name": "fashion_mnist"}, "data": {"global_batch": 64},
           "checkpoint": {"interval": 1000, "keep_last": 1}}
 RANKS = ("--ntasks=4", "--ntasks-per-node=2")
 
 
-class Preemptions(slurm_test.SlurmTest):
-    script = "train_srun.sbatch"
+class PreemptionsTest(SlurmTest):
+    preemptions = None
 
     def configure(self, to=ITERATIONS, **sections):
         super().configure(to, **{**IMAGES, **sections})
@@ -45,7 +45,7 @@ class Preemptions(slurm_test.SlurmTest):
                   self.store.iteration(attempt + 1) > saved, "that it trains again")
         return saved, time.monotonic() - began
 
-    def test_a_job_preempted_five_times_ends_as_the_undisturbed_one(self):
+    def expect_end_as_the_undisturbed_one(self):
         straight, undisturbed_s = self.train_undisturbed()
         self.place = self.site("preempted")
         self.store = self.place.store
@@ -54,25 +54,41 @@ class Preemptions(slurm_test.SlurmTest):
         job = self.submit(*RANKS)
         saved, gaps = [0], []
         job.until(lambda: self.store.attempts(), "its first attempt")
-        for attempt in range(1, PREEMPTIONS + 1):
+        for attempt in range(1, self.preemptions + 1):
             at, gap_s = self.preempt(job, attempt, saved[-1])
             saved.append(at)
             gaps.append(round(gap_s, 1))
-        self.expect_end(job, "COMPLETED", 0, restarts=PREEMPTIONS)
+        self.expect_end(job, "COMPLETED", 0, restarts=self.preemptions)
         wall_s = time.monotonic() - began
-        for attempt in range(2, PREEMPTIONS + 2):
+        for attempt in range(2, self.preemptions + 2):
             parent = pair(self.store.record(attempt, "decision")["parent"])
             self.assertEqual(parent, (attempt - 1, saved[attempt - 1]))
-        last = PREEMPTIONS + 1
+        last = self.preemptions + 1
         self.assertEqual(self.expect_outcome(last, "finished", 0), ITERATIONS)
         self.expect_same_tensors(straight.tensors(1, ITERATIONS),
                                  self.store.tensors(last, ITERATIONS))
         for key in ("iteration", "data", "metrics", "seed", "finite"):
             self.assertEqual(straight.manifest(1, ITERATIONS)[key],
                              self.store.manifest(last, ITERATIONS)[key], key)
-        print(json.dumps({"bench": f"{PREEMPTIONS} preemptions of {ITERATIONS} iterations on 4 ranks",
+        print(json.dumps({"bench": f"{self.preemptions} preemptions of {ITERATIONS} iterations on 4 "
+                                   f"ranks, {self.script}",
                           "iterations_lost": 0, "undisturbed_s": round(undisturbed_s, 1),
                           "wall_s": round(wall_s, 1), "preempted_to_training_again_s": gaps}))
+
+
+class Srun(PreemptionsTest):
+    script, preemptions = "train_srun.sbatch", 5
+
+    def test_a_job_preempted_five_times_ends_as_the_undisturbed_one(self):
+        self.expect_end_as_the_undisturbed_one()
+
+
+@long
+class Mpirun(PreemptionsTest):
+    script, preemptions = "train_mpirun.sbatch", 2
+
+    def test_a_job_preempted_twice_ends_as_the_undisturbed_one(self):
+        self.expect_end_as_the_undisturbed_one()
 
 
 if __name__ == "__main__":

@@ -3,20 +3,19 @@
 
 import json
 
-import slurm_test
 from lockstep_cluster import SMALL, ranks_in
+from lockstep_slurm import SlurmTest, setUpModule  # pylint: disable=unused-import
 from lockstep_test import main
-from slurm_test import setUpModule  # pylint: disable=unused-import
 
 LAUNCHERS = ("srun --mpi=pmix --kill-on-bad-exit", "mpirun")
 
 
-class Rehearse(slurm_test.SlurmTest):
+class Rehearse(SlurmTest):
     def test_all_three_runs_end_alike_by_both_launchers(self):
         self.configure(restore="fresh", watchdog={"heartbeat_seconds": 5})
         for launch in LAUNCHERS:
             with self.subTest(launch=launch):
-                said = slurm_test.cluster.command(
+                said = self.cluster.command(
                     "salloc", *SMALL, "lockstep", "rehearse", "train.yaml", "--json", "--launch",
                     launch, cwd=self.place.folder)
                 found = json.loads(said.stdout)

@@ -1,5 +1,5 @@
 #!/usr/bin/env -S python3 -B
-"""The table of exit codes once more, by srun on a real Slurm: each rank's code and srun's own."""
+"""The table of exit codes once more, by srun on a real Slurm: each rank's code, and srun's own."""
 
 from lockstep_cluster import Cluster
 from lockstep_endings import PATHS, TableTest

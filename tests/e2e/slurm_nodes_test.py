@@ -53,6 +53,7 @@ class Srun(EitherLauncher, SlurmTest):
     script = "train_srun.sbatch"
 
 
+@long
 class Mpirun(EitherLauncher, SlurmTest):
     script = "train_mpirun.sbatch"
 

@@ -95,6 +95,13 @@ class Srun(EitherLauncher, PreemptionTest):
         job = self.submit("--time=1", "--signal=USR1@45")
         self.expect_requeued_once(job, self.saved_then_short(job))
 
+    @long
+    def test_without_any_signal_the_time_limit_itself_is_the_deadline(self):
+        self.configure(preempt={"grace_seconds": 5})
+        job = self.submit("--time=1", "--signal=CONT@1")
+        self.expect_requeued_once(job, self.saved_then_short(job))
+        self.assertIn("the deadline is near", job.said())
+
 
 class Mpirun(EitherLauncher, PreemptionTest):
     script = "train_mpirun.sbatch"
