@@ -271,6 +271,7 @@ class TableTest(JobTest):
         self.assertEqual(site.store.attempts(), list(range(1, path.attempts + 1)), result)
         record = site.store.record(path.of, "outcome") if path.of else None
         if path.outcome:
+            self.assertIsNotNone(record, result)
             self.assertEqual((record["outcome"], record["exit_code"]), (path.outcome, path.code))
         for rank in sorted(result.codes.keys() - set(path.loose)):
             self.assertEqual(result.codes[rank], path.code, f"rank {rank}: {result}")

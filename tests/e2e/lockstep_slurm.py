@@ -39,8 +39,8 @@ class SlurmTest(JobTest):
 
     def submit_high(self):
         said = self.cluster.command("sbatch", "--parsable", "--partition=high", "--nodes=2",
-                               "--exclusive", "--output=/dev/null", "--wrap=true",
-                               cwd=self.place.folder)
+                                    "--exclusive", "--output=/dev/null", "--wrap=true",
+                                    cwd=self.place.folder)
         return BatchJob(self.cluster, self.place.folder, said.stdout.strip())
 
     def at_work(self, job, attempt=1, store=None):
