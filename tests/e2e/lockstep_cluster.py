@@ -99,7 +99,8 @@ class Cluster(Hosts):
         said = subprocess.run([CLUSTER, "env", self.folder], capture_output=True, text=True,
                               check=True).stdout
         pairs = re.findall(r"(\w+)='?([^' \n]*)'?", said)
-        self.variables = {**dict(pairs), "OMP_NUM_THREADS": 1, "PATH": f"{BIN}:{os.environ['PATH']}"}
+        self.variables = {**dict(pairs), "OMP_NUM_THREADS": 1,
+                          "PATH": f"{BIN}:{os.environ['PATH']}"}
         self.env = environment(**self.variables)
 
     def require(self):

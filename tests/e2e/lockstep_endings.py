@@ -1,5 +1,5 @@
-"""The table of all ways in which a job ends: {path: exit code}, with the outcome that it leaves. Each
-path is a function of a site; it gives the result of its last launch."""
+"""The table of all ways in which a job ends: {path: exit code}, with the outcome that it leaves.
+Each path is a function of a site; it gives the result of its last launch."""
 
 import os
 import signal

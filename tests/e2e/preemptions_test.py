@@ -1,6 +1,6 @@
 #!/usr/bin/env -S python3 -B
-"""One Fashion-MNIST job on a real Slurm, preempted again and again by jobs of a higher partition, ends
-as the job that nobody disturbed: bit for bit, and without one iteration lost. By srun, and with
+"""One Fashion-MNIST job on a real Slurm, preempted again and again by jobs of a higher partition,
+ends as the job that nobody disturbed: bit for bit, and without one iteration lost. By srun, and with
 LOCKSTEP_LONG=1 by mpirun."""
 
 import json
@@ -70,8 +70,8 @@ class PreemptionsTest(SlurmTest):
         for key in ("iteration", "data", "metrics", "seed", "finite"):
             self.assertEqual(straight.manifest(1, ITERATIONS)[key],
                              self.store.manifest(last, ITERATIONS)[key], key)
-        print(json.dumps({"bench": f"{self.preemptions} preemptions of {ITERATIONS} iterations on 4 "
-                                   f"ranks, {self.script}",
+        print(json.dumps({"bench": f"{self.preemptions} preemptions of {ITERATIONS} iterations on "
+                                   f"4 ranks, {self.script}",
                           "iterations_lost": 0, "undisturbed_s": round(undisturbed_s, 1),
                           "wall_s": round(wall_s, 1), "preempted_to_training_again_s": gaps}))
 

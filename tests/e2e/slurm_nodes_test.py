@@ -39,7 +39,6 @@ class EitherLauncher:
                          (host, other, "1"), job.said())
         self.expect_carried_on(job, 2, (1, max(self.store.of_attempt(1))), restarts=1)
         # Now no node is left that could take its place: again on the same one.
-        saved = max(self.store.of_attempt(2), default=0)
         self.assertEqual(self.hang(job, attempt=2), other)
         saved = max(self.store.of_attempt(2))
         self.configure(saved + 20)

@@ -1,7 +1,8 @@
 #!/usr/bin/env -S python3 -B
 """A job that a real Slurm takes its nodes from: with and without notice, by preemption, by the
-administrator's requeue, by the time limit; on a site that passes the user's signal on and on one that does
-not. It is requeued once and carries on; what is lost is at most what came since the last save."""
+administrator's requeue, by the time limit; on a site that passes the user's signal on and on one
+that does not. It is requeued once and carries on; what is lost is at most what came since the last
+save. LOCKSTEP_LONG=1 adds what takes minutes."""
 
 from lockstep_cluster import Cluster, long
 from lockstep_jobs import command
@@ -73,7 +74,7 @@ class Srun(EitherLauncher, PreemptionTest):
         self.submit_high()
         self.expect_nothing_lost(job)
 
-    def test_without_grace_time_what_does_not_save_in_time_is_killed_and_loses_what_came_since(self):
+    def test_without_grace_time_what_saves_too_late_is_killed_and_loses_what_came_since(self):
         self.without_grace()
         # Longer than KillWait, and a stop takes effect between two iterations.
         self.configure(task={"iteration_ms": 7000}, checkpoint={"interval": 1})

@@ -82,7 +82,8 @@ class Srun(EitherLauncher, SlurmTest):
         with open(f"/proc/{pids[0]}/environ", encoding="utf-8", errors="replace") as file:
             env = dict(item.partition("=")[::2] for item in file.read().split("\0"))
         self.assertEqual(env["LOCKSTEP_RUN_ID"], f"slurm-{job.name}")
-        ends = self.cluster.command("scontrol", "-o", "show", "job", job.name, SLURM_TIME_FORMAT="%s")
+        ends = self.cluster.command("scontrol", "-o", "show", "job", job.name,
+                                    SLURM_TIME_FORMAT="%s")
         self.assertIn(f" EndTime={env['LOCKSTEP_DEADLINE']} ", ends.stdout)
 
 
