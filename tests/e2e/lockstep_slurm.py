@@ -3,7 +3,7 @@ site, and what must hold of the job and of its attempts."""
 
 import unittest
 
-from lockstep_cluster import BatchJob, Cluster, ranks_in
+from lockstep_cluster import Cluster, ranks_in
 from lockstep_jobs import configuration, yaml_text
 from lockstep_test import JobTest, pair
 
@@ -38,10 +38,7 @@ class SlurmTest(JobTest):
         return job
 
     def submit_high(self):
-        said = self.cluster.command("sbatch", "--parsable", "--partition=high", "--nodes=2",
-                                    "--exclusive", "--output=/dev/null", "--wrap=true",
-                                    cwd=self.place.folder)
-        return BatchJob(self.cluster, self.place.folder, said.stdout.strip())
+        return self.cluster.submit_high(self.place.folder)
 
     def at_work(self, job, attempt=1, store=None):
         """Waits until the attempt has completed an iteration; gives the pids of its ranks."""

@@ -29,7 +29,7 @@ class EitherLauncher:
         return host
 
     def test_a_host_that_hangs_is_left_out_of_the_requeue(self):
-        self.configure(**WATCHED)
+        self.configure(**WATCHED, log={"format": self.log_format})
         job = self.submit(size=ONE_NODE)
         host = self.hang(job)
         self.at_work(job, attempt=2)
@@ -49,12 +49,12 @@ class EitherLauncher:
 
 
 class Srun(EitherLauncher, SlurmTest):
-    script = "train_srun.sbatch"
+    script, log_format = "train_srun.sbatch", "text"
 
 
 @long
 class Mpirun(EitherLauncher, SlurmTest):
-    script = "train_mpirun.sbatch"
+    script, log_format = "train_mpirun.sbatch", "json"
 
 
 class CutOff(SlurmTest):
