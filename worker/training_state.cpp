@@ -98,8 +98,8 @@ StateBytes state_bytes(const Task& task, const OptimizerConfig& optimizer, Share
           static_cast<std::uint64_t>(saved) * sizeof(float)};
 }
 
-TrainingState::TrainingState(Task& task, const OptimizerConfig& optimizer, std::uint64_t seed,
-                             Share rank)
+TrainingState::TrainingState(Task& task, const OptimizerConfig& optimizer,
+                             std::optional<std::uint64_t> seed, Share rank)
     : rank_(rank),
       parameter_specs_(task.parameters()),
       buffer_specs_(task.buffers()),
@@ -129,7 +129,7 @@ TrainingState::TrainingState(Task& task, const OptimizerConfig& optimizer, std::
     at += elements_of(spec);
   }
   task.bind(memory);
-  task.initialize(seed);
+  if (seed) task.initialize(*seed);
 }
 
 Range TrainingState::own_range(const Region& region) const {

@@ -68,8 +68,10 @@ StateBytes state_bytes(const Task& task, const OptimizerConfig& optimizer, Share
 // every rank, optimizer state for the own part only (ZeRO-1), buffers whole.
 class TrainingState {
  public:
-  // Local: allocates for `task`, binds it and initializes it with `seed`. The task must outlive it.
-  TrainingState(Task& task, const OptimizerConfig& optimizer, std::uint64_t seed, Share rank);
+  // Local: allocates for `task`, binds it and initializes it with `seed`; nullopt: all is zero
+  // until it is loaded or initialized. The task must outlive it.
+  TrainingState(Task& task, const OptimizerConfig& optimizer, std::optional<std::uint64_t> seed,
+                Share rank);
 
   // What a checkpoint holds: model.NAME, buffer.NAME, optimizer.NAME.KIND. Valid while this lives.
   StateView view();

@@ -45,8 +45,7 @@ void prepare_task(Job& job) {
     const AtWork at_work(job.board);
     make_task_of(job);
     const auto& config = job.loaded.config;
-    job.state = std::make_unique<TrainingState>(*job.task, config.optimizer,
-                                                static_cast<std::uint64_t>(config.run.seed),
+    job.state = std::make_unique<TrainingState>(*job.task, config.optimizer, std::nullopt,
                                                 Share{job.comm.rank(), job.comm.size()});
   });
 }
@@ -106,10 +105,14 @@ void take_decision(Job& job, const std::string& bytes) {
   });
 }
 
-// Loads what was decided, all of it or nothing on every rank.
+// Loads what was decided, all of it or nothing on every rank. What is not loaded starts with its
+// initial values; where all of it is, they would be made for nothing.
 void load(Job& job) {
   auto view = job.state->view();
   const auto& decision = job.decision;
+  const bool loads = job.manifest || !decision.weights.empty();
+  if (!loads || !decision.selection.exclude.empty())
+    job.task->initialize(static_cast<std::uint64_t>(job.loaded.config.run.seed));
   if (job.manifest) {
     load_checkpoint(job.comm, job.files, decision.folder, *job.manifest, decision.selection, view);
   } else if (!decision.weights.empty()) {

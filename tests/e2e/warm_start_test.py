@@ -135,6 +135,10 @@ class WarmStart(JobTest):
                                   run={"max_iterations": 1}, **STILL), 0)
         loaded = [n for n in self.model if n not in (missing, name)]
         self.expect_same_tensors(self.model, site.store.tensors(2, 1), lambda n: n in loaded)
+        # What is excluded starts as it would without the file.
+        self.expect_exit(site.run(restore="fresh", run={"max_iterations": 1}, **STILL), 0)
+        self.expect_same_tensors(site.store.tensors(3, 1), site.store.tensors(2, 1),
+                                 lambda n: n in (missing, name))
 
     def test_files_that_are_no_weights(self):
         site = self.site()
