@@ -83,15 +83,19 @@ TEST(Launch, AnotherRunThatIsAliveIsInUse) {
             DecisionKind::kFresh);
 }
 
+// An attempt of "mine" that is alive for 20 s, and then ends.
+void end_after_20_s(StoreOnDisk& disk, FakeTime& time, OutcomeKind kind, int exit_code) {
+  disk.attempt("mine", {}, std::nullopt);
+  time.meanwhile = [&disk, &time, kind, exit_code] {
+    beat(disk, 1, static_cast<std::int64_t>(time.now_s) + 1);
+    if (time.now_s > 20) write_outcome(disk.files(), disk.path(), 1, {kind, exit_code, {}, {}, {}});
+  };
+}
+
 TEST(Launch, TheSameRunWaitsForItsOwnEnd) {
   StoreOnDisk disk("launch");
-  disk.attempt("mine", {}, std::nullopt);
   FakeTime time;
-  time.meanwhile = [&] {
-    beat(disk, 1, static_cast<std::int64_t>(time.now_s) + 1);
-    if (time.now_s > 20)
-      write_outcome(disk.files(), disk.path(), 1, {OutcomeKind::kPreempted, 75, {}, {}, {}});
-  };
+  end_after_20_s(disk, time, OutcomeKind::kPreempted, 75);
   EXPECT_EQ(try_it(disk, facts(disk, fresh()), time).ruling.record.kind, DecisionKind::kFresh);
   EXPECT_GT(time.now_s, 20);
   EXPECT_LT(time.now_s, 25);
@@ -99,13 +103,8 @@ TEST(Launch, TheSameRunWaitsForItsOwnEnd) {
 
 TEST(Launch, WhatIsStoppedOnRequestStopsTheLaunchThatWaitsForIt) {
   StoreOnDisk disk("launch");
-  disk.attempt("mine", {}, std::nullopt);
   FakeTime time;
-  time.meanwhile = [&] {
-    beat(disk, 1, static_cast<std::int64_t>(time.now_s) + 1);
-    if (time.now_s > 20)
-      write_outcome(disk.files(), disk.path(), 1, {OutcomeKind::kStopped, 77, {}, {}, {}});
-  };
+  end_after_20_s(disk, time, OutcomeKind::kStopped, 77);
   EXPECT_THROW(try_it(disk, facts(disk, fresh()), time), StoppedOnRequest);
   EXPECT_EQ(try_it(disk, facts(disk, fresh()), time).ruling.record.kind, DecisionKind::kFresh)
       << "a launch after the stop is meant to go on";
