@@ -12,6 +12,7 @@ constexpr std::int64_t kMostSeconds = 100'000'000;     // three years
 constexpr NumberRange kAnyPositive = {.low = 0, .low_counts = false};
 constexpr NumberRange kFraction = {.low = 0, .high = 1, .high_counts = false};
 constexpr NumberRange kSeconds = {.low = 0.01, .high = 1.0e8};
+constexpr NumberRange kBeatSeconds = {.low = 0.01, .high = 600};  // status and stop wait for some
 
 KeySpec integer(std::string path, std::int64_t low, std::int64_t high = kMost) {
   return {.path = std::move(path), .kind = ValueKind::kInteger, .low = low, .high = high};
@@ -91,7 +92,7 @@ std::vector<KeySpec> service_keys() {
        .words = {"USR1", "USR2", "TERM", "XCPU", "INT", "HUP"}},
       integer("preempt.grace_seconds", 0, kMostSeconds),
       word("preempt.deadline", {"auto", "none"}),
-      number("watchdog.heartbeat_seconds", kSeconds),
+      number("watchdog.heartbeat_seconds", kBeatSeconds),
       number("watchdog.stall_seconds", kSeconds),
       number("watchdog.join_seconds", kSeconds),
       plain("control.listen", ValueKind::kListen),

@@ -123,6 +123,10 @@ int say_done(const FileSystem& files, const JobSight& sight, Asked asked, const 
   const bool as_wished = asked == Asked::kSave
                              ? saved
                              : kind == OutcomeKind::kStopped || kind == OutcomeKind::kFinished;
+  if (!as_wished && asked == Asked::kStop)
+    std::fprintf(stderr,
+                 "lockstep: it ended before it could be stopped: what starts jobs again after that "
+                 "will start this one; ask again then\n");
   return as_wished ? 0 : 1;
 }
 

@@ -54,10 +54,28 @@ void wait_for_end(const FileSystem& files, JobSight& sight) {
   }
 }
 
+namespace {
+
+// Of an attempt that is not alive and has no outcome. A launch takes over from it, whichever it is.
+std::string crash_text(LocalSight sight) {
+  switch (sight) {
+    case LocalSight::kThere:
+      return "suspended or hung: its process is there, but its heartbeat stands still";
+    case LocalSight::kGone:
+      return "crashed: it left no outcome, and its process is gone";
+    case LocalSight::kElsewhere:
+      break;
+  }
+  return "crashed: it left no outcome, and its heartbeat stands still";
+}
+
+}  // namespace
+
 std::string state_text(const JobSight& sight) {
   const auto& attempt = *sight.attempt;
   if (sight.alive) return "running";
-  if (!attempt.outcome) return "crashed: it left no outcome, and its heartbeat stands still";
+  if (!attempt.outcome)
+    return crash_text(attempt.claim ? look_for(attempt.claim->process) : LocalSight::kElsewhere);
   const auto& outcome = *attempt.outcome;
   return to_text(outcome.outcome) + ", exit code " + std::to_string(outcome.exit_code) +
          (outcome.error ? ": " + *outcome.error : "");

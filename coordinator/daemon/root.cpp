@@ -15,14 +15,15 @@
 namespace lockstep {
 
 Root::Root(FileSystem& files, const LoadedConfig& loaded, const Log& log, LaunchFacts launch,
-           Claim claim, RunsOn retention_runs_on, std::function<int()> stop_signal)
+           Claim claim, RunsOn retention_runs_on,
+           std::function<std::optional<StoppedWaiting>()> stops_waiting)
     : files_(files),
       loaded_(loaded),
       log_(log),
       launch_(std::move(launch)),
       claim_(std::move(claim)),
       retention_runs_on_(retention_runs_on),
-      stop_signal_(std::move(stop_signal)) {}
+      stops_waiting_(std::move(stops_waiting)) {}
 
 namespace {
 
@@ -44,7 +45,7 @@ DecisionRecord Root::look() {
   clock.sleep = [this, sleep = clock.sleep, kSliceSeconds](double seconds) {
     for (auto left = seconds; left > 0; left -= kSliceSeconds) {
       sleep(std::min(left, kSliceSeconds));
-      if (const int signal = stop_signal_()) throw StoppedWaiting{signal};
+      if (const auto stopped = stops_waiting_()) throw *stopped;
     }
   };
   return look_by(clock);
@@ -81,6 +82,8 @@ std::string Root::claim() {
 // On the heartbeat's thread.
 void Root::look_for_requests() {
   constexpr std::size_t kMostOfAName = 200;
+  // Too late: it is left untaken, so that nobody takes it for heard.
+  if (note_->ended) return;
   Taken taken;
   try {
     taken = take_requests(files_, launch_.store_path, claimed_->attempt);

@@ -20,9 +20,9 @@
 
 namespace lockstep {
 
-// Thrown where a stop signal comes while rank 0 waits for another launch's end.
+// Thrown where rank 0 waits for another launch's end, and a stop signal or the deadline comes.
 struct StoppedWaiting {
-  int signal = 0;
+  int signal = 0;  // 0: the deadline
 };
 
 // Rank 0's part of a job, from the first look at the store to outcome.json. Local: every member
@@ -30,7 +30,8 @@ struct StoppedWaiting {
 class Root {
  public:
   Root(FileSystem& files, const LoadedConfig& loaded, const Log& log, LaunchFacts launch,
-       Claim claim, RunsOn retention_runs_on, std::function<int()> stop_signal);
+       Claim claim, RunsOn retention_runs_on,
+       std::function<std::optional<StoppedWaiting>()> stops_waiting);
 
   // Where it says how far the attempt is, for the watchdog.
   void keep_note(std::shared_ptr<AttemptNote> note) { note_ = std::move(note); }
@@ -86,7 +87,7 @@ class Root {
   std::optional<Claimed> claimed_;
   Decided decided_;
   RunsOn retention_runs_on_;
-  std::function<int()> stop_signal_;
+  std::function<std::optional<StoppedWaiting>()> stops_waiting_;
   std::shared_ptr<AttemptNote> note_ = std::make_shared<AttemptNote>();
   RequestBox requests_;
   std::unique_ptr<HeartbeatWriter> heartbeat_;  // whose thread fills the box

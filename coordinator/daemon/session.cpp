@@ -43,9 +43,12 @@ void say_deadline(const Job& job, const Deadline& deadline) {
 
 void describe_job(Job& job, RunsOn retention_runs_on) {
   // Rank 0 asks for it in each slice of a wait for another launch's end: that is no stall.
-  const auto stop_signal = [&board = job.board] {
-    board.move();
-    return stop_signal_received();
+  const auto stops_waiting = [&job]() -> std::optional<StoppedWaiting> {
+    constexpr double kRoomSeconds = 5;
+    job.board.move();
+    if (const int signal = stop_signal_received()) return StoppedWaiting{signal};
+    if (job.seconds_left && job.seconds_left() < kRoomSeconds) return StoppedWaiting{};
+    return std::nullopt;
   };
   job.build = agree(job.comm, "read the build", build_id);
   const auto hosts = gather_texts(job.comm, this_process().host);
@@ -57,7 +60,7 @@ void describe_job(Job& job, RunsOn retention_runs_on) {
       say_deadline(job, *deadline);
     }
     job.root = std::make_unique<Root>(job.files, job.loaded, job.log, std::move(launch),
-                                      std::move(claim), retention_runs_on, stop_signal);
+                                      std::move(claim), retention_runs_on, stops_waiting);
     job.root->keep_note(job.supervision.note);
     return std::string();
   });
@@ -82,7 +85,8 @@ Look look(Job& job) {
     try {
       return encode_decision(job.root->look());
     } catch (const StoppedWaiting& stopped) {
-      job.log.info("preempted by " + signal_name(stopped.signal) +
+      const auto by = stopped.signal == 0 ? "the deadline" : signal_name(stopped.signal);
+      job.log.info("preempted by " + by +
                    " while waiting: nothing was claimed; exit 75: requeue to carry on");
       return std::to_string(kPreemptedExitCode);
     } catch (const StoppedOnRequest& stopped) {

@@ -103,6 +103,18 @@ std::function<void(const std::vector<Culprit>&)> recorder(const std::shared_ptr<
   };
 }
 
+std::string conclusion_of(const AttemptNote& note) {
+  const std::string ends = "exit 76: the job hung, and has ended";
+  if (note.attempt == 0) return ends + "; nothing was claimed; launch it again";
+  if (note.committed < 0)
+    return ends +
+           "; this attempt has committed nothing; launch it again, without the hosts that "
+           "were named";
+  return ends + "; what came after iteration " + std::to_string(note.committed) +
+         ", the last commit, is lost; launch it again, without the hosts that were named, to carry "
+         "on from there";
+}
+
 }  // namespace
 
 void start_watchdog(const Comm& comm, const LoadedConfig& loaded, Supervision& supervision) {
@@ -129,7 +141,8 @@ void start_watchdog(const Comm& comm, const LoadedConfig& loaded, Supervision& s
         .speaks = invitation.speakers.at(static_cast<std::size_t>(comm.rank())) == '1',
         .link = std::nullopt,
         .record = recorder(supervision.note, loaded.paths.store, voice),
-        .voice = voice};
+        .voice = voice,
+        .conclusion = [note = supervision.note] { return conclusion_of(*note); }};
     if (!comm.is_root() && invitation.port != 0) socket = try_socket(voice);
     if (socket) {
       auto root =

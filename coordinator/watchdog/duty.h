@@ -35,6 +35,8 @@ struct WatchdogSetup {
   // Rank 0's: leaves word in the store. On a thread of its own; may take for ever.
   std::function<void(const std::vector<Culprit>&)> record;
   Voice voice = Voice(false);
+  // Rank 0's: what the end means for the training, for who reads the last lines of a log.
+  std::function<std::string()> conclusion = {};
 };
 
 // What a watchdog does, on its thread. Times are counted by an AwakeClock.

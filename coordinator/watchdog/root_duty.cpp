@@ -110,6 +110,7 @@ class RootDuty : public Duty {
       setup_.voice.warning("outcome.json is not written: the store does not answer");
     send_to_all(PacketKind::kEnd);
     print_stack(setup_.voice, "rank 0 (" + setup_.hosts[0] + ")", watched_);
+    if (setup_.conclusion) setup_.voice.error({setup_.conclusion()});
     for (int i = 1; i < kOrders; ++i) {
       std::this_thread::sleep_for(kPause);
       send_to_all(PacketKind::kEnd);

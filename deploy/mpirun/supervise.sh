@@ -35,12 +35,24 @@ case ${1:-} in -*) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2 
 set -- "${1:-train.yaml}" "${@:2}"
 [ -z "$hosts" ] || [ -r "$hosts" ] || { echo "supervise.sh: can't read $hosts" >&2; exit 2; }
 daemon=$(command -v lockstepd) || { echo "supervise.sh: lockstepd is not in PATH" >&2; exit 2; }
+own_run=${LOCKSTEP_RUN_ID:+no}
 export LOCKSTEP_RUN_ID=${LOCKSTEP_RUN_ID:-supervised-$(hostname)-$(date +%Y%m%d-%H%M%S)-$$}
 usable=$(mktemp) || exit 3      # the hosts that are left
 trap 'rm -f "$usable"' EXIT
 if [ -n "$hosts" ]; then cp "$hosts" "$usable"; fi
 
 say() { echo "[$(date +%FT%T)] supervise: $*" >&2; }
+end_with() { # CODE. A run id made here is known to nobody else: without it a `restore: fresh` would begin anew.
+    case $1,$own_run in
+    0,* | 2,* | *,no) ;;
+    *) say "to carry on: LOCKSTEP_RUN_ID=$LOCKSTEP_RUN_ID supervise.sh ..., or run.id in the YAML" ;;
+    esac
+    exit "$1"
+}
+if [ -n "$store" ] && [ ! -d "$(dirname "$store")" ]; then
+    say "--store $store: $(dirname "$store") is not there"
+    exit 2
+fi
 
 # ---- signals ----
 stopping=0 interrupted=0 child='' rc=0
@@ -120,7 +132,10 @@ leave_out_silent_hosts() {
             cp "$hosts" "$usable"
             return
         fi
-        [ "$left" != "$(cat "$usable")" ] || continue
+        if [ "$left" = "$(cat "$usable")" ]; then
+            say "$host was silent, but $hosts does not have it by that name: nobody is left out"
+            continue
+        fi
         say "$host was silent and is left out from now on"
         printf '%s\n' "$left" >"$usable"
         ranks=''
@@ -147,7 +162,11 @@ launch() { # leaves the exit code in rc
     case $rc in
     0 | 2 | 3 | 75 | 76 | 77) ;;
     *)  # The launcher was killed or failed: the job's own word counts, where there is one.
-        if [ -n "$(outcome_code)" ]; then rc=$(outcome_code); say "its outcome says $rc"; fi ;;
+        if [ -n "$(outcome_code)" ]; then
+            rc=$(outcome_code); say "its outcome says $rc"
+        elif [ $((SECONDS - began)) -lt $soon_s ]; then
+            say "without --quiet mpirun may say why: ${command[*]} $daemon"
+        fi ;;
     esac
 }
 
@@ -155,21 +174,21 @@ failures=0
 while :; do
     began=$SECONDS
     launch "$@"
-    case $rc in 0 | 2 | 77) exit "$rc" ;; esac           # finished; permanent; stopped on request
-    [ $stopping = 0 ] || exit "$rc"
+    case $rc in 0 | 2 | 77) end_with "$rc" ;; esac           # finished; permanent; stopped on request
+    [ $stopping = 0 ] || end_with "$rc"
     if [ "$rc" = 75 ]; then                              # preempted, saved: again at once
-        if [ -n "${LOCKSTEP_DEADLINE:-}" ]; then exit 75; fi   # it would be past in the next launch, too
+        if [ -n "${LOCKSTEP_DEADLINE:-}" ]; then end_with 75; fi   # it would be past in the next launch, too
         failures=0
         [ $((SECONDS - began)) -ge $soon_s ] || pause $soon_s
     else                                                 # 3, 76, 128+signal, or the launcher's own failure
         if [ "$rc" = 76 ] && [ -n "$store" ] && [ -n "$hosts" ]; then leave_out_silent_hosts; fi
         [ $((SECONDS - began)) -lt "$healthy_s" ] || failures=0
         failures=$((failures + 1))
-        [ $failures -le "$retries" ] || { say "giving up after $retries retries"; exit "$rc"; }
+        [ $failures -le "$retries" ] || { say "giving up after $retries retries"; end_with "$rc"; }
         if [ $failures = 1 ]; then wait_s=$backoff_s; else wait_s=$((2 * wait_s)); fi
         [ "$wait_s" -le $longest_backoff_s ] || wait_s=$longest_backoff_s
         say "retry $failures of $retries in $wait_s s"
         pause "$wait_s"
     fi
-    [ $stopping = 0 ] || exit "$rc"
+    [ $stopping = 0 ] || end_with "$rc"
 done

@@ -12,6 +12,7 @@ from lockstep_test import JobTest
 
 STOP_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGXCPU)
 RUN = {"id": "path", "max_iterations": 10**6}
+QUICK = {"watchdog": {"heartbeat_seconds": 0.2}}  # who looks at another job waits for its beats
 AT_WORK = {"run": RUN, "task": {"iteration_ms": 20}, "restore": "auto"}
 BEHIND = {"run": {"id": "path", "max_iterations": 40}, "restore": "latest"}  # has trained(20)
 
@@ -142,8 +143,8 @@ def a_crash_loop(site):
 
 @ends(2, attempts=1)
 def the_store_of_another_run_at_work(site):
-    first = at_work(site)
-    result = site.run(**{**AT_WORK, "run": {**RUN, "id": "other"}}, busy=True)
+    first = at_work(site, **QUICK)
+    result = site.run(**{**AT_WORK, "run": {**RUN, "id": "other"}}, **QUICK, busy=True)
     first.kill_all()
     return result
 
@@ -201,12 +202,21 @@ for index, which in enumerate(STOP_SIGNALS):
 
 @ends(75, attempts=1)
 def preempted_while_it_waits_for_another_launch(site):
-    first = at_work(site)
+    first = at_work(site, **QUICK)
     # Plan says what the launch would end with if nobody stopped it: in use, after the wait.
-    second = site.start(**AT_WORK, busy=True, foreseen=False)
+    second = site.start(**AT_WORK, **QUICK, busy=True, foreseen=False)
     second.until(lambda: "waiting for its end" in second.err(), "it waits")
     second.signal_rank(0, signal.SIGUSR1)
     result = second.wait()
+    first.kill_all()
+    return result
+
+
+@ends(75, attempts=1)
+def a_deadline_that_comes_while_it_waits_for_another_launch(site):
+    first = at_work(site, **QUICK)
+    result = site.run(**AT_WORK, **QUICK, busy=True, foreseen=False,
+                      env={"LOCKSTEP_DEADLINE": int(time.time()) + 8})
     first.kill_all()
     return result
 

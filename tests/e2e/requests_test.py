@@ -1,6 +1,10 @@
 #!/usr/bin/env -S python3 -B
 """lockstep save, stop and status --wait, beside jobs that are at work and where there is none."""
 
+import signal
+import time
+
+from lockstep_faults import Fault
 from lockstep_jobs import command
 from lockstep_test import JobTest, main
 
@@ -89,6 +93,21 @@ class Requests(JobTest):
         self.assertIsNone(job.process.poll())
         self.asked(0, "stop", "--wait")
         self.expect_exit(job.wait(), 77, "1 file in requests/ ignored", "digest")
+
+    def test_a_stop_that_comes_too_late_is_left_untaken(self):
+        fault = Fault(self.place.folder / "fault", "hold", 0, "rename:/outcome.json")
+        job = self.at_work(wrapper=fault.wrapper, watchdog={"heartbeat_seconds": 0.1})
+        job.signal_rank(0, signal.SIGUSR1)
+        job.until(fault.began, "that the outcome is about to be written")
+        self.asked(0, "stop")
+        left = list(self.requests(1).iterdir())
+        self.assertEqual(len(left), 1)
+        time.sleep(0.5)  # heartbeats go on, and must not take it
+        fault.go()
+        result = job.wait()
+        self.expect_exit(result, 75)
+        self.assertNotIn("stop asked for", result.err)
+        self.assertEqual(list(self.requests(1).iterdir()), left)
 
     def test_waiting_for_the_end(self):
         job = self.at_work(to=150)

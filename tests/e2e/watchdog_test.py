@@ -71,12 +71,14 @@ class Hanging(WatchdogTest):
         began = time.monotonic()
         job.signal_rank(victim, signal.SIGSTOP)
         name = rf"rank {victim} \({HOST}\): phase (train|save), silent for \d+ s"
-        self.expect_hung(job, began, name, r"rank 0 \(.*\): its main thread is in")
+        result = self.expect_hung(job, began, name, r"rank 0 \(.*\): its main thread is in")
         outcome = site.store.record(1, "outcome")
         self.assertEqual((outcome["outcome"], outcome["exit_code"]), ("failed", 76))
         self.assertEqual(outcome["last_committed_iteration"], max(site.store.of_attempt(1)))
         self.assertEqual([(s["rank"], s["host"]) for s in outcome["silent"]], [(victim, HOST)])
         self.assertRegex(outcome["error"], name)
+        self.assertIn(f"what came after iteration {max(site.store.of_attempt(1))}, the last commit, "
+                      "is lost; launch it again", result.err)
         return site
 
     def test_a_stopped_last_rank_of_two_is_named_and_a_requeue_carries_on(self):
