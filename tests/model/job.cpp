@@ -109,14 +109,36 @@ void Job::launch() {
 
 std::optional<Decided> Job::look() {
   std::optional<Decided> trial;
-  expect(Phase::kLook, [&] {
-    trial = look_and_try(files_, facts_, clock(), {}, [](const std::string&) {});
+  std::optional<std::int64_t> stopped;
+  expect(Phase::kLook, [&]() -> std::optional<Choice> {
+    try {
+      trial = look_and_try(files_, facts_, clock(), {}, [](const std::string&) {});
+    } catch (const StoppedOnRequest& request) {
+      stopped = request.attempt;
+      return std::nullopt;
+    }
     return choice_of(trial->ruling);
   });
+  if (stopped) require_stopped(*stopped);
   const bool ends = trial && trial->ruling.record.kind != DecisionKind::kFresh &&
                     trial->ruling.record.kind != DecisionKind::kRestore;
   if (ends) trial.reset();
   return trial;
+}
+
+// Only what was asked to stop, and is of the same run or Slurm job, stops a launch that waits for
+// it.
+void Job::require_stopped(std::int64_t attempt) {
+  const auto folder = ledger_.attempt_path_of(attempt);
+  const auto read = [&](const std::string& file) {
+    return read_small_file(world_.disk, folder + file);
+  };
+  const auto claim = parse_claim(read("/claim.json"), "claim.json");
+  const bool of_this_job = facts_.run.job && claim.job == facts_.run.job;
+  if (parse_outcome(read("/outcome.json"), "outcome.json").outcome != OutcomeKind::kStopped ||
+      (claim.run != facts_.run.id && !of_this_job))
+    differs("ended by a stop of attempt " + std::to_string(attempt) + ", which was not meant");
+  world_.counts.add("launches ended by a stop of what they waited for");
 }
 
 bool Job::claim(Decided& trial) {

@@ -117,6 +117,7 @@ class Job {
 
   void launch();
   std::optional<Decided> look();
+  void require_stopped(std::int64_t attempt);
   bool claim(Decided& trial);
   bool settle(const Decided& trial);
   bool take(Decided decided);
@@ -137,8 +138,9 @@ class Job {
   void close_after(const Error& error);
 
   // Calls, and compares what it chose or threw with what the reference allows: more than one
-  // thing where sleepers ran meanwhile. Gives what was thrown.
-  std::optional<Error> expect(Phase phase, const std::function<Choice()>& call);
+  // thing where sleepers ran meanwhile. Gives what was thrown. nullopt: there is nothing to
+  // compare.
+  std::optional<Error> expect(Phase phase, const std::function<std::optional<Choice>()>& call);
   Choice expected_now() const;
   std::optional<Choice> beside_a_live_one(const Facts& facts) const;
   Choice in_use_by(const Launch& other) const;

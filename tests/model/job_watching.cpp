@@ -163,7 +163,7 @@ Choice Job::expected_now() const {
   return choose(facts, plan_.launch, is_own ? nullptr : &source);
 }
 
-std::optional<Error> Job::expect(Phase phase, const std::function<Choice()>& call) {
+std::optional<Error> Job::expect(Phase phase, const std::function<std::optional<Choice>()>& call) {
   phase_ = phase;
   const bool again = !found_damaged_.empty() || !found_damaged_elsewhere_.empty();
   std::vector<Choice> allowed = {expected_now()};
@@ -173,7 +173,12 @@ std::optional<Error> Job::expect(Phase phase, const std::function<Choice()>& cal
   std::optional<Error> thrown;
   Choice chosen;
   try {
-    chosen = call();
+    const auto made = call();
+    if (!made) {
+      allowed_ = nullptr;
+      return thrown;
+    }
+    chosen = *made;
   } catch (const Error& e) {
     chosen = {Choice::Kind::kError, std::nullopt, e.code()};
     thrown = e;
