@@ -26,17 +26,19 @@ class Path(NamedTuple):
     launcher: int        # mpirun's code
     srun: int            # srun's code
     loose: tuple         # ranks that end as the launcher decides
+    says: tuple          # what must be read in its log
 
 
 PATHS = {}
 
 
-def ends(code, outcome=None, attempts=None, of=None, launcher=None, srun=None, loose=()):
+def ends(code, outcome=None, attempts=None, of=None, launcher=None, srun=None, loose=(),
+         says=()):
     def add(act, name=None):
         number = (1 if outcome else 0) if attempts is None else attempts
         assert act.__name__ not in PATHS
         PATHS[name or act.__name__] = Path(act, code, outcome, number, of or number,
-                                           launcher or code, srun or code, loose)
+                                           launcher or code, srun or code, loose, says)
         return act
     return add
 
@@ -200,7 +202,7 @@ for index, which in enumerate(STOP_SIGNALS):
     preempted_by(which, index % 3)
 
 
-@ends(75, attempts=1)
+@ends(75, attempts=1, says=("preempted by USR1", "nothing was claimed", "requeue"))
 def preempted_while_it_waits_for_another_launch(site):
     first = at_work(site, **QUICK)
     # Plan says what the launch would end with if nobody stopped it: in use, after the wait.
@@ -212,7 +214,7 @@ def preempted_while_it_waits_for_another_launch(site):
     return result
 
 
-@ends(75, attempts=1)
+@ends(75, attempts=1, says=("preempted by the deadline", "nothing was claimed", "requeue"))
 def a_deadline_that_comes_while_it_waits_for_another_launch(site):
     first = at_work(site, **QUICK)
     result = site.run(**AT_WORK, **QUICK, busy=True, foreseen=False,
@@ -278,6 +280,7 @@ class TableTest(JobTest):
         site.launcher, site.variables = self.launcher, self.variables
         result = path.act(site)
         self.assertEqual(result.code, code, result)
+        self.expect_said(result, *path.says)
         self.assertEqual(site.store.attempts(), list(range(1, path.attempts + 1)), result)
         record = site.store.record(path.of, "outcome") if path.of else None
         if path.outcome:
