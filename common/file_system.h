@@ -10,7 +10,15 @@
 
 namespace lockstep {
 
-// An open regular file that is read at given places.
+constexpr std::size_t kDirectAlignment = 4096;  // of offset, address and size
+
+// An open regular file that is read at given places; by several threads at once where its
+// FileSystem serves threads.
+//
+// The real one reads past the page cache (O_DIRECT) what is large, not yet in the cache, and lies
+// and goes at multiples of kDirectAlignment: several such reads in flight load at the speed of the
+// disk, where ranks that read through the cache side by side took three times as long. What a file
+// system refuses to read so is read through the cache, with the same result.
 class ReadableFile {
  public:
   virtual ~ReadableFile() = default;

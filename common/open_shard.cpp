@@ -55,27 +55,33 @@ OpenShard::OpenShard(const FileSystem& files, const std::string& folder, const M
   });
 }
 
-std::span<const std::byte> OpenShard::block(std::uint64_t index) {
-  return naming(what_, [&] { return verified_block(index); });
+std::uint64_t OpenShard::block_bytes(std::uint64_t index) const {
+  const auto begin = index * kChecksumBlockBytes;
+  if (index >= blocks() || begin >= header_.data_bytes)
+    throw Error(ErrorCode::kDamaged, what_ + ": no block " + std::to_string(index));
+  return std::min(kChecksumBlockBytes, header_.data_bytes - begin);
 }
 
-std::span<const std::byte> OpenShard::verified_block(std::uint64_t index) {
-  const auto begin = index * kChecksumBlockBytes;
-  if (index >= shard_.checksums.size() || begin >= header_.data_bytes)
-    throw Error(ErrorCode::kDamaged, "no block " + std::to_string(index));
-  if (buffer_.empty()) buffer_.resize(std::min(kChecksumBlockBytes, header_.data_bytes));
-  const auto bytes =
-      std::span(buffer_).first(std::min(kChecksumBlockBytes, header_.data_bytes - begin));
-  if (index == current_) return bytes;
+void OpenShard::read_block(std::uint64_t index, std::span<std::byte> into) const {
+  naming(what_, [&] {
+    file_->read_at(header_.data_begin + index * kChecksumBlockBytes, into);
+    const auto found = checksum64(into);
+    if (found != shard_.checksums.at(index))
+      throw Error(ErrorCode::kDamaged, "checksum of block " + std::to_string(index) + " is " +
+                                           hex64(found) + ", expected " +
+                                           hex64(shard_.checksums[index]));
+  });
+}
+
+std::span<const std::byte> OpenShard::block(std::uint64_t index) {
+  const auto bytes = block_bytes(index);
+  if (buffer_.all().empty()) buffer_ = Pages(block_bytes(0));
+  const auto into = buffer_.all().first(bytes);
+  if (index == current_) return into;
   current_ = kNone;
-  file_->read_at(header_.data_begin + begin, bytes);
-  const auto found = checksum64(bytes);
-  if (found != shard_.checksums[index])
-    throw Error(ErrorCode::kDamaged, "checksum of block " + std::to_string(index) + " is " +
-                                         hex64(found) + ", expected " +
-                                         hex64(shard_.checksums[index]));
+  read_block(index, into);
   current_ = index;
-  return bytes;
+  return into;
 }
 
 void OpenShard::copy(const ReadRange& range, std::span<std::byte> staging) {

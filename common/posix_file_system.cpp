@@ -13,48 +13,22 @@
 
 #include "common/error.h"
 #include "common/file_system.h"
+#include "common/posix_calls.h"
+#include "common/posix_reader.h"
 
 namespace lockstep {
+
+using posix::Descriptor;
+using posix::fail;
+using posix::kMaxTransferBytes;
+using posix::retried;
+
 namespace {
 
 constexpr mode_t kFolderMode = 0750;
 constexpr mode_t kFileMode = 0640;
-constexpr std::size_t kMaxTransferBytes = std::size_t{1} << 30;  // Linux stops just below 2^31
 // O_NONBLOCK: a pipe must not make the opener wait; regular files do not care.
 constexpr int kAlways = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-
-[[noreturn]] void fail(std::string_view operation, const std::string& path, int error) {
-  const bool absent = error == ENOENT || error == ENOTDIR || error == ELOOP;
-  const std::string cause = error == ELOOP ? "it is a link, and links are not followed here"
-                                           : std::generic_category().message(error);
-  throw Error(absent ? ErrorCode::kNotFound : ErrorCode::kIo,
-              std::string(operation) + " " + path + ": " + cause);
-}
-
-template <typename Call>
-auto retried(Call call) {
-  auto result = call();
-  while (result < 0 && errno == EINTR)
-    result = call();
-  return result;
-}
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) noexcept : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  Descriptor(Descriptor&& other) noexcept : fd_(other.release()) {}
-  Descriptor& operator=(Descriptor&&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const noexcept { return fd_; }
-  int release() noexcept { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
 
 Descriptor open_at(const std::string& path, int flags, std::string_view operation) {
   const int fd = retried([&] { return ::open(path.c_str(), flags | kAlways, kFileMode); });
@@ -94,35 +68,6 @@ void write_all(std::size_t size, const std::string& path, Transfer transfer) {
     done += static_cast<std::size_t>(wrote);
   }
 }
-
-class PosixReadableFile final : public ReadableFile {
- public:
-  PosixReadableFile(Descriptor file, std::string path, std::uint64_t bytes)
-      : file_(std::move(file)), path_(std::move(path)), bytes_(bytes) {}
-
-  std::uint64_t size() const override { return bytes_; }
-
-  void read_at(std::uint64_t offset, std::span<std::byte> into) const override {
-    while (!into.empty()) {
-      if (!std::in_range<off_t>(offset)) fail("read", path_, EOVERFLOW);
-      const std::size_t piece = std::min(into.size(), kMaxTransferBytes);
-      const ssize_t got = retried(
-          [&] { return ::pread(file_.get(), into.data(), piece, static_cast<off_t>(offset)); });
-      if (got < 0) fail("read", path_, errno);
-      if (got == 0) {
-        throw Error(ErrorCode::kDamaged, "read " + path_ + ": it ends before byte " +
-                                             std::to_string(offset + into.size()));
-      }
-      into = into.subspan(static_cast<std::size_t>(got));
-      offset += static_cast<std::uint64_t>(got);
-    }
-  }
-
- private:
-  Descriptor file_;
-  std::string path_;
-  std::uint64_t bytes_;
-};
 
 class PosixWritableFile final : public WritableFile {
  public:
@@ -224,8 +169,8 @@ class PosixFileSystem final : public FileSystem {
 
   std::unique_ptr<ReadableFile> open(const std::string& path) const override {
     Descriptor file = open_at(path, O_RDONLY, "open");
-    const auto bytes = static_cast<std::uint64_t>(regular_status(file, path, "open").st_size);
-    return std::make_unique<PosixReadableFile>(std::move(file), path, bytes);
+    const struct stat status = regular_status(file, path, "open");
+    return read_posix_file(std::move(file), path, status);
   }
 
   void make_folder(const std::string& path) override {

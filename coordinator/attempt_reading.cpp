@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "common/error.h"
+#include "common/parallel.h"
 #include "common/retries.h"
 #include "coordinator/lineage.h"
-#include "coordinator/parallel.h"
 
 namespace lockstep {
 

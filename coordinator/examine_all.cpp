@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "coordinator/parallel.h"
+#include "common/parallel.h"
 
 namespace lockstep {
 

@@ -64,7 +64,7 @@ void save_checkpoint(const Comm& comm, FileSystem& files, const std::string& sto
 //
 // Opens only the shards that hold what this rank owns; lists nothing.
 // Cost: each byte is read once per job, but for blocks of 4 MiB that two ranks share; memory for
-// the own bytes and one block; two allreduces, and an all-gather of each replicated section.
+// the own bytes and four blocks; two allreduces, and an all-gather of each replicated section.
 void load_checkpoint(const Comm& comm, const FileSystem& files, const std::string& folder,
                      const Manifest& manifest, const Selection& selection, StateView& state);
 

@@ -15,7 +15,7 @@ namespace lockstep {
 // whole by its header and the manifest, every block that is touched by its checksum.
 // Error(kDamaged): proven damage, a missing file too; kIo: can't be read now, after three tries.
 // Texts name checkpoint, shard and cause: "3@1200: shard 2: missing".
-// Cost: memory for the staging buffer and one block; bytes at the borders of blocks are read by
+// Cost: memory for the staging buffer and four blocks; bytes at the borders of blocks are read by
 // each rank that needs the block.
 Pages read_shards(const FileSystem& files, const std::string& folder, const Manifest& manifest,
                   const ReadPlan& plan);

@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "coordinator/parallel.h"
+#include "common/parallel.h"
 #include "coordinator/retention.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/fault_file_system.h"

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -61,8 +62,9 @@ class ShardFile : public ::testing::Test {
     return read_shards(files, folder, manifest, plan_reads(manifest, expected_pieces(manifest, 0)));
   }
 
-  void expect_read_back() const {
-    const auto pages = read();
+  void expect_read_back() const { expect_all(read()); }
+
+  void expect_all(const Pages& pages) const {
     const auto staging = pages.all();
     ASSERT_EQ(staging.size(), 1 + floats.size() * sizeof(float));
     EXPECT_EQ(staging[0], odd[0]);
@@ -102,6 +104,41 @@ TEST_F(ShardFile, IsWhatItsHeaderAndTheReceiptSay) {
   EXPECT_EQ(head.data_begin % kDataAlignment, 0U);
   EXPECT_EQ(shard.checksums.size(), 3U);
   expect_read_back();
+}
+
+// Several reads in flight: the seam with planted faults serves one thread.
+TEST_F(ShardFile, ThreadsReadTheSameToAnyPlace) {
+  write();
+  const auto pieces = expected_pieces(manifest, 0);
+  expect_all(read_shards(*real, folder, manifest, plan_reads(manifest, pieces)));
+  // Without the odd byte before them the floats lie across blocks; in the second half of a shard
+  // with nothing before it they lie at a place that takes direct reads.
+  const auto half = static_cast<std::int64_t>(floats.size() / 2);
+  for (const Piece& piece :
+       {Piece{"model.w", Dtype::kF32, 0, 2 * half}, Piece{"model.w", Dtype::kF32, half, half}}) {
+    const auto pages = read_shards(*real, folder, manifest, plan_reads(manifest, {{piece}}));
+    ASSERT_EQ(pages.all().size(), static_cast<std::size_t>(piece.count) * sizeof(float));
+    EXPECT_EQ(std::memcmp(pages.all().data(), &floats[static_cast<std::size_t>(piece.first)],
+                          pages.all().size()),
+              0);
+  }
+}
+
+TEST_F(ShardFile, ThreadsSeeAFlippedBitInAnyBlock) {
+  for (const std::uintmax_t at : {0, 5, 8}) {
+    std::filesystem::remove(path);
+    write();
+    std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+    const auto place = static_cast<std::streamoff>(header().data_begin + at * kMiB + 77);
+    char byte = 0;
+    file.seekg(place).get(byte);
+    file.seekp(place).put(static_cast<char>(byte ^ 4)).flush();
+    const auto text = error_of(ErrorCode::kDamaged, [&] {
+      read_shards(*real, folder, manifest, plan_reads(manifest, expected_pieces(manifest, 0)));
+    });
+    EXPECT_TRUE(text.starts_with("3@1200: shard 0: checksum of block " + std::to_string(at / 4)))
+        << text;
+  }
 }
 
 TEST_F(ShardFile, AStretchIsReadFromTheBlocksThatHoldItAlone) {

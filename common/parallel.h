@@ -6,6 +6,7 @@
 #include <exception>
 #include <mutex>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 #include <sched.h>
@@ -28,17 +29,22 @@ inline std::size_t small_file_threads(bool network) {
   return network ? reading_threads() : std::clamp<std::size_t>(usable, 1, reading_threads());
 }
 
-// Local: work(i) for every i below `count`, on at most `threads` threads, this one counted. The
+// Local: work(i) for every i below `count`, on at most `threads` threads, this one counted; work
+// may take the number of its thread, below `threads`, as well. Indices are begun in order. The
 // first exception passes, after all have stopped; then not every i was worked on.
 template <typename Work>
 void for_each_index(std::size_t count, std::size_t threads, Work&& work) {
   std::atomic<std::size_t> next = 0;
   std::exception_ptr failure;
   std::mutex mutex;
-  const auto worker = [&] {
+  const auto worker = [&](std::size_t thread) {
     try {
       for (std::size_t i = next++; i < count; i = next++)
-        work(i);
+        if constexpr (std::is_invocable_v<Work&, std::size_t, std::size_t>) {
+          work(i, thread);
+        } else {
+          work(i);
+        }
     } catch (...) {
       next = count;
       const std::lock_guard lock(mutex);
@@ -48,8 +54,8 @@ void for_each_index(std::size_t count, std::size_t threads, Work&& work) {
   {
     std::vector<std::jthread> others;
     for (std::size_t t = 1; t < std::min(count, threads); ++t)
-      others.emplace_back(worker);
-    worker();
+      others.emplace_back(worker, t);
+    worker(0);
   }
   if (failure) std::rethrow_exception(failure);
 }

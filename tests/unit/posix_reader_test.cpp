@@ -1,0 +1,148 @@
+// Large reads of the real file system: past the page cache where that is possible, and right
+// always.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "common/error.h"
+#include "common/file_system.h"
+#include "common/pages.h"
+
+namespace lockstep {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kMiB = std::size_t{1} << 20;
+constexpr std::size_t kBytes = 9 * kMiB + 1234;  // its end is no multiple of anything
+
+std::byte byte_at(std::uint64_t place) {
+  return static_cast<std::byte>((place * 2654435761U) >> 13U);
+}
+
+// An open descriptor, for what only the kernel knows.
+class Opened {
+ public:
+  Opened(const fs::path& path, int flags) : fd_(::open(path.c_str(), flags | O_CLOEXEC)) {}
+  Opened(const Opened&) = delete;
+  Opened& operator=(const Opened&) = delete;
+  ~Opened() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+void write_file(const fs::path& path) {
+  std::vector<char> bytes(kBytes);
+  for (std::size_t i = 0; i < kBytes; ++i)
+    bytes[i] = static_cast<char>(byte_at(i));
+  std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(kBytes));
+}
+
+void forget_pages(const fs::path& path) {
+  const Opened file(path, O_RDONLY);
+  ASSERT_EQ(::fsync(file.get()), 0);
+  ASSERT_EQ(::posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED), 0);
+}
+
+std::size_t cached_pages(const fs::path& path) {
+  const Opened file(path, O_RDONLY);
+  void* const mapped = ::mmap(nullptr, kBytes, PROT_READ, MAP_SHARED, file.get(), 0);
+  EXPECT_NE(mapped, MAP_FAILED);
+  std::vector<unsigned char> pages((kBytes + 4095) / 4096);
+  EXPECT_EQ(::mincore(mapped, kBytes, pages.data()), 0);
+  ::munmap(mapped, kBytes);
+  return static_cast<std::size_t>(
+      std::ranges::count_if(pages, [](unsigned char in) { return (in & 1U) != 0; }));
+}
+
+bool takes_direct(const fs::path& path) {
+  return Opened(path, O_RDONLY | O_DIRECT).get() >= 0;
+}
+
+void expect_bytes(std::span<const std::byte> found, std::uint64_t from) {
+  for (std::size_t i = 0; i < found.size(); ++i)
+    ASSERT_EQ(found[i], byte_at(from + i)) << "byte " << from + i;
+}
+
+class LargeReads : public ::testing::TestWithParam<std::string> {
+ protected:
+  LargeReads() : path(GetParam() + "/lockstep-large-read-" + std::to_string(::getpid())) {
+    write_file(path);
+  }
+  ~LargeReads() override { fs::remove(path); }
+
+  const fs::path path;
+  std::unique_ptr<FileSystem> files = make_posix_file_system();
+};
+
+TEST_P(LargeReads, GiveTheSameBytesWhereverTheyBeginAndGo) {
+  const Pages memory(kBytes + 4096);
+  for (const std::uint64_t from : {0, 4096, 1, 4095})
+    for (const std::size_t shift : {0, 64})
+      for (const std::size_t bytes : {kBytes - from, 4 * kMiB, kMiB, kMiB - 1, std::size_t{100}})
+        for (const bool cached : {false, true}) {
+          if (!cached) forget_pages(path);
+          const auto into = memory.all().subspan(shift, bytes);
+          std::ranges::fill(into, std::byte{0});
+          files->open(path)->read_at(from, into);
+          expect_bytes(into, from);
+        }
+}
+
+TEST_P(LargeReads, BeyondTheEndAreDamage) {
+  const Pages memory(2 * kBytes);
+  for (const std::uint64_t from :
+       {std::uint64_t{0}, std::uint64_t{8 * kMiB}, std::uint64_t{1} << 40U})
+    for (const bool cached : {false, true}) {
+      if (!cached) forget_pages(path);
+      try {
+        files->open(path)->read_at(from, memory.all().first(kBytes + 1));
+        ADD_FAILURE() << from;
+      } catch (const Error& e) {
+        EXPECT_EQ(e.code(), ErrorCode::kDamaged) << e.what();
+      }
+    }
+}
+
+// /dev/shm refuses on old kernels, and never forgets a page.
+INSTANTIATE_TEST_SUITE_P(OnDiskAndInMemory, LargeReads, ::testing::Values(".", "/dev/shm"));
+
+class OnDisk : public LargeReads {};
+
+TEST_P(OnDisk, LeaveThePageCacheAlone) {
+  if (!takes_direct(path)) GTEST_SKIP() << "this file system refuses O_DIRECT";
+  forget_pages(path);
+  const Pages memory(8 * kMiB);
+  files->open(path)->read_at(0, memory.all());
+  expect_bytes(memory.all(), 0);
+  EXPECT_EQ(cached_pages(path), 0U);
+}
+
+// Another's writes may not be on the disk yet: a cached page is the newest there is.
+TEST_P(OnDisk, TakeWhatIsCachedFromThere) {
+  const Pages memory(8 * kMiB);
+  files->open(path)->read_at(0, memory.all());
+  expect_bytes(memory.all(), 0);
+  EXPECT_EQ(cached_pages(path), (kBytes + 4095) / 4096);
+}
+
+INSTANTIATE_TEST_SUITE_P(Here, OnDisk, ::testing::Values("."));
+
+}  // namespace
+}  // namespace lockstep
