@@ -28,11 +28,18 @@ class ReadableFile {
   virtual void read_at(std::uint64_t offset, std::span<std::byte> into) const = 0;
 };
 
-// A new file that is written from its start to its end.
+// A new file: either appended to, or reserved and then written at given places, each byte once; by
+// several threads at once where its FileSystem serves threads. The real one writes past the page
+// cache what it could read so.
 class WritableFile {
  public:
   virtual ~WritableFile() = default;  // closes; a file that was not finished is worthless
   virtual void append(std::span<const std::byte> bytes) = 0;
+  // Makes it that long, and takes the space where the file system can: then a full disk is an error
+  // here and not halfway, and no write changes the size, so that writes needn't wait for each
+  // other.
+  virtual void reserve(std::uint64_t bytes) = 0;
+  virtual void write_at(std::uint64_t offset, std::span<const std::byte> bytes) = 0;
   // fsync and close, both checked. After a failure the file must be written anew under another
   // handle, never fsynced again: the kernel has marked its pages clean (Rebello et al., ATC '20).
   virtual void finish() = 0;

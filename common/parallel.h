@@ -11,6 +11,8 @@
 
 #include <sched.h>
 
+#include "common/file_system.h"
+
 namespace lockstep {
 
 // How many threads wait for a store at once: more than the cores there are pays on network file
@@ -27,6 +29,14 @@ inline std::size_t small_file_threads(bool network) {
   const bool known = ::sched_getaffinity(0, sizeof cores, &cores) == 0;
   const auto usable = static_cast<std::size_t>(known ? CPU_COUNT(&cores) : 1);
   return network ? reading_threads() : std::clamp<std::size_t>(usable, 1, reading_threads());
+}
+
+// How many blocks of a shard a rank reads or writes at once. A disk or a file server has more to
+// give than one waits for; a thread that waits costs no core, and what it has read or will write it
+// hashes while the others' transfers go on.
+inline std::size_t blocks_in_flight(const FileSystem& files) {
+  constexpr std::size_t kBlocks = 4;
+  return files.serves_threads() ? kBlocks : 1;
 }
 
 // Local: work(i) for every i below `count`, on at most `threads` threads, this one counted; work

@@ -1,12 +1,15 @@
 #pragma once
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "common/error.h"
@@ -32,6 +35,18 @@ auto retried(Call call) {
   return result;
 }
 
+// `transfer(offset, size)` writes as write(2) does, and says how much it took.
+template <typename Transfer>
+void write_all(std::size_t size, const std::string& path, Transfer transfer) {
+  for (std::size_t done = 0; done < size;) {
+    const std::size_t piece = std::min(size - done, kMaxTransferBytes);
+    const ssize_t wrote = retried([&] { return transfer(done, piece); });
+    if (wrote < 0) fail("write", path, errno);
+    if (wrote == 0) fail("write", path, ENOSPC);
+    done += static_cast<std::size_t>(wrote);
+  }
+}
+
 // An open file descriptor, or none (-1).
 class Descriptor {
  public:
@@ -40,7 +55,10 @@ class Descriptor {
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
   Descriptor(Descriptor&& other) noexcept : fd_(other.release()) {}
-  Descriptor& operator=(Descriptor&&) = delete;
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    Descriptor old(std::exchange(fd_, other.release()));
+    return *this;
+  }
   ~Descriptor() {
     if (fd_ >= 0) ::close(fd_);
   }
@@ -50,5 +68,25 @@ class Descriptor {
  private:
   int fd_;
 };
+
+// From what size on a file goes past the page cache: below, a second descriptor and what a direct
+// transfer must ask for first cost more than they bring.
+constexpr std::uint64_t kDirectFrom = std::uint64_t{1} << 20;
+
+// The same file once more, past the page cache (O_DIRECT); by the descriptor, since the path may
+// name another one by now. None where the file system refuses, or /proc is not there.
+inline Descriptor open_direct(const Descriptor& file, int access) {
+  const auto again = "/proc/self/fd/" + std::to_string(file.get());
+  return Descriptor(retried([&] { return ::open(again.c_str(), access | O_DIRECT | O_CLOEXEC); }));
+}
+
+inline bool is_direct_aligned(std::uint64_t offset, const void* address, std::size_t alignment) {
+  return offset % alignment == 0 && reinterpret_cast<std::uintptr_t>(address) % alignment == 0;
+}
+
+// Whether a failed direct transfer is one that the file system doesn't do, rather than an error.
+inline bool refused_direct(int error) {
+  return error == EINVAL || error == ENOTSUP;
+}
 
 }  // namespace lockstep::posix

@@ -15,13 +15,14 @@
 #include "common/file_system.h"
 #include "common/posix_calls.h"
 #include "common/posix_reader.h"
+#include "common/posix_writer.h"
 
 namespace lockstep {
 
 using posix::Descriptor;
 using posix::fail;
-using posix::kMaxTransferBytes;
 using posix::retried;
+using posix::write_all;
 
 namespace {
 
@@ -56,48 +57,6 @@ EntryKind kind_of(mode_t mode) {
   if (S_ISREG(mode)) return EntryKind::kFile;
   return S_ISDIR(mode) ? EntryKind::kFolder : EntryKind::kOther;
 }
-
-// `transfer(offset, size)` writes from `bytes` and says how much it took, as write(2) does.
-template <typename Transfer>
-void write_all(std::size_t size, const std::string& path, Transfer transfer) {
-  for (std::size_t done = 0; done < size;) {
-    const std::size_t piece = std::min(size - done, kMaxTransferBytes);
-    const ssize_t wrote = retried([&] { return transfer(done, piece); });
-    if (wrote < 0) fail("write", path, errno);
-    if (wrote == 0) fail("write", path, ENOSPC);
-    done += static_cast<std::size_t>(wrote);
-  }
-}
-
-class PosixWritableFile final : public WritableFile {
- public:
-  PosixWritableFile(Descriptor file, std::string path)
-      : file_(std::move(file)), path_(std::move(path)) {}
-
-  void append(std::span<const std::byte> bytes) override {
-    need_open();
-    write_all(bytes.size(), path_, [&](std::size_t done, std::size_t size) {
-      return ::write(file_.get(), bytes.data() + done, size);
-    });
-  }
-
-  // The descriptor is gone afterwards, whatever happens, so nobody can fsync it again.
-  void finish() override {
-    need_open();
-    Descriptor file = std::move(file_);
-    if (retried([&] { return ::fsync(file.get()); }) != 0) fail("fsync", path_, errno);
-    // Linux has closed the descriptor when close is interrupted.
-    if (::close(file.release()) != 0 && errno != EINTR) fail("close", path_, errno);
-  }
-
- private:
-  void need_open() const {
-    if (file_.get() < 0) throw Error(ErrorCode::kInternal, "write " + path_ + ": it is finished");
-  }
-
-  Descriptor file_;
-  std::string path_;
-};
 
 EntryKind kind_of_entry(DIR* folder, const dirent& entry) {
   if (entry.d_type == DT_REG) return EntryKind::kFile;
@@ -186,8 +145,7 @@ class PosixFileSystem final : public FileSystem {
   }
 
   std::unique_ptr<WritableFile> create(const std::string& path) override {
-    return std::make_unique<PosixWritableFile>(open_at(path, O_WRONLY | O_CREAT | O_EXCL, "create"),
-                                               path);
+    return write_posix_file(open_at(path, O_WRONLY | O_CREAT | O_EXCL, "create"), path);
   }
 
   void rename(const std::string& from, const std::string& to) override {

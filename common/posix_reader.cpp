@@ -13,22 +13,14 @@ namespace lockstep {
 
 using posix::Descriptor;
 using posix::fail;
+using posix::is_direct_aligned;
+using posix::kDirectFrom;
 using posix::kMaxTransferBytes;
+using posix::open_direct;
+using posix::refused_direct;
 using posix::retried;
 
 namespace {
-
-// Below that a second descriptor and the look at the cache cost more than they bring.
-constexpr std::uint64_t kDirectFrom = std::uint64_t{1} << 20;
-
-// The same file once more, past the page cache; by the descriptor, since the path may name another
-// one by now. None where the file system refuses, or /proc is not there.
-Descriptor open_direct(const Descriptor& file, std::uint64_t bytes) {
-  if (bytes < kDirectFrom) return Descriptor();
-  const auto again = "/proc/self/fd/" + std::to_string(file.get());
-  return Descriptor(
-      retried([&] { return ::open(again.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC); }));
-}
 
 // The kernel says of a stranger's file that all of it is cached.
 bool may_ask_for_cache(const struct stat& status) {
@@ -41,7 +33,7 @@ class PosixReadableFile final : public ReadableFile {
       : file_(std::move(file)),
         path_(std::move(path)),
         bytes_(static_cast<std::uint64_t>(status.st_size)),
-        direct_(open_direct(file_, bytes_)),
+        direct_(bytes_ < kDirectFrom ? Descriptor() : open_direct(file_, O_RDONLY)),
         takes_direct_(direct_.get() >= 0),
         may_ask_for_cache_(may_ask_for_cache(status)) {}
 
@@ -65,9 +57,9 @@ class PosixReadableFile final : public ReadableFile {
 
  private:
   bool goes_direct(std::uint64_t offset, std::span<std::byte> into) const {
-    const auto address = reinterpret_cast<std::uintptr_t>(into.data());
-    return takes_direct_ && into.size() >= kDirectFrom && offset % kDirectAlignment == 0 &&
-           address % kDirectAlignment == 0 && !is_cached(offset, into.size());
+    return takes_direct_ && into.size() >= kDirectFrom &&
+           is_direct_aligned(offset, into.data(), kDirectAlignment) &&
+           !is_cached(offset, into.size());
   }
 
   // mincore(2) by way of a mapping, which reads nothing: 10 us for 4 MiB, where reading them from
@@ -89,7 +81,7 @@ class PosixReadableFile final : public ReadableFile {
     std::size_t done = 0;
     while (done < into.size() && done % kDirectAlignment == 0) {
       const auto got = transfer(direct_, offset + done, into.subspan(done));
-      if (got < 0 && (errno == EINVAL || errno == ENOTSUP)) {
+      if (got < 0 && refused_direct(errno)) {
         takes_direct_ = false;
         return done;
       }

@@ -40,10 +40,10 @@ struct CommitSteps {
 // Throws AgreedError, equal on all ranks, with the code of the step that failed; nothing is
 // committed then, and rank 0 has dropped the .partial when it throws. Nothing is tried again but
 // for a shard whose fsync failed: it is written anew, once.
-// Cost: each rank writes its own bytes once and reads them twice; one allreduce, a gather and four
-// broadcasts of a few bytes.
-// `time_is_over`, where given: asked between pieces of at most 64 MiB that a rank writes; true is a
-// kIo of that rank.
+// Cost: each rank reads and writes its own bytes once; one allreduce, a gather and four broadcasts
+// of a few bytes.
+// `time_is_over`, where given: asked before each block of 4 MiB that a rank writes, by any thread;
+// true is a kIo of that rank.
 void save_checkpoint(const Comm& comm, FileSystem& files, const std::string& store,
                      const Manifest& manifest, const StateView& state, const CommitSteps& steps,
                      const std::function<bool()>& time_is_over = {});

@@ -91,10 +91,7 @@ class BlockReader {
 
 Pages read_shards(const FileSystem& files, const std::string& folder, const Manifest& manifest,
                   const ReadPlan& plan) {
-  // Reads in flight: a disk or a file server has more to give than one waits for; a thread that
-  // waits costs no core, and what it has read it verifies while the others' reads go on.
-  constexpr std::size_t kInFlight = 4;
-  const std::size_t threads = files.serves_threads() ? kInFlight : 1;
+  const auto threads = blocks_in_flight(files);
   Pages staging(plan.bytes);
   for (const auto& reads : plan.shards) {
     const auto what = to_text(manifest.checkpoint) + ": shard " + std::to_string(reads.shard);

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "common/digest.h"
 #include "common/error.h"
 #include "common/names.h"
+#include "common/pages.h"
+#include "common/parallel.h"
 #include "worker/finite.h"
 
 namespace lockstep {
@@ -15,102 +18,143 @@ namespace {
 
 constexpr std::size_t kDigestBytes = 32;
 
+// A rank's own bytes of a section.
 struct Part {
   Dtype dtype;
   std::span<const std::byte> bytes;
+  std::uint64_t begin;  // in the shard's data
 };
 
-struct Contents {
-  std::vector<std::uint64_t> checksums;  // of each block
+struct Parts {
+  std::vector<Part> all;
+  std::uint64_t bytes = 0;
+};
+
+Parts own_parts(const StateView& state, Share rank) {
+  Parts parts;
+  for (const auto& section : state.sections) {
+    const auto bytes = own_bytes(section, rank);
+    parts.all.push_back({section.dtype, bytes, parts.bytes});
+    parts.bytes += bytes.size();
+  }
+  return parts;
+}
+
+struct Block {
+  std::uint64_t checksum = 0;
   bool finite = true;
 };
 
-// One pass over the data: each stretch is looked at twice while it is in the cache.
-Contents examine(std::span<const Part> parts) {
-  Contents contents;
-  Checksum block;
-  std::uint64_t in_block = 0;
-  for (const auto& part : parts) {
-    const std::uint64_t width = bytes_of(part.dtype);
-    for (std::uint64_t at = 0; at < part.bytes.size();) {
-      const auto take = std::min(part.bytes.size() - at, kChecksumBlockBytes - in_block);
-      block.add(part.bytes.subspan(at, take));
-      // A block may end inside an element, which is then looked at with the next stretch.
-      const auto first = at / width * width;
-      const auto stretch = part.bytes.subspan(first, (at + take) / width * width - first);
-      contents.finite = contents.finite && all_finite(part.dtype, stretch);
+// Copies a block of the shard's data to `into`, and looks at each stretch while it is in the cache:
+// one pass over the state.
+Block copy_block(const Parts& parts, std::uint64_t begin, std::span<std::byte> into) {
+  constexpr std::uint64_t kStretch = std::uint64_t{256} << 10;
+  Block block;
+  Checksum checksum;
+  const auto end = begin + into.size();
+  for (const auto& part : parts.all) {
+    const auto last = std::min(end, part.begin + part.bytes.size());
+    for (auto at = std::max(begin, part.begin); at < last;) {
+      const auto take = std::min(last - at, kStretch);
+      const auto from = at - part.begin;  // in the part
+      const auto copy = into.subspan(at - begin, take);
+      std::memcpy(copy.data(), &part.bytes[from], take);
+      checksum.add(copy);
+      // A stretch may end inside an element, which is then looked at with the next one.
+      const std::uint64_t width = bytes_of(part.dtype);
+      const auto first = from / width * width;
+      const auto whole = part.bytes.subspan(first, (from + take) / width * width - first);
+      block.finite = block.finite && all_finite(part.dtype, whole);
       at += take;
-      in_block += take;
-      if (in_block < kChecksumBlockBytes) continue;
-      contents.checksums.push_back(block.value());
-      block.reset();
-      in_block = 0;
     }
   }
-  if (in_block > 0) contents.checksums.push_back(block.value());
-  return contents;
+  block.checksum = checksum.value();
+  return block;
 }
 
 void require_time(const std::function<bool()>& time_is_over) {
   if (time_is_over && time_is_over()) throw Error(ErrorCode::kIo, "no time is left to write it");
 }
 
-void write_once(FileSystem& files, const std::string& path, const std::string& header,
-                std::span<const Part> parts, const std::function<bool()>& time_is_over,
-                bool& fsync_failed) {
-  constexpr std::size_t kPiece = std::size_t{64} << 20;
-  const auto file = files.create(path);
-  file->append(std::as_bytes(std::span(header)));
-  for (const auto& part : parts)
-    for (auto left = part.bytes; !left.empty();
-         left = left.subspan(std::min(left.size(), kPiece))) {
-      require_time(time_is_over);
-      file->append(left.first(std::min(left.size(), kPiece)));
-    }
-  require_time(time_is_over);
-  fsync_failed = true;
-  file->finish();
-  fsync_failed = false;
-}
-
-void write_file(FileSystem& files, const std::string& path, const std::string& header,
-                std::span<const Part> parts, const std::function<bool()>& time_is_over) {
-  bool fsync_failed = false;
-  try {
-    write_once(files, path, header, parts, time_is_over, fsync_failed);
-    return;
-  } catch (const Error&) {
-    if (!fsync_failed) throw;
+// A shard's file: its data first, several blocks in flight, and then the header, which holds their
+// checksums. Its size is known before.
+class ShardFileWriter {
+ public:
+  ShardFileWriter(ShardDescription shard, Parts parts, const std::function<bool()>& time_is_over)
+      : shard_(std::move(shard)), parts_(std::move(parts)), time_is_over_(time_is_over) {
+    shard_.checksums.resize((parts_.bytes + kChecksumBlockBytes - 1) / kChecksumBlockBytes);
+    blocks_.resize(shard_.checksums.size());
+    data_begin_ = encode_shard_header(shard_).size();
   }
-  files.unlink(path);
-  write_once(files, path, header, parts, time_is_over, fsync_failed);
-}
+
+  ShardReceipt write(FileSystem& files, const std::string& path) {
+    try {
+      return write_once(files, path);
+    } catch (const Error&) {
+      if (!fsync_failed_) throw;
+    }
+    files.unlink(path);
+    return write_once(files, path);
+  }
+
+ private:
+  ShardReceipt write_once(FileSystem& files, const std::string& path) {
+    const auto file = files.create(path);
+    file->reserve(data_begin_ + parts_.bytes);
+    const auto threads = blocks_in_flight(files);
+    std::vector<Pages> copies(std::min(threads, blocks_.size()));
+    for (auto& copy : copies)
+      copy = Pages(std::min(parts_.bytes, kChecksumBlockBytes));
+    for_each_index(blocks_.size(), threads, [&](std::size_t i, std::size_t thread) {
+      require_time(time_is_over_);
+      const auto begin = i * kChecksumBlockBytes;
+      const auto copy =
+          copies[thread].all().first(std::min(kChecksumBlockBytes, parts_.bytes - begin));
+      blocks_[i] = copy_block(parts_, begin, copy);
+      file->write_at(data_begin_ + begin, copy);
+    });
+    auto receipt = write_header(*file);
+    require_time(time_is_over_);
+    fsync_failed_ = true;
+    file->finish();
+    fsync_failed_ = false;
+    return receipt;
+  }
+
+  ShardReceipt write_header(WritableFile& file) {
+    bool finite = true;
+    for (std::size_t i = 0; i < blocks_.size(); ++i) {
+      shard_.checksums[i] = blocks_[i].checksum;
+      finite = finite && blocks_[i].finite;
+    }
+    const auto header = encode_shard_header(shard_);
+    if (header.size() != data_begin_)
+      throw Error(ErrorCode::kInternal, "a shard's header has grown with its checksums");
+    file.write_at(0, std::as_bytes(std::span(header)));
+    return {data_begin_ + parts_.bytes, digest128(header), finite};
+  }
+
+  ShardDescription shard_;
+  Parts parts_;
+  const std::function<bool()>& time_is_over_;
+  std::vector<Block> blocks_;  // each written by one thread
+  std::uint64_t data_begin_ = 0;
+  bool fsync_failed_ = false;
+};
 
 }  // namespace
 
 ShardReceipt write_shard(FileSystem& files, const std::string& folder, const Manifest& manifest,
                          const StateView& state, Share rank,
                          const std::function<bool()>& time_is_over) {
-  std::vector<Part> parts;
-  for (const auto& section : state.sections)
-    parts.push_back({section.dtype, own_bytes(section, rank)});
-  std::uint64_t data_bytes = 0;
-  for (const auto& part : parts)
-    data_bytes += part.bytes.size();
-
-  auto contents = examine(parts);
   ShardDescription shard;
   shard.attempt = manifest.checkpoint.attempt;
   shard.iteration = manifest.checkpoint.iteration;
   shard.index = rank.index;
   shard.count = rank.count;
   shard.pieces = expected_pieces(manifest, rank.index);
-  shard.checksums = std::move(contents.checksums);
-  const auto header = encode_shard_header(shard);
-
-  write_file(files, folder + "/" + shard_file({rank.index, rank.count}), header, parts,
-             time_is_over);
-  return {header.size() + data_bytes, digest128(header), contents.finite};
+  return ShardFileWriter(std::move(shard), own_parts(state, rank), time_is_over)
+      .write(files, folder + "/" + shard_file({rank.index, rank.count}));
 }
 
 ReceiptRecord encode_receipt(const ShardReceipt& receipt) {

@@ -24,10 +24,10 @@ struct ShardReceipt {
 // Local: writes this rank's own bytes of `state` as its shard into `folder`, and fsyncs it.
 //
 // `manifest` must be what describe_state makes of `state`. A rank that owns nothing writes a shard
-// without entries. The bytes must not change meanwhile: they are read twice, once for the checksums
-// that the header holds.
+// without entries. The bytes must not change meanwhile; each is read once.
 // A failed fsync has the file written anew, once, under a new handle. Throws Error(kIo), also where
-// `time_is_over`, asked between pieces of 64 MiB and before the fsync, says so.
+// `time_is_over`, asked before each block of 4 MiB and before the fsync, by any thread, says so.
+// Cost: four blocks of memory.
 ShardReceipt write_shard(FileSystem& files, const std::string& folder, const Manifest& manifest,
                          const StateView& state, Share rank,
                          const std::function<bool()>& time_is_over = {});

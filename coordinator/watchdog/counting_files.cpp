@@ -57,6 +57,12 @@ class CountingWriter : public WritableFile {
       bytes = bytes.subspan(piece.size());
     }
   }
+  void reserve(std::uint64_t bytes) override {
+    counted_([&] { file_->reserve(bytes); });
+  }
+  void write_at(std::uint64_t offset, std::span<const std::byte> bytes) override {
+    counted_([&] { file_->write_at(offset, bytes); });
+  }
   void finish() override {
     counted_([&] { file_->finish(); });
   }

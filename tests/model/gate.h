@@ -80,6 +80,12 @@ class GatedFileSystem : public FileSystem {
     void append(std::span<const std::byte> bytes) override {
       files_.changes("append", path_), inner_->append(bytes);
     }
+    void reserve(std::uint64_t bytes) override {
+      files_.changes("reserve", path_), inner_->reserve(bytes);
+    }
+    void write_at(std::uint64_t offset, std::span<const std::byte> bytes) override {
+      files_.changes("write_at", path_), inner_->write_at(offset, bytes);
+    }
     void finish() override { files_.changes("finish", path_), inner_->finish(); }
 
    private:

@@ -198,9 +198,9 @@ TEST_F(CheckpointDamage, DoneWhileWritingIsFoundByTheLoad) {
   TestState state(saved_layout(), share_of(world), 1);
   CheckpointId id{4, 0};
   for (const auto fault : {Fault::kSilentTruncate, Fault::kFlipBit})
-    for (const int nth : {1, 2, 5}) {
+    for (const int nth : {1, 2}) {  // data, header
       ++id.iteration;
-      if (last) faulty.fault_next(Op::kAppend, fault, nth, "shard-");
+      if (last) faulty.fault_next(Op::kWriteAt, fault, nth, "shard-");
       site.save(world, faulty, id, state);
       TestState loaded(saved_layout(), share_of(world), 2);
       const auto before = loaded.bytes();
@@ -209,7 +209,7 @@ TEST_F(CheckpointDamage, DoneWhileWritingIsFoundByTheLoad) {
       EXPECT_EQ(failure.rank, world.size() - 1);
       EXPECT_EQ(loaded.bytes(), before);
     }
-  EXPECT_EQ(faulty.fired(), last ? 6 : 0);
+  EXPECT_EQ(faulty.fired(), last ? 4 : 0);
 }
 
 }  // namespace

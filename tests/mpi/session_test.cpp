@@ -27,9 +27,10 @@ using lockstep::testing::Fault;
 using lockstep::testing::FaultFileSystem;
 using lockstep::testing::Op;
 
-constexpr std::array kOps = {Op::kInfo,   Op::kList,   Op::kOpen,       Op::kReadAt,
-                             Op::kCreate, Op::kAppend, Op::kFinish,     Op::kMakeFolder,
-                             Op::kRename, Op::kLink,   Op::kSyncFolder, Op::kClaimFolder};
+constexpr std::array kOps = {Op::kInfo,       Op::kList,       Op::kOpen,    Op::kReadAt,
+                             Op::kCreate,     Op::kAppend,     Op::kReserve, Op::kWriteAt,
+                             Op::kFinish,     Op::kMakeFolder, Op::kRename,  Op::kLink,
+                             Op::kSyncFolder, Op::kClaimFolder};
 constexpr int kMostCalls = 400;  // of one operation in one job; a limit on the loop, not a promise
 
 enum class Culprit { kFirst, kLast, kAll };

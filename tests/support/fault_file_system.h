@@ -27,6 +27,8 @@ enum class Op : std::uint8_t {
   kClaimFolder,
   kCreate,
   kAppend,
+  kReserve,
+  kWriteAt,
   kFinish,
   kRename,
   kLink,
@@ -35,16 +37,16 @@ enum class Op : std::uint8_t {
   kSyncFolder,
   kOverwrite,
 };
-constexpr std::size_t kOps = 15;
+constexpr std::size_t kOps = 17;
 
 // What a planted fault does.
 enum class Fault : std::uint8_t {
   kThrow,           // the operation is not done, and throws
   kDoneThenThrow,   // it is done, and throws: a rename on NFS whose answer was lost
   kShortRead,       // read_at: the file ends before (kDamaged)
-  kFlipBit,         // read_at: one bit of what is read is wrong; append: of what is written
-  kHalfThenThrow,   // append, overwrite: the first half is written, then it throws: a full disk
-  kSilentTruncate,  // append: only the first half is written, and nobody is told
+  kFlipBit,         // read_at: one bit of what is read is wrong; append, write_at: what is written
+  kHalfThenThrow,   // append, write_at, overwrite: half of it is written, then it throws
+  kSilentTruncate,  // append, write_at: only the first half is written, and nobody is told
 };
 
 // Plants faults by operation and path in another FileSystem. Thread-safe. Files that it opened or
@@ -179,32 +181,43 @@ class FaultFileSystem : public FileSystem {
         : files_(files), path_(std::move(path)), inner_(std::move(inner)) {}
 
     void append(std::span<const std::byte> bytes) override {
-      const auto rule = files_.match(Op::kAppend, path_);
-      if (!rule) return inner_->append(bytes);
+      write(Op::kAppend, bytes, [&](std::span<const std::byte> what) { inner_->append(what); });
+    }
+    void reserve(std::uint64_t bytes) override {
+      files_.run(Op::kReserve, path_, [&] { inner_->reserve(bytes); });
+    }
+    void write_at(std::uint64_t offset, std::span<const std::byte> bytes) override {
+      write(Op::kWriteAt, bytes,
+            [&](std::span<const std::byte> what) { inner_->write_at(offset, what); });
+    }
+    void finish() override {
+      files_.run(Op::kFinish, path_, [&] { inner_->finish(); });
+    }
+
+   private:
+    template <typename Write>
+    void write(Op op, std::span<const std::byte> bytes, Write inner) {
+      const auto rule = files_.match(op, path_);
+      if (!rule) return inner(bytes);
       switch (rule->fault) {
         case Fault::kFlipBit: {
           std::vector<std::byte> copy(bytes.begin(), bytes.end());
           if (!copy.empty()) copy[copy.size() / 2] ^= std::byte{1};
-          return inner_->append(copy);
+          return inner(copy);
         }
         case Fault::kSilentTruncate:
-          return inner_->append(bytes.first(bytes.size() / 2));
+          return inner(bytes.first(bytes.size() / 2));
         case Fault::kHalfThenThrow:
-          inner_->append(bytes.first(bytes.size() / 2));
+          inner(bytes.first(bytes.size() / 2));
           fail(*rule, path_);
         case Fault::kDoneThenThrow:
-          inner_->append(bytes);
+          inner(bytes);
           fail(*rule, path_);
         default:
           fail(*rule, path_);
       }
     }
 
-    void finish() override {
-      files_.run(Op::kFinish, path_, [&] { inner_->finish(); });
-    }
-
-   private:
     const FaultFileSystem& files_;
     std::string path_;
     std::unique_ptr<WritableFile> inner_;

@@ -166,6 +166,11 @@ class MemoryFileSystem : public FileSystem {
     void append(std::span<const std::byte> bytes) override {
       node_->bytes.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     }
+    void reserve(std::uint64_t bytes) override { node_->bytes.resize(bytes); }
+    void write_at(std::uint64_t offset, std::span<const std::byte> bytes) override {
+      node_->bytes.replace(offset, bytes.size(), reinterpret_cast<const char*>(bytes.data()),
+                           bytes.size());
+    }
     void finish() override {
       node_->durable_bytes = node_->bytes;
       node_->bytes_durable = true;

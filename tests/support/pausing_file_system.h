@@ -84,6 +84,14 @@ class PausingFileSystem : public FileSystem {
       files_.pause();
       inner_->append(bytes);
     }
+    void reserve(std::uint64_t bytes) override {
+      files_.pause();
+      inner_->reserve(bytes);
+    }
+    void write_at(std::uint64_t offset, std::span<const std::byte> bytes) override {
+      files_.pause();
+      inner_->write_at(offset, bytes);
+    }
     void finish() override {
       files_.pause();
       inner_->finish();

@@ -197,7 +197,7 @@ TEST_F(ShardFile, ASecondFailedFsyncIsTheError) {
 }
 
 TEST_F(ShardFile, AFailedWriteIsNotTriedAgain) {
-  files.fault_next(Op::kAppend, Fault::kHalfThenThrow);
+  files.fault_next(Op::kWriteAt, Fault::kHalfThenThrow);
   EXPECT_EQ(error_of(ErrorCode::kIo, [&] { write(); }), "planted fault: " + path);
   EXPECT_EQ(files.calls(Op::kCreate), 1);
 }

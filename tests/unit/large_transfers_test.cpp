@@ -1,4 +1,4 @@
-// Large reads of the real file system: past the page cache where that is possible, and right
+// Large transfers of the real file system: past the page cache where that is possible, and right
 // always.
 
 #include <algorithm>
@@ -80,18 +80,18 @@ void expect_bytes(std::span<const std::byte> found, std::uint64_t from) {
     ASSERT_EQ(found[i], byte_at(from + i)) << "byte " << from + i;
 }
 
-class LargeReads : public ::testing::TestWithParam<std::string> {
+class LargeTransfers : public ::testing::TestWithParam<std::string> {
  protected:
-  LargeReads() : path(GetParam() + "/lockstep-large-read-" + std::to_string(::getpid())) {
+  LargeTransfers() : path(GetParam() + "/lockstep-large-read-" + std::to_string(::getpid())) {
     write_file(path);
   }
-  ~LargeReads() override { fs::remove(path); }
+  ~LargeTransfers() override { fs::remove(path); }
 
   const fs::path path;
   std::unique_ptr<FileSystem> files = make_posix_file_system();
 };
 
-TEST_P(LargeReads, GiveTheSameBytesWhereverTheyBeginAndGo) {
+TEST_P(LargeTransfers, GiveTheSameBytesWhereverTheyBeginAndGo) {
   const Pages memory(kBytes + 4096);
   for (const std::uint64_t from : {0, 4096, 1, 4095})
     for (const std::size_t shift : {0, 64})
@@ -105,7 +105,7 @@ TEST_P(LargeReads, GiveTheSameBytesWhereverTheyBeginAndGo) {
         }
 }
 
-TEST_P(LargeReads, BeyondTheEndAreDamage) {
+TEST_P(LargeTransfers, BeyondTheEndAreDamage) {
   const Pages memory(2 * kBytes);
   for (const std::uint64_t from :
        {std::uint64_t{0}, std::uint64_t{8 * kMiB}, std::uint64_t{1} << 40U})
@@ -120,10 +120,32 @@ TEST_P(LargeReads, BeyondTheEndAreDamage) {
     }
 }
 
-// /dev/shm refuses on old kernels, and never forgets a page.
-INSTANTIATE_TEST_SUITE_P(OnDiskAndInMemory, LargeReads, ::testing::Values(".", "/dev/shm"));
+TEST_P(LargeTransfers, WhatIsWrittenInAnyOrderIsRead) {
+  const Pages memory(kBytes);
+  const auto bytes = memory.all();
+  for (std::size_t i = 0; i < kBytes; ++i)
+    bytes[i] = byte_at(i);
+  // The head last, as a shard's; pieces that begin, lie and end at no multiple of 4096.
+  for (const std::size_t head : {4096, 4097}) {
+    fs::remove(path);
+    const auto file = files->create(path);
+    file->reserve(kBytes);
+    for (std::size_t at = head; at < kBytes; at += 4 * kMiB)
+      file->write_at(at, bytes.subspan(at, std::min(4 * kMiB, kBytes - at)));
+    file->write_at(0, bytes.first(head));
+    file->finish();
+    ASSERT_EQ(fs::file_size(path), kBytes);
+    forget_pages(path);
+    const Pages back(kBytes);
+    files->open(path)->read_at(0, back.all());
+    expect_bytes(back.all(), 0);
+  }
+}
 
-class OnDisk : public LargeReads {};
+// /dev/shm refuses on old kernels, and never forgets a page.
+INSTANTIATE_TEST_SUITE_P(OnDiskAndInMemory, LargeTransfers, ::testing::Values(".", "/dev/shm"));
+
+class OnDisk : public LargeTransfers {};
 
 TEST_P(OnDisk, LeaveThePageCacheAlone) {
   if (!takes_direct(path)) GTEST_SKIP() << "this file system refuses O_DIRECT";
@@ -140,6 +162,31 @@ TEST_P(OnDisk, TakeWhatIsCachedFromThere) {
   files->open(path)->read_at(0, memory.all());
   expect_bytes(memory.all(), 0);
   EXPECT_EQ(cached_pages(path), (kBytes + 4095) / 4096);
+}
+
+TEST_P(OnDisk, WritesLeaveThePageCacheAlone) {
+  if (!takes_direct(path)) GTEST_SKIP() << "this file system refuses O_DIRECT";
+  fs::remove(path);
+  const Pages memory(8 * kMiB);
+  const auto file = files->create(path);
+  file->reserve(8 * kMiB);
+  file->write_at(4 * kMiB, memory.all().subspan(4 * kMiB));
+  file->write_at(0, memory.all().first(4 * kMiB));
+  file->finish();
+  EXPECT_EQ(cached_pages(path), 0U);
+}
+
+// A limit of its own is as near to a full disk as a test gets without one.
+TEST_P(OnDisk, AFileThatCantBeThatLargeIsAnErrorBeforeItIsWritten) {
+  fs::remove(path);
+  const auto file = files->create(path);
+  try {
+    file->reserve(std::uint64_t{1} << 60U);
+    ADD_FAILURE();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kIo);
+    EXPECT_TRUE(std::string(e.what()).starts_with("reserve " + path.string())) << e.what();
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Here, OnDisk, ::testing::Values("."));
