@@ -19,6 +19,7 @@
 #include "coordinator/daemon/session.h"
 #include "coordinator/daemon/supervision.h"
 #include "coordinator/liveness.h"
+#include "coordinator/watchdog/parting.h"
 #include "worker/stop_signals.h"
 
 namespace {
@@ -76,10 +77,27 @@ int run(const lockstep::Arguments& arguments, std::optional<EarlyConfig> early,
     // mpirun ends all ranks within 2 s of the first non-zero exit: nobody leaves before all are
     // here.
     lockstep::barrier(comm);
+    supervision.note->done = code == 0;
     return code;
   } catch (const std::exception& e) {
     return abort_job(e.what());
   }
+}
+
+// All ranks agree on `code`, and the outcome is written. The launcher ends all ranks soon after the
+// first that leaves with another code than 0, so nobody waits then. With 0 it waits for all, and
+// for ever for one that is stopped: so nobody leaves before all can.
+void end_mpi(int code, const std::string& who, lockstep::Supervision& supervision) {
+  constexpr double kSeconds = 10;
+  constexpr double kSecondsOfLibraries = 60;  // a profiler may have much to write
+  if (code != 0) {
+    lockstep::leave_within(kSeconds, code, who);
+    supervision.watchdog.reset();
+  }
+  MPI_Finalize();
+  if (code != 0) return;
+  if (supervision.watchdog) supervision.watchdog->leave_with_others();
+  lockstep::leave_within(kSecondsOfLibraries, code, who);
 }
 
 }  // namespace
@@ -95,10 +113,11 @@ int main(int argc, char** argv) {
       std::fputs(arguments.text.c_str(), *arguments.exit_code == 0 ? stdout : stderr);
     return *arguments.exit_code;
   }
+  const auto host = lockstep::this_process().host;
+  const auto who = "rank " + std::to_string(launcher_rank) + " (" + host + ")";
   lockstep::Supervision supervision;
-  supervision.launch = std::make_unique<lockstep::LaunchGuard>(
-      "rank " + std::to_string(launcher_rank) + " (" + lockstep::this_process().host + ")",
-      lockstep::WatchdogConfig().join_seconds);
+  supervision.launch =
+      std::make_unique<lockstep::LaunchGuard>(who, lockstep::WatchdogConfig().join_seconds);
   std::optional<EarlyConfig> early;
   if (launcher_rank == 0) early = read_early(arguments);
   if (early && early->join_seconds) supervision.launch->set_limit(*early->join_seconds);
@@ -106,6 +125,6 @@ int main(int argc, char** argv) {
   // FUNNELED: the threads of watchdog, heartbeat and retention never call MPI.
   MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
   const int code = run(arguments, std::move(early), supervision);
-  MPI_Finalize();
+  end_mpi(code, who, supervision);
   return code;
 }

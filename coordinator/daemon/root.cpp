@@ -286,6 +286,7 @@ void Root::close(OutcomeKind kind, int exit_code, const std::optional<std::strin
     if (heartbeat_) heartbeat_->beat();
     write_outcome(files_, launch_.store_path, claimed_->attempt,
                   {kind, exit_code, last_committed_, error, {}, save_seconds_});
+    note_->closed = true;
   } catch (const Error& e) {
     log_.warning(std::string("outcome.json: ") + e.what());
   }

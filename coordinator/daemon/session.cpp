@@ -47,6 +47,8 @@ void describe_job(Job& job, RunsOn retention_runs_on) {
     constexpr double kRoomSeconds = 5;
     job.board.move();
     if (const int signal = stop_signal_received()) return StoppedWaiting{signal};
+    // The others wait for the decision, where only their watchdogs can say it.
+    if (const int signal = job.supervision.heard_stop_signal) return StoppedWaiting{signal};
     if (job.seconds_left && job.seconds_left() < kRoomSeconds) return StoppedWaiting{};
     return std::nullopt;
   };

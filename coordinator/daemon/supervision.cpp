@@ -16,6 +16,7 @@
 #include "coordinator/liveness.h"
 #include "coordinator/watchdog/background.h"
 #include "coordinator/watchdog/parting.h"
+#include "worker/stop_signals.h"
 
 namespace lockstep {
 
@@ -103,8 +104,14 @@ std::function<void(const std::vector<Culprit>&)> recorder(const std::shared_ptr<
   };
 }
 
-std::string conclusion_of(const AttemptNote& note) {
+// `root`: where it is rank 0 that says it; others do not know what was claimed and committed.
+std::string conclusion_of(const AttemptNote& note, bool root) {
+  if (note.done)
+    return "exit 76: the job had done its work, and nothing is lost; "
+           "with 0 the launcher would wait for the rank that hangs at its end";
+  if (!root) return "";
   const std::string ends = "exit 76: the job hung, and has ended";
+  if (note.closed) return ends + "; outcome.json was written before, and stands; launch it again";
   if (note.attempt == 0) return ends + "; nothing was claimed; launch it again";
   if (note.committed < 0)
     return ends +
@@ -142,7 +149,11 @@ void start_watchdog(const Comm& comm, const LoadedConfig& loaded, Supervision& s
         .link = std::nullopt,
         .record = recorder(supervision.note, loaded.paths.store, voice),
         .voice = voice,
-        .conclusion = [note = supervision.note] { return conclusion_of(*note); }};
+        .conclusion = [note = supervision.note,
+                       root = comm.is_root()] { return conclusion_of(*note, root); },
+        .stop_signal = stop_signal_received,
+        .heard_stop_signal =
+            [&supervision](int signal) { supervision.heard_stop_signal = signal; }};
     if (!comm.is_root() && invitation.port != 0) socket = try_socket(voice);
     if (socket) {
       auto root =

@@ -17,6 +17,8 @@ struct AttemptNote {
   std::atomic<std::int64_t> attempt{0};     // 0: none is claimed
   std::atomic<std::int64_t> committed{-1};  // iteration; -1: none
   std::atomic<bool> ended{false};           // whoever sets it writes the outcome
+  std::atomic<bool> closed{false};          // the outcome is written
+  std::atomic<bool> done{false};            // all ranks are at their end, with exit code 0
 };
 
 // What watches over a launch, from main until MPI is finalized. One on every rank.
@@ -24,7 +26,8 @@ struct Supervision {
   std::unique_ptr<LaunchGuard> launch;  // until the watchdog takes over
   ProgressBoard board;
   std::shared_ptr<AttemptNote> note = std::make_shared<AttemptNote>();
-  std::unique_ptr<Watchdog> watchdog;  // last: it looks at the board
+  std::atomic<int> heard_stop_signal{0};  // rank 0's: what came to another rank; 0: none
+  std::unique_ptr<Watchdog> watchdog;     // last: it looks at the board
 };
 
 // Starts the watchdogs of all ranks; what can't be had of a network is a warning.

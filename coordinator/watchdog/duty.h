@@ -35,8 +35,13 @@ struct WatchdogSetup {
   // Rank 0's: leaves word in the store. On a thread of its own; may take for ever.
   std::function<void(const std::vector<Culprit>&)> record;
   Voice voice = Voice(false);
-  // Rank 0's: what the end means for the training, for who reads the last lines of a log.
+  // What the end means for the training, for who reads the last lines of a log. Another's, where
+  // rank 0 is silent: may be empty.
   std::function<std::string()> conclusion = {};
+  // Another's: the stop signal that it has received, 0: none.
+  std::function<int()> stop_signal = {};
+  // Rank 0's: another rank has received one. It may come several times.
+  std::function<void(int signal)> heard_stop_signal = {};
 };
 
 // What a watchdog does, on its thread. Times are counted by an AwakeClock.
@@ -50,7 +55,10 @@ class Duty {
   virtual void hear(std::span<const std::byte> bytes, const UdpPeer& from, double now_s) = 0;
   // Each wake interval. Where the job hangs it does not return.
   virtual void tick(double now_s) = 0;
-  virtual void leave() = 0;  // this rank has come to its end
+  virtual void leave() = 0;  // this rank has come to its end, whatever the others do
+  // It has come to its end, and packets and ticks go on until all_left().
+  virtual void part() = 0;
+  virtual bool all_left() const = 0;
 };
 
 // `watched`: the training thread. `setup` and `board` must outlive it.

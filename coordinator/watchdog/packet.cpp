@@ -17,6 +17,9 @@ constexpr std::size_t kPhaseAt = 21;
 constexpr std::size_t kPaceAt = 22;
 constexpr std::size_t kPassedAt = 24;
 constexpr std::size_t kMovesAt = 28;
+constexpr std::size_t kSignalAt = 31;
+constexpr std::uint32_t kMovesMask = 0xFFFFFF;
+constexpr std::uint8_t kLastSignal = 64;
 constexpr std::uint8_t kWorkingBit = 0x80;
 
 constexpr double kPaceScale = 1000;
@@ -61,7 +64,8 @@ PacketBytes encode(const Packet& packet, std::uint64_t nonce) {
       static_cast<std::uint8_t>(phase | (packet.standing.working ? kWorkingBit : 0U)));
   put(bytes, kPaceAt, packet.pace);
   put(bytes, kPassedAt, packet.standing.passed);
-  put(bytes, kMovesAt, packet.standing.moves);
+  put(bytes, kMovesAt, packet.standing.moves & kMovesMask);
+  put(bytes, kSignalAt, packet.signal);
   return bytes;
 }
 
@@ -75,15 +79,17 @@ std::optional<Packet> decode(std::span<const std::byte> bytes, std::uint64_t non
   if (kind < static_cast<std::uint8_t>(PacketKind::kBeat) ||
       kind > static_cast<std::uint8_t>(PacketKind::kHung))
     return std::nullopt;
-  if (phase >= kPhases) return std::nullopt;
+  const auto signal = get<std::uint8_t>(bytes, kSignalAt);
+  if (phase >= kPhases || signal > kLastSignal) return std::nullopt;
   return Packet{.kind = static_cast<PacketKind>(kind),
                 .rank = get<std::uint32_t>(bytes, kRankAt),
                 .sequence = get<std::uint32_t>(bytes, kSequenceAt),
                 .standing = {.phase = static_cast<Phase>(phase),
                              .working = (marked & kWorkingBit) != 0,
                              .passed = get<std::uint32_t>(bytes, kPassedAt),
-                             .moves = get<std::uint32_t>(bytes, kMovesAt)},
-                .pace = get<std::uint16_t>(bytes, kPaceAt)};
+                             .moves = get<std::uint32_t>(bytes, kMovesAt) & kMovesMask},
+                .pace = get<std::uint16_t>(bytes, kPaceAt),
+                .signal = signal};
 }
 
 PacketGate::PacketGate(std::uint64_t nonce, std::uint32_t first, std::uint32_t count, bool root)

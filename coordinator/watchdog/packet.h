@@ -21,9 +21,11 @@ namespace lockstep {
 //   21  1  phase of the sender, and 128 where it is at work of its own
 //   22  2  its pace
 //   24  4  what it has passed
-//   28  4  its moves
+//   28  3  its moves
+//   31  1  the stop signal that it has received, 0: none
 //
-// Nothing is encrypted: who can read the job's network can forge. Who can't, can't.
+// Nothing is encrypted: who can read the job's network can forge, at worst an order to end. Who
+// can't, can't.
 
 enum class PacketKind : std::uint8_t {
   kBeat = 1,    // to rank 0, each heartbeat
@@ -39,6 +41,7 @@ struct Packet {
   std::uint32_t sequence = 0;
   Standing standing;
   std::uint16_t pace = 0;
+  std::uint8_t signal = 0;
 
   friend bool operator==(const Packet&, const Packet&) = default;
 };

@@ -1,9 +1,12 @@
 #include "coordinator/watchdog/parting.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <cstdio>
 #include <future>
 #include <memory>
+#include <thread>
 #include <utility>
 
 #include <unistd.h>
@@ -58,6 +61,19 @@ bool finish_within(double seconds, std::function<void()> work,
     meanwhile();
   }
   return false;
+}
+
+void leave_within(double seconds, int code, const std::string& who) {
+  start_without_signals([=] {
+    std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+    std::array<char, 100> text{};
+    std::snprintf(
+        text.data(), text.size(),
+        ": does not get to its end within %g s after its work; leaves with exit code %d\n", seconds,
+        code);
+    write_to_stderr(who + text.data());
+    ::_exit(code);
+  }).detach();
 }
 
 void leave_hung_job() {

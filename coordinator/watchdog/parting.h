@@ -29,4 +29,9 @@ bool finish_within(double seconds, std::function<void()> work,
 
 [[noreturn]] void leave_hung_job();  // _exit(76)
 
+// For a rank whose work is done: bounds what is left of its process, the end of MPI and of
+// libraries, where another rank or a device may hang: then it says so, as `who`, and is _exit(code)
+// all the same.
+void leave_within(double seconds, int code, const std::string& who);
+
 }  // namespace lockstep

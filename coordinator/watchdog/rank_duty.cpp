@@ -33,25 +33,39 @@ class RankDuty : public Duty {
   void tick(double now_s) override {
     const auto standing = board_.standing();
     self_.hear(0, standing, now_s);
-    // At once in a new phase: what is known last of a rank is what is said of it.
-    if (now_s >= next_beat_s_ || standing.phase != sent_phase_) {
+    const auto signal = stop_signal();
+    // At once in a new phase: what is known last of a rank is what is said of it. And at once with
+    // a stop signal: rank 0 may be waiting, for as long as it must.
+    if (now_s >= next_beat_s_ || standing.phase != sent_phase_ || signal != sent_signal_) {
       beat(now_s);
       sent_phase_ = standing.phase;
+      sent_signal_ = signal;
       next_beat_s_ = now_s + setup_.rule.heartbeat_seconds;
     }
     const auto root_silent = root_.silent(root_limit_s(), now_s);
     if (!root_silent.empty()) {
-      setup_.voice.error(lines_of(root_silent));
+      const auto seconds = std::to_string(static_cast<long long>(root_silent.front().seconds));
+      setup_.voice.error(
+          {to_text(root_silent.front()) + "; its phase is as last heard, " + seconds + " s ago"});
+      if (const auto text = setup_.conclusion ? setup_.conclusion() : ""; !text.empty())
+        setup_.voice.error({text});
       send(PacketKind::kHung);
       end();
     }
-    if (!root_.heard(0) && !root_has_left_) judge_alone(now_s);
+    if (!root_.heard(0) && !root_has_left_ && !parting_) judge_alone(now_s);
   }
 
   void leave() override {
     send(PacketKind::kLeave);
     send(PacketKind::kLeave);
   }
+
+  void part() override {
+    parting_ = true;
+    send(PacketKind::kLeave);
+  }
+
+  bool all_left() const override { return root_.all_left(); }
 
  private:
   // Whoever does not speak lets another rank of its host leave first: then it is either ordered to
@@ -61,12 +75,20 @@ class RankDuty : public Duty {
     return silence_limit_s(setup_.rule) + (setup_.speaks ? 0 : later);
   }
 
+  std::uint8_t stop_signal() const {
+    return setup_.stop_signal ? static_cast<std::uint8_t>(setup_.stop_signal()) : std::uint8_t{0};
+  }
+
   // To the address that answers; to all while none does.
   void send(PacketKind kind) {
     if (!setup_.link) return;
     const auto& link = *setup_.link;
-    const Packet packet{kind, static_cast<std::uint32_t>(setup_.rank), ++sent_, board_.standing(),
-                        pace_of(board_.work_seconds())};
+    const Packet packet{kind,
+                        static_cast<std::uint32_t>(setup_.rank),
+                        ++sent_,
+                        board_.standing(),
+                        pace_of(board_.work_seconds()),
+                        stop_signal()};
     const auto bytes = encode(packet, link.nonce);
     if (peer_) return link.socket.send(bytes, *peer_);
     for (const auto& peer : link.root)
@@ -76,7 +98,7 @@ class RankDuty : public Duty {
   void beat(double now_s) {
     constexpr double kBeats = 3;
     if (peer_ && now_s - answered_s_ > kBeats * setup_.rule.heartbeat_seconds) peer_.reset();
-    send(PacketKind::kBeat);
+    send(parting_ ? PacketKind::kLeave : PacketKind::kBeat);
   }
 
   void judge_alone(double now_s) {
@@ -114,9 +136,11 @@ class RankDuty : public Duty {
   std::optional<UdpPeer> peer_;
   std::uint32_t sent_ = 0;
   Phase sent_phase_ = Phase::kLaunch;
+  std::uint8_t sent_signal_ = 0;
   double next_beat_s_ = 0;
   double answered_s_ = 0;
   bool root_has_left_ = false;
+  bool parting_ = false;
   bool warned_ = false;
 };
 

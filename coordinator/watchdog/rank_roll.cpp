@@ -6,7 +6,8 @@
 namespace lockstep {
 
 std::string to_text(const Culprit& culprit) {
-  return "rank " + std::to_string(culprit.rank) + " (" + culprit.host + "): phase " +
+  return "rank " + std::to_string(culprit.rank) +
+         (culprit.host.empty() ? "" : " (" + culprit.host + ")") + ": phase " +
          std::string(to_text(culprit.phase)) +
          (culprit.silent ? ", silent for " : ", no progress for ") +
          std::to_string(static_cast<long long>(culprit.seconds)) + " s";
@@ -26,6 +27,11 @@ void RankRoll::hear(std::size_t index, const Standing& standing, double now_s) {
 
 void RankRoll::leave(std::size_t index) {
   seen_[index].left = true;
+}
+
+bool RankRoll::all_left() const {
+  return std::all_of(seen_.begin(), seen_.end(),
+                     [](const Seen& seen) { return seen.left || !seen.heard_s; });
 }
 
 std::vector<Culprit> RankRoll::silent(double limit_s, double now_s) const {

@@ -12,7 +12,7 @@ namespace lockstep {
 // A rank that is to blame for a job that hangs.
 struct Culprit {
   int rank = 0;
-  std::string host;
+  std::string host;  // "": not known
   Phase phase = Phase::kLaunch;
   bool silent = false;  // else it is heard, and makes no progress
   double seconds = 0;   // for how long
@@ -37,6 +37,8 @@ class RankRoll {
   // `index`: in the list given, as in all below.
   void hear(std::size_t index, const Standing& standing, double now_s);
   void leave(std::size_t index);  // it has come to its end, and is not missed
+  bool left(std::size_t index) const { return seen_[index].left; }
+  bool all_left() const;  // but for those that were never heard
   bool heard(std::size_t index) const { return seen_[index].heard_s.has_value(); }
 
   // Those to blame; empty while all is well.

@@ -42,14 +42,18 @@ class RootDuty : public Duty {
       end({{0, setup_.hosts[0], phase, true, silence_limit_s(setup_.rule)}});
     }
     roll_.hear(packet->rank, packet->standing, now_s);
-    if (packet->kind == PacketKind::kLeave) return roll_.leave(packet->rank);
-    slow_.hear(packet->rank, seconds_of(packet->pace));
+    if (packet->signal != 0 && setup_.heard_stop_signal) setup_.heard_stop_signal(packet->signal);
     peers_[packet->rank] = from;
+    if (packet->kind == PacketKind::kLeave) {
+      roll_.leave(packet->rank);
+      return send(parting_ ? PacketKind::kLeave : PacketKind::kAnswer, packet->rank);
+    }
+    slow_.hear(packet->rank, seconds_of(packet->pace));
     send(PacketKind::kAnswer, packet->rank);
   }
 
   void tick(double now_s) override {
-    roll_.hear(0, board_.standing(), now_s);
+    if (!parting_) roll_.hear(0, board_.standing(), now_s);
     const auto culprits = roll_.judge(setup_.rule, board_.iteration_seconds(), now_s);
     if (!culprits.empty()) {
       setup_.voice.error(lines_of(culprits));
@@ -64,6 +68,16 @@ class RootDuty : public Duty {
   }
 
   void leave() override { send_to_all(PacketKind::kLeave); }
+
+  // Only who has left itself is told, in answer: so it knows that it was heard, and that it may go.
+  void part() override {
+    parting_ = true;
+    roll_.leave(0);
+    for (std::uint32_t rank = 1; rank < peers_.size(); ++rank)
+      if (roll_.left(rank)) send(PacketKind::kLeave, rank);
+  }
+
+  bool all_left() const override { return roll_.all_left(); }
 
  private:
   void send(PacketKind kind, std::uint32_t rank) {
@@ -128,6 +142,7 @@ class RootDuty : public Duty {
   std::vector<std::uint32_t> sent_;            // sequence, to each rank
   double next_look_s_ = 0;
   bool warned_ = false;
+  bool parting_ = false;
 };
 
 }  // namespace

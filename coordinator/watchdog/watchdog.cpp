@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <cmath>
 #include <thread>
 #include <utility>
@@ -16,6 +18,9 @@
 namespace lockstep {
 
 struct Watchdog::Impl {
+  static constexpr int kFarewells = 3;
+  static constexpr auto kPause = std::chrono::milliseconds(20);
+
   Impl(const ProgressBoard& board, WatchdogSetup setup_in)
       : setup(std::move(setup_in)),
         duty(setup.rank == 0 ? make_root_duty(setup, board, ::pthread_self())
@@ -48,11 +53,23 @@ struct Watchdog::Impl {
     }
   }
 
+  // Whether this rank has come to its end and is to leave at once. Where it is to wait for the
+  // others it parts, once.
+  bool ends_now() {
+    std::uint64_t calls = 0;
+    [[maybe_unused]] const auto size = ::read(stop, &calls, sizeof calls);
+    if (!together) return true;
+    duty->part();
+    parting = true;
+    return false;
+  }
+
   void run() {
     const double interval = wake_interval_s(setup.rule);
     AwakeClock clock(interval);
     double next_tick = monotonic_s();
-    while (!wait(next_tick - monotonic_s())) {
+    while (!(parting && duty->all_left())) {
+      if (wait(next_tick - monotonic_s()) && ends_now()) break;
       const double now = monotonic_s();
       const double counted = clock.wake(now);
       receive(counted);
@@ -60,12 +77,26 @@ struct Watchdog::Impl {
       duty->tick(counted);
       next_tick = now + interval;
     }
+    // Some may be lost, and here nobody would ask for them again.
+    for (int i = 1; parting && setup.rank == 0 && setup.hosts.size() > 1 && i < kFarewells; ++i) {
+      duty->leave();
+      std::this_thread::sleep_for(kPause);
+    }
     duty->leave();
+  }
+
+  void end(bool with_others) {
+    together = with_others;
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto written = ::write(stop, &one, sizeof one);
+    if (thread.joinable()) thread.join();
   }
 
   WatchdogSetup setup;
   std::unique_ptr<Duty> duty;
   int stop;
+  std::atomic<bool> together = false;  // set before `stop` is written to
+  bool parting = false;                // the thread's
   std::thread thread;
 };
 
@@ -75,10 +106,12 @@ Watchdog::Watchdog(const ProgressBoard& board, WatchdogSetup setup) {
   impl_->thread = start_without_signals([impl = impl_.get()] { impl->run(); });
 }
 
+void Watchdog::leave_with_others() {
+  impl_->end(true);
+}
+
 Watchdog::~Watchdog() {
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const auto written = ::write(impl_->stop, &one, sizeof one);
-  impl_->thread.join();
+  impl_->end(false);
 }
 
 }  // namespace lockstep

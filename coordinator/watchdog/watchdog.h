@@ -26,6 +26,11 @@ class Watchdog {
   // Local, on the training thread, which is the one watched. `board` must outlive it.
   Watchdog(const ProgressBoard& board, WatchdogSetup setup);
   ~Watchdog();  // tells the others that this rank is not to be missed; joins the thread
+  // The last thing of a job that has done its work, and would make the launcher wait for a rank
+  // that hangs behind MPI's end: blocks until all ranks are here. Where one is not for the limits,
+  // the job ends with 76 as in 2 and 3, and the launcher ends what hangs. Ranks that have no way to
+  // each other do not wait.
+  void leave_with_others();
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
 

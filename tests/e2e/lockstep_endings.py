@@ -202,16 +202,23 @@ for index, which in enumerate(STOP_SIGNALS):
     preempted_by(which, index % 3)
 
 
-@ends(75, attempts=1, says=("preempted by USR1", "nothing was claimed", "requeue"))
-def preempted_while_it_waits_for_another_launch(site):
-    first = at_work(site, **QUICK)
-    # Plan says what the launch would end with if nobody stopped it: in use, after the wait.
-    second = site.start(**AT_WORK, **QUICK, busy=True, foreseen=False)
-    second.until(lambda: "waiting for its end" in second.err(), "it waits")
-    second.signal_rank(0, signal.SIGUSR1)
-    result = second.wait()
-    first.kill_all()
-    return result
+def preempted_while_it_waits(rank):
+    def act(site):
+        first = at_work(site, **QUICK)
+        # Plan says what the launch would end with if nobody stopped it: in use, after the wait.
+        second = site.start(ranks=3, **AT_WORK, **QUICK, busy=True, foreseen=False)
+        second.until(lambda: "waiting for its end" in second.err(), "it waits")
+        second.signal_rank(rank, signal.SIGUSR1)
+        result = second.wait()
+        first.kill_all()
+        return result
+    says = ("preempted by USR1", "nothing was claimed", "requeue")
+    ends(75, attempts=1, says=says)(
+        act, f"preempted_by_a_signal_to_rank_{rank}_while_it_waits_for_another_launch")
+
+
+preempted_while_it_waits(0)
+preempted_while_it_waits(2)
 
 
 @ends(75, attempts=1, says=("preempted by the deadline", "nothing was claimed", "requeue"))

@@ -20,7 +20,8 @@ HOST = socket.gethostname()
 TASK = {"name": "synthetic", "parameters": 20000, "tensors": 6, "iteration_ms": 10}
 WATCHED = {"watchdog": {"heartbeat_seconds": 0.5, "stall_seconds": STALL}, "task": TASK,
            "run": {"id": "watched", "max_iterations": 100000}, "restore": "auto"}
-PACKET = struct.Struct("<IQIIBBHII")  # magic, nonce, rank, sequence, kind, phase, pace, ...
+PACKET = struct.Struct("<IQIIBBHII")  # magic, nonce, rank, sequence, kind, phase, pace, passed,
+# moves below a stop signal
 MAGIC = 0x0157534C
 BEAT, KINDS = 1, (1, 2, 3, 4, 5)
 
@@ -98,8 +99,8 @@ class Hanging(WatchdogTest):
         job = self.training(site, ranks)
         began = time.monotonic()
         job.signal_rank(0, signal.SIGSTOP)
-        self.expect_hung(job, began, rf"rank 0 \({HOST}\): phase (train|save), silent for \d+ s",
-                         r"rank 1 \(.*\): its main thread is in")
+        self.expect_hung(job, began, rf"rank 0 \({HOST}\): phase (train|save), silent for \d+ s; "
+                         r"its phase is as last heard, \d+ s ago", r"rank 1 \(.*\): its main thread is in")
         outcome = site.store.record(1, "outcome")  # where the launcher woke it, and left it time
         if outcome:
             self.assertEqual([s["rank"] for s in outcome["silent"]], [0])
@@ -196,6 +197,28 @@ class Alive(WatchdogTest):
         job.until(lambda: max(site.store.of_attempt(1)) > seen + 30, "more checkpoints")
         command("stop", site.store.path)
         self.expect_exit(job.wait(), 77)
+
+    def test_a_launch_that_waits_is_no_hang_and_no_forged_stop_signal_ends_it(self):
+        site = self.site()
+        patient = {"watchdog": {"heartbeat_seconds": 0.5, "stall_seconds": 60}}
+        first = self.training(site, **patient)
+        second = site.start(ranks=2, busy=True, foreseen=False, **WATCHED)
+        second.until(lambda: "waiting for its end" in second.err(), "it waits")
+        ports = self.sockets_of(second.pids(0)[0])
+        self.assertTrue(ports)
+        packets = [PACKET.pack(MAGIC, nonce, 1, 2**32 - 1, BEAT, 1, 0, 0, number << 24)
+                   for nonce in (0, 1, 2**64 - 1) for number in (10, 15, 255)]
+        end = time.monotonic() + 2 * STALL + 1
+        while time.monotonic() < end:
+            self.throw(ports, packets)
+            time.sleep(0.05)
+        self.assertIsNone(second.process.poll(), second.result())
+        began = time.monotonic()
+        second.signal_rank(1, signal.SIGTERM)
+        self.expect_exit(second.wait(), 75, "preempted by TERM while waiting", "nothing was claimed")
+        self.assertLess(time.monotonic() - began, SLACK)
+        command("stop", site.store.path)
+        self.expect_exit(first.wait(), 77)
 
     def test_replayed_packets_bring_no_rank_back_to_life(self):
         try:

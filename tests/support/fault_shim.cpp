@@ -1,7 +1,8 @@
 // Preloaded into the ranks of a job. In rank LOCKSTEP_FAULT_RANK a fault comes right before a call
 // of the main thread, so that it is surely in the phase that makes this call. LOCKSTEP_FAULT_AT
 // names the calls that lead there, in their order and with others between them, each by its
-// function and, where that has a path, a part of it: "MPI_Comm_split_type open:/shard-".
+// function and, where that has a path, a part of it: "MPI_Comm_split_type open:/shard-". The last
+// thing of MPI is "behind:MPI_Finalize".
 //
 // LOCKSTEP_FAULT is what comes:
 //   kill, stop  SIGKILL or SIGSTOP to its own process
@@ -149,6 +150,8 @@ int MPI_Barrier(MPI_Comm comm) {
 
 int MPI_Finalize() {
   before("MPI_Finalize");
-  return PMPI_Finalize();
+  const int done = PMPI_Finalize();
+  before("behind", "MPI_Finalize");
+  return done;
 }
 }

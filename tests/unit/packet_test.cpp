@@ -12,7 +12,12 @@ constexpr std::uint64_t kNonce = 0x0123456789ABCDEF;
 constexpr Standing kStanding{Phase::kSave, true, 0xDEADBEEF, 0xABCDEF};
 
 Packet packet(PacketKind kind, std::uint32_t rank, std::uint32_t sequence) {
-  return {.kind = kind, .rank = rank, .sequence = sequence, .standing = kStanding, .pace = 0x1234};
+  return {.kind = kind,
+          .rank = rank,
+          .sequence = sequence,
+          .standing = kStanding,
+          .pace = 0x1234,
+          .signal = 15};
 }
 
 TEST(Packet, ComesBackAsItWasSent) {
@@ -24,10 +29,11 @@ TEST(Packet, ComesBackAsItWasSent) {
 }
 
 TEST(Packet, IsLaidOutAsTheHeaderSays) {
-  const auto bytes = encode({PacketKind::kEnd, 2, 5, {Phase::kTrain, true, 6, 7}, 0x0809}, kNonce);
+  const auto bytes =
+      encode({PacketKind::kEnd, 2, 5, {Phase::kTrain, true, 6, 7}, 0x0809, 10}, kNonce);
   const std::array<int, kPacketBytes> expected = {
       'L', 'S', 'W', 1, 0xEF, 0xCD, 0xAB, 0x89, 0x67, 0x45, 0x23, 0x01, 2, 0, 0, 0,
-      5,   0,   0,   0, 3,    0x84, 9,    8,    6,    0,    0,    0,    7, 0, 0, 0};
+      5,   0,   0,   0, 3,    0x84, 9,    8,    6,    0,    0,    0,    7, 0, 0, 10};
   for (std::size_t i = 0; i < kPacketBytes; ++i)
     EXPECT_EQ(std::to_integer<int>(bytes.at(i)), expected.at(i)) << "byte " << i;
 }
@@ -61,7 +67,7 @@ TEST(Packet, NoFlippedBitOfMagicNonceOrFormIsLetThrough) {
     int value;
   };
   for (const auto& row : {Row{20, 0}, Row{20, 6}, Row{20, 255}, Row{21, kPhases},
-                          Row{21, 0x80 + kPhases}, Row{21, 255}}) {
+                          Row{21, 0x80 + kPhases}, Row{21, 255}, Row{31, 65}, Row{31, 255}}) {
     auto bytes = good;
     bytes.at(row.at) = static_cast<std::byte>(row.value);
     EXPECT_FALSE(decode(bytes, kNonce)) << "byte " << row.at << " as " << row.value;

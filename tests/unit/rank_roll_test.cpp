@@ -116,6 +116,18 @@ TEST_F(RollTest, WhoHasLeftIsNotMissed) {
   EXPECT_THAT(judge(40), IsEmpty());
 }
 
+TEST_F(RollTest, AllHaveLeftWhereNobodyIsWaitedFor) {
+  EXPECT_FALSE(roll_.all_left());
+  for (std::size_t i = 0; i < 2; ++i)
+    roll_.leave(i);
+  EXPECT_TRUE(roll_.left(1));
+  EXPECT_FALSE(roll_.left(2));
+  EXPECT_FALSE(roll_.all_left());
+  roll_.leave(2);
+  EXPECT_TRUE(roll_.all_left());
+  EXPECT_TRUE(RankRoll({{0, "a"}}, 0).all_left()) << "one that was never heard may be out of reach";
+}
+
 TEST(Roll, WhoWasNeverHeardIsNotJudged) {
   RankRoll roll({{0, "a"}, {1, "b"}}, 0);
   roll.hear(0, {Phase::kTrain, false, 1, 0}, 0);
