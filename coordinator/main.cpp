@@ -113,14 +113,22 @@ int main(int argc, char** argv) {
       std::fputs(arguments.text.c_str(), *arguments.exit_code == 0 ? stdout : stderr);
     return *arguments.exit_code;
   }
+  const auto limit =
+      lockstep::join_seconds_before_configuration(lockstep::WatchdogConfig().join_seconds);
+  if (!limit) {
+    if (launcher_rank == 0)
+      std::fputs("lockstepd: LOCKSTEP_JOIN_SECONDS is no number of seconds above 0\n", stderr);
+    return 2;
+  }
   const auto host = lockstep::this_process().host;
   const auto who = "rank " + std::to_string(launcher_rank) + " (" + host + ")";
   lockstep::Supervision supervision;
-  supervision.launch =
-      std::make_unique<lockstep::LaunchGuard>(who, lockstep::WatchdogConfig().join_seconds);
+  supervision.launch = std::make_unique<lockstep::LaunchGuard>(
+      lockstep::LaunchGuard::Self{launcher_rank, host}, *limit, lockstep::make_pmix_sight());
   std::optional<EarlyConfig> early;
   if (launcher_rank == 0) early = read_early(arguments);
   if (early && early->join_seconds) supervision.launch->set_limit(*early->join_seconds);
+  supervision.launch->wait_for_others();
   int provided = 0;
   // FUNNELED: the threads of watchdog, heartbeat and retention never call MPI.
   MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);

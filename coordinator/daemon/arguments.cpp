@@ -1,6 +1,9 @@
 #include "coordinator/daemon/arguments.h"
 
+#include <charconv>
 #include <cstdlib>
+#include <string_view>
+#include <system_error>
 
 #include <CLI/CLI.hpp>
 
@@ -54,6 +57,19 @@ Arguments parse_arguments(int argc, const char* const* argv) {
     arguments.text = std::string("lockstepd: ") + e.what() + "\nlockstepd --help shows the use\n";
   }
   return arguments;
+}
+
+std::optional<double> join_seconds_before_configuration(double otherwise) {
+  constexpr double kMost = 1e6;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): before any thread
+  const char* value = std::getenv("LOCKSTEP_JOIN_SECONDS");
+  if (value == nullptr) return otherwise;
+  const std::string_view text(value);
+  double seconds = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), seconds, std::chars_format::fixed);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return seconds > 0 && seconds <= kMost ? std::optional(seconds) : std::nullopt;
 }
 
 int rank_by_launcher() {

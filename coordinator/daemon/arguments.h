@@ -18,6 +18,10 @@ struct Arguments {
 };
 Arguments parse_arguments(int argc, const char* const* argv);
 
+// How long this rank waits for the others while it knows no configuration, as only rank 0 ever does
+// before all have joined: LOCKSTEP_JOIN_SECONDS, else `otherwise`. nullopt: it says no such time.
+std::optional<double> join_seconds_before_configuration(double otherwise);
+
 // This process's rank by the launcher's variables, before MPI_Init; 0 without a launcher.
 int rank_by_launcher();
 

@@ -2,19 +2,26 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <utility>
-
-#include <unistd.h>
+#include <vector>
 
 #include "coordinator/watchdog/background.h"
+#include "coordinator/watchdog/parting.h"
+#include "coordinator/watchdog/stack_dump.h"
 #include "coordinator/watchdog/stall.h"
 
 namespace lockstep {
 
-LaunchGuard::LaunchGuard(std::string who, double limit_seconds)
-    : who_(std::move(who)), limit_s_(limit_seconds) {
+LaunchGuard::LaunchGuard(Self self, double limit_seconds, std::shared_ptr<LaunchSight> sight)
+    : self_(std::move(self)),
+      watched_(::pthread_self()),
+      sight_(std::move(sight)),
+      first_limit_s_(limit_seconds),
+      limit_s_(limit_seconds) {
+  prepare_stack_dump();
   thread_ = start_without_signals([this] { run(); });
 }
 
@@ -35,18 +42,73 @@ void LaunchGuard::set_limit(double seconds) {
   changed_.notify_all();
 }
 
+void LaunchGuard::wait_for_others() {
+  const std::scoped_lock lock(mutex_);
+  waits_ = true;
+}
+
 void LaunchGuard::run() {
   constexpr double kInterval = 0.25;
   AwakeClock clock(kInterval);
   std::unique_lock lock(mutex_);
-  while (!joined_ && clock.wake(monotonic_s()) < limit_s_)
-    changed_.wait_for(lock, std::chrono::duration<double>(kInterval));
+  while (!joined_) {
+    const double now_s = clock.wake(monotonic_s());
+    if (waits_ && !said_here_) say_here(lock, now_s);
+    if (!joined_ && now_s >= limit_s_ && !look_around(lock)) break;
+    if (!joined_) changed_.wait_for(lock, std::chrono::duration<double>(kInterval));
+  }
   if (joined_) return;
-  std::array<char, 80> text{};
-  std::snprintf(text.data(), text.size(), ": phase launch, not all ranks joined within %g s\n",
-                limit_s_);
-  write_to_stderr(who_ + text.data());
-  ::_exit(kHungExitCode);
+  end_launch();
+}
+
+// Not in a launch that all join soon, as nearly every one; but before any other rank looks.
+void LaunchGuard::say_here(std::unique_lock<std::mutex>& lock, double now_s) {
+  constexpr double kSlow = 5;
+  constexpr double kSecondsOfLauncher = 3;
+  const double limit_s = limit_s_;
+  if (!sight_ || now_s < std::min({kSlow, first_limit_s_ / 2, limit_s / 2})) return;
+  lock.unlock();
+  // Shared: where it is given up it may still come to its end.
+  const auto said = std::make_shared<std::atomic<bool>>(false);
+  const bool answered = finish_within(
+      kSecondsOfLauncher, [sight = sight_, said, limit_s] { *said = sight->say_here(limit_s); },
+      [] {});
+  said_here_ = *said || !answered;  // a launcher that hangs is not asked again
+  lock.lock();
+}
+
+bool LaunchGuard::look_around(std::unique_lock<std::mutex>& lock) {
+  constexpr double kLater = 5;  // rank 0 sees more: let it speak first
+  if (!waits_ || !sight_) return false;
+  lock.unlock();
+  seen_ = sight_->look();
+  lock.lock();
+  if (self_.rank == 0 || saw_root_ || !seen_ || !seen_->root_here) return false;
+  saw_root_ = true;
+  limit_s_ = std::max(limit_s_, seen_->root_limit_s) + kLater;
+  return true;
+}
+
+void LaunchGuard::end_launch() const {
+  const Voice voice;
+  const auto who = "rank " + std::to_string(self_.rank) + " (" + self_.host + ")";
+  std::array<char, 32> seconds{};
+  std::snprintf(seconds.data(), seconds.size(), "%g s", limit_s_);
+  if (!waits_) {
+    voice.error({who + ": phase launch, not ready to join the others after " + seconds.data()});
+    print_stack(voice, who, watched_);
+    leave_hung_job();
+  }
+  auto line = who + ": phase launch, not all ranks joined within " + seconds.data();
+  if (seen_ && seen_->missing.empty()) line += "; all that it can see have started";
+  std::vector<Culprit> missing;
+  if (seen_)
+    for (const auto& rank : seen_->missing)
+      missing.push_back({rank.rank, rank.host, Phase::kLaunch, true, limit_s_});
+  auto lines = lines_of(missing);
+  lines.insert(lines.begin(), std::move(line));
+  voice.error(lines);
+  leave_hung_job();
 }
 
 }  // namespace lockstep

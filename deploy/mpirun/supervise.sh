@@ -14,8 +14,8 @@
 #
 # Settings (environment): RETRIES=5 in a row, BACKOFF=5 seconds before the first, twice as long before each next one, at
 # most 300; HEALTHY=3600 seconds after which a failure counts as the first; GRACE=120; LINGER=60 seconds that mpirun may
-# live longer than its job; LOCKSTEP_RUN_ID (else one for the supervisor's life); MPIRUN_OPTIONS, such as "-x STORE_DIR"
-# for a variable that the YAML names.
+# live longer than its job; LOCKSTEP_RUN_ID (else one for the supervisor's life); LOCKSTEP_DEADLINE and
+# LOCKSTEP_JOIN_SECONDS, which the ranks get; MPIRUN_OPTIONS, such as "-x STORE_DIR" for a variable that the YAML names.
 # Exit codes: lockstepd's 0, 2 and 77; 75 when told to end and saved; else that of the last failure.
 set -u
 
@@ -145,7 +145,7 @@ leave_out_silent_hosts() {
 # ---- launches ----
 launch() { # leaves the exit code in rc
     local command=(mpirun --quiet -x LOCKSTEP_RUN_ID) name
-    for name in LOCKSTEP_DEADLINE OMP_NUM_THREADS; do
+    for name in LOCKSTEP_DEADLINE LOCKSTEP_JOIN_SECONDS OMP_NUM_THREADS; do
         if [ -n "${!name:-}" ]; then command+=(-x "$name"); fi
     done
     if [ -n "$hosts" ]; then command+=(--hostfile "$usable"); fi

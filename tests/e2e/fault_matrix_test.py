@@ -87,10 +87,8 @@ def cells():
             by_mpirun = rf"process rank {rank} with PID \d+ on node {node}\S* exited on signal 9"
             yield Cell("kill", phase, rank, re.compile(by_mpirun), 137, STALL)
             if phase == "launch":
-                # Where rank 0 is stopped the others can't know the configuration: 900 s.
-                if rank != 0:
-                    late = rf"rank 0 \({HOST}\): phase launch, not all ranks joined within {JOIN} s"
-                    yield Cell("stop", phase, rank, re.compile(late), 76, JOIN)
+                late = rf"rank {rank} \({HOST}\): phase {phase}, silent for {JOIN} s"
+                yield Cell("stop", phase, rank, re.compile(late), 76, JOIN)
             else:
                 # All wait for it: no progress may be seen as early as the silence.
                 stopped = rf"rank {rank} \({HOST}\): phase {phase}, (silent|no progress) for \d+ s"
@@ -160,7 +158,7 @@ class Matrix(JobTest):
                       place.other if cell.rank else place.root, self.disk and self.disk.folder)
         # A fault may come before there is a decision that a plan could be compared with.
         job = site.start(ranks=RANKS, direct=True, wrapper=fault.wrapper, foreseen=False,
-                         **sections)
+                         env={"LOCKSTEP_JOIN_SECONDS": JOIN}, **sections)
         began = job.until(fault.began, "the fault")
         ended = self.hung_in_kernel(job, cell) if self.disk else None
         result = job.wait()

@@ -10,7 +10,6 @@
 #include <gtest/gtest.h>
 
 #include "coordinator/watchdog/counting_files.h"
-#include "coordinator/watchdog/launch_guard.h"
 #include "coordinator/watchdog/parting.h"
 #include "coordinator/watchdog/stack_dump.h"
 #include "tests/support/temporary_folder.h"
@@ -114,24 +113,6 @@ TEST(Voice, SpeaksAsTheLogDoes) {
 \{[^{]*"error","message":"rank 1 is in\\na\(\)\\nb\(\)"\}
 \{[^{]*"error","message":"rank 2 hangs"\}
 )re"));
-}
-
-TEST_F(WatchdogDeathTest, ALaunchGuardEndsALaunchThatIsNotJoinedByAll) {
-  EXPECT_EXIT(
-      {
-        LaunchGuard guard("rank 1 (n1)", 900);
-        guard.set_limit(0.5);
-        std::this_thread::sleep_for(10s);
-        std::exit(0);
-      },
-      ExitedWithCode(76), "rank 1 .n1.: phase launch, not all ranks joined within 0.5 s");
-  EXPECT_EXIT(
-      {
-        { const LaunchGuard guard("rank 1 (n1)", 0.3); }
-        std::this_thread::sleep_for(600ms);
-        std::exit(0);
-      },
-      ExitedWithCode(0), "");
 }
 
 TEST_F(WatchdogDeathTest, OfASingleRankEndsItWhereItMakesNoProgress) {
