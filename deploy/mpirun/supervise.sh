@@ -33,6 +33,14 @@ while [ $# -gt 1 ]; do
 done
 case ${1:-} in -*) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2 ;; esac
 set -- "${1:-train.yaml}" "${@:2}"
+# What bash's arithmetic would take for a variable's name is 0 to it: no grace, no pause.
+for setting in "RETRIES=$retries" "BACKOFF=$backoff_s" "HEALTHY=$healthy_s" "GRACE=$grace_s" "LINGER=$linger_s" \
+    ${ranks:+"--ranks=$ranks"}; do
+    [[ $setting =~ =(0|[1-9][0-9]{0,8})$ ]] || {
+        echo "supervise.sh: ${setting%%=*} is '${setting#*=}', which is no whole number" >&2
+        exit 2
+    }
+done
 [ -z "$hosts" ] || [ -r "$hosts" ] || { echo "supervise.sh: can't read $hosts" >&2; exit 2; }
 daemon=$(command -v lockstepd) || { echo "supervise.sh: lockstepd is not in PATH" >&2; exit 2; }
 own_run=${LOCKSTEP_RUN_ID:+no}
@@ -42,6 +50,11 @@ trap 'rm -f "$usable"' EXIT
 if [ -n "$hosts" ]; then cp "$hosts" "$usable"; fi
 
 say() { echo "[$(date +%FT%T)] supervise: $*" >&2; }
+# What waits beside the launcher is killed when that has ended, and leaves nothing behind: hence no `sleep`.
+helpers=()
+exec {silence}<> <(:)
+nap() { read -rt "$1" -u "$silence"; }
+aside() { "$@" & helpers+=($!); disown $!; }
 end_with() { # CODE. A run id made here is known to nobody else: without it a `restore: fresh` would begin anew.
     case $1,$own_run in
     0,* | 2,* | *,no) ;;
@@ -59,13 +72,13 @@ stopping=0 interrupted=0 child='' rc=0
 mpirun_lives() { kill -0 "$child" 2>/dev/null; }
 end_hard() {
     kill -TERM "$child" 2>/dev/null
-    for ((s = 0; s < hard_s; s++)); do mpirun_lives || return; sleep 1; done
+    for ((s = 0; s < hard_s; s++)); do mpirun_lives || return; nap 1; done
     kill -KILL "$child" 2>/dev/null         # it waits for a host that is gone; its ranks go with it
 }
 # USR1 and never TERM: mpirun answers TERM by killing the ranks within 2 s. Again and again, since one that comes while
 # the ranks are being started is lost; ranks take the first and ignore the others.
 end_gently() {
-    for ((s = 0; s < grace_s; s += poll_s)); do kill -USR1 "$child" 2>/dev/null || return; sleep $poll_s; done
+    for ((s = 0; s < grace_s; s += poll_s)); do kill -USR1 "$child" 2>/dev/null || return; nap $poll_s; done
     end_hard
 }
 told_to_end() {
@@ -76,8 +89,8 @@ told_to_end() {
     esac
     [ -n "$child" ] || return
     case $stopping in
-    1) end_gently & ;;
-    2) end_hard & ;;
+    1) aside end_gently ;;
+    2) aside end_hard ;;
     esac
 }
 pass_on() { interrupted=1; [ -z "$child" ] || kill "-$1" "$child" 2>/dev/null; }
@@ -115,11 +128,11 @@ outcome_code() { outcome | sed -n 's/.*"exit_code": *\([0-9]*\).*/\1/p'; }
 watch_launcher() {
     while mpirun_lives; do
         if outcome >/dev/null; then
-            for ((s = 0; s < linger_s; s += poll_s)); do sleep $poll_s; mpirun_lives || return; done
+            for ((s = 0; s < linger_s; s += poll_s)); do nap $poll_s; mpirun_lives || return; done
             say "mpirun hangs after the end of its job"
             end_hard
         fi
-        sleep $poll_s
+        nap $poll_s
     done
 }
 leave_out_silent_hosts() {
@@ -154,10 +167,12 @@ launch() { # leaves the exit code in rc
     # shellcheck disable=SC2086 # several words
     setsid "${command[@]}" ${MPIRUN_OPTIONS:-} "$daemon" "$@" </dev/null &   # Ctrl-C is this script's to answer
     child=$!
-    if [ -n "$store" ]; then watch_launcher & fi
-    if [ $stopping -gt 0 ]; then end_gently & fi
+    if [ -n "$store" ]; then aside watch_launcher; fi
+    if [ $stopping -gt 0 ]; then aside end_gently; fi
     wait_for $child; rc=$?
     child=''
+    [ ${#helpers[@]} = 0 ] || kill "${helpers[@]}" 2>/dev/null
+    helpers=()
     say "lockstepd ended with $rc after $((SECONDS - began)) s"
     case $rc in
     0 | 2 | 3 | 75 | 76 | 77) ;;
@@ -165,7 +180,7 @@ launch() { # leaves the exit code in rc
         if [ -n "$(outcome_code)" ]; then
             rc=$(outcome_code); say "its outcome says $rc"
         elif [ $((SECONDS - began)) -lt $soon_s ]; then
-            say "without --quiet mpirun may say why: ${command[*]} $daemon"
+            say "without --quiet mpirun may say why: mpirun ${hosts:+--hostfile $hosts }$daemon $*"
         fi ;;
     esac
 }

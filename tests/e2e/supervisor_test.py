@@ -132,6 +132,8 @@ class ByPlan(JobTest):
         made.until(self.launches, "the launch")
         made.tell()
         self.assertEqual(made.wait(), 75, made.said())
+        with self.assertRaises(ProcessLookupError):  # nothing of it is left
+            os.killpg(made.process.pid, 0)
 
     def test_usr1_saves_and_starts_again(self):
         made = self.start(["save", 0])
@@ -181,6 +183,15 @@ class ByPlan(JobTest):
                            LINGER=1)
         for words in ("mpirun hangs", "its outcome says 76", "h2 was silent"):
             self.assertIn(words, said)
+
+    def test_what_is_no_number_is_said(self):
+        for name in ("RETRIES", "BACKOFF", "HEALTHY", "GRACE", "LINGER"):
+            for value in ("5s", "1.5", "-1", "010", "PATH"):
+                with self.subTest(name=name, value=value):
+                    said = self.expect([0], 2, launches=0, **{name: value})
+                    self.assertIn(f"{name} is '{value}', which is no whole number", said)
+        said = self.expect([0], 2, "--ranks", "two", launches=0)
+        self.assertIn("--ranks is 'two'", said)
 
     def test_what_is_no_option_is_said(self):
         made = self.start([0], "--host", "h1", "train.yaml")
