@@ -130,6 +130,12 @@ class Cluster(Hosts):
                             "--output=/dev/null", "--wrap=true", cwd=folder)
         return BatchJob(self, folder, said.stdout.strip())
 
+    def submit_later(self, folder, name):
+        """A job that waits."""
+        said = self.command("sbatch", "--parsable", f"--job-name={name}", "--begin=now+1hour",
+                            "--output=/dev/null", "--wrap=true", cwd=folder)
+        return BatchJob(self, folder, said.stdout.strip())
+
 
 class BatchJob:
     """A job of Slurm; `name` is JOB, or JOB_TASK in an array."""

@@ -1,9 +1,10 @@
 """What tests of the batch scripts on a real Slurm are made of: a cluster for each module, a job's
 site, and what must hold of the job and of its attempts."""
 
+import re
 import unittest
 
-from lockstep_cluster import Cluster, ranks_in
+from lockstep_cluster import SCRIPTS, BatchJob, Cluster, ranks_in
 from lockstep_jobs import configuration, yaml_text
 from lockstep_test import JobTest, pair
 
@@ -83,3 +84,26 @@ class SlurmTest(JobTest):
         self.expect_carried_on(job, 2, (1, saved), restarts=1)
         self.assertEqual(self.expect_outcome(2, "finished", 0), saved + 20)
         self.assertEqual(self.store.attempts(), [1, 2])
+
+
+class ChainTest(SlurmTest):
+    script = "train_chain.sbatch"
+
+    def submit_chain(self, links, size=None, **env):
+        """size: in place of what the script asks for; as in a copy of it."""
+        script = self.place.folder / self.script
+        text = (SCRIPTS / self.script).read_text()
+        asked = "#SBATCH --nodes=1-2 --ntasks=4\n"
+        self.assertIn(asked, text)
+        script.write_text(text.replace(asked, f"#SBATCH {' '.join(size)}\n") if size else text)
+        said = self.cluster.command("bash", script, links, cwd=self.place.folder,
+                                    SBATCH_TIMELIMIT="10", **env)
+        run, = set(re.findall(r"run (\S+):", said.stdout))
+        jobs = [BatchJob(self.cluster, self.place.folder, name)
+                for name in re.findall(r"is job (\d+)", said.stdout)]
+        self.assertEqual(len(jobs), links, said)
+        for job in jobs:
+            self.addCleanup(job.end)
+        for job in jobs:  # first: or the next one starts when one is cancelled
+            self.addCleanup(self.cluster.command, "scancel", job.name, check=False)
+        return run, jobs

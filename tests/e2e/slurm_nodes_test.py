@@ -8,14 +8,14 @@ import signal
 
 from lockstep_cluster import long, ranks_in
 from lockstep_jobs import command, is_running
-from lockstep_slurm import SlurmTest, setUpModule  # pylint: disable=unused-import
+from lockstep_slurm import ChainTest, SlurmTest, setUpModule  # pylint: disable=unused-import
 from lockstep_test import main, pair
 
 WATCHED = {"watchdog": {"heartbeat_seconds": 0.5, "stall_seconds": 3}}
 ONE_NODE = ("--nodes=1", "--ntasks=2", "--time=10")
 
 
-class EitherLauncher:
+class HangingRank:
     """A rank that hangs: the watchdog names its host."""
 
     def hang(self, job, attempt=1):
@@ -28,6 +28,8 @@ class EitherLauncher:
         host, = {entry["host"] for entry in self.store.record(attempt, "outcome")["silent"]}
         return host
 
+
+class EitherLauncher(HangingRank):
     def test_a_host_that_hangs_is_left_out_of_the_requeue(self):
         self.configure(**WATCHED, log={"format": self.log_format})
         job = self.submit(size=ONE_NODE)
@@ -55,6 +57,45 @@ class Srun(EitherLauncher, SlurmTest):
 @long
 class Mpirun(EitherLauncher, SlurmTest):
     script, log_format = "train_mpirun.sbatch", "json"
+
+
+class Chain(HangingRank, ChainTest):
+    def test_a_host_that_hangs_is_left_out_of_the_links_behind(self):
+        self.configure(**WATCHED)
+        run, (first, second, third) = self.submit_chain(3, size=ONE_NODE)
+        stranger = self.cluster.submit_later(self.place.folder, run)
+        self.addCleanup(stranger.cancel)
+        host = self.hang(first)
+        self.at_work(second, attempt=2)
+        self.assertEqual(first.state(), "FAILED", first.said())
+        other, = {"n1", "n2"} - {host}
+        self.assertEqual(second.facts()["NodeList"], other)
+        self.expect_carried_on(second, 2, (1, max(self.store.of_attempt(1))), restarts=0)
+        # One that is added goes where the last one would have gone.
+        _, (fourth,) = self.submit_chain(1, size=ONE_NODE, LOCKSTEP_RUN_ID=run)
+        self.assertEqual([job.facts()["ExcNodeList"] for job in (second, third, fourth, stranger)],
+                         [host, host, host, "(null)"])
+        self.assertIn(f"afterany:{third.name}(", fourth.facts()["Dependency"])
+        # Now no node is left that could take its place: again on the same one.
+        self.assertEqual(self.hang(second, attempt=2), other)
+        saved = max(self.store.of_attempt(2))
+        self.configure(saved + 20)
+        self.expect_end(second, "COMPLETED", 0, restarts=0)
+        self.assertIn("0 other nodes: too few to leave out " + other, second.said())
+        self.expect_carried_on(second, 3, (2, saved), restarts=0)
+        for job in (third, fourth):
+            self.expect_end(job, "CANCELLED", 0, restarts=0)
+        self.assertEqual(stranger.state(), "PENDING")  # though it has the chain's name
+
+    def test_where_no_link_is_left_it_tries_again_itself(self):
+        self.configure(**WATCHED)
+        _, (only,) = self.submit_chain(1, size=ONE_NODE)
+        host = self.hang(only)
+        saved = max(self.store.of_attempt(1))
+        self.configure(saved + 20)
+        self.expect_end(only, "COMPLETED", 0, restarts=0)
+        self.assertIn("no link is left to go on without " + host, only.said())
+        self.expect_carried_on(only, 2, (1, saved), restarts=0)
 
 
 class CutOff(SlurmTest):

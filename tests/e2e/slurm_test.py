@@ -3,11 +3,9 @@
 
 LOCKSTEP_LONG=1 adds what takes minutes."""
 
-import re
-
-from lockstep_cluster import SCRIPTS, BatchJob, long
+from lockstep_cluster import SCRIPTS, long
 from lockstep_jobs import command, is_running, kill
-from lockstep_slurm import SlurmTest, setUpModule  # pylint: disable=unused-import
+from lockstep_slurm import ChainTest, SlurmTest, setUpModule  # pylint: disable=unused-import
 from lockstep_test import JobTest, main
 
 
@@ -122,21 +120,15 @@ class Scripts(JobTest):
         self.assertEqual(len(tails), 1)
         self.assertIn("requeue", tails.pop())
 
+    def test_all_find_the_hosts_that_hung_in_the_same_way(self):
+        found = {(SCRIPTS / f"train_{name}.sbatch").read_text()
+                 .partition("hung_hosts() {")[2].partition("\n}\n")[0]
+                 for name in ("srun", "mpirun", "array", "chain")}
+        self.assertEqual(len(found), 1)
+        self.assertIn("silent", found.pop())
 
-class Chain(SlurmTest):
-    script = "train_chain.sbatch"
 
-    def submit_chain(self, links):
-        said = self.cluster.command("bash", SCRIPTS / self.script, links, cwd=self.place.folder,
-                               SBATCH_TIMELIMIT="10")
-        run, = set(re.findall(r"run (\S+):", said.stdout))
-        jobs = [BatchJob(self.cluster, self.place.folder, name)
-                for name in re.findall(r"is job (\d+)", said.stdout)]
-        self.assertEqual(len(jobs), links, said)
-        for job in jobs:
-            self.addCleanup(job.end)
-        return run, jobs
-
+class Chain(ChainTest):
     def test_a_link_carries_on_where_the_one_before_was_cut_and_the_last_ones_are_not_needed(self):
         self.configure(500)
         run, jobs = self.submit_chain(4)
@@ -166,7 +158,7 @@ class Chain(SlurmTest):
     def test_a_mistake_is_found_before_anything_is_submitted(self):
         self.configure(restore="1200")
         said = self.cluster.command("bash", SCRIPTS / self.script, "2", cwd=self.place.folder,
-                               check=False)
+                                    check=False)
         self.assertEqual((said.returncode, said.stdout), (2, ""), said)
         self.assertIn("1200", said.stderr)
 
