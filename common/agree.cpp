@@ -93,12 +93,22 @@ namespace {
   std::vector<int> by_rank(static_cast<std::size_t>(comm.size()));
   check_mpi(MPI_Allgather(&differs, 1, MPI_INT, by_rank.data(), 1, MPI_INT, comm.raw()),
             "MPI_Allgather");
+  // A cluster's user looks for hosts, not for ranks.
+  using Name = std::array<char, MPI_MAX_PROCESSOR_NAME>;
+  Name name{};
+  int length = 0;
+  check_mpi(MPI_Get_processor_name(name.data(), &length), "MPI_Get_processor_name");
+  std::vector<Name> names(by_rank.size());
+  check_mpi(MPI_Allgather(name.data(), static_cast<int>(name.size()), MPI_CHAR, names.data(),
+                          static_cast<int>(name.size()), MPI_CHAR, comm.raw()),
+            "MPI_Allgather");
   std::string ranks;
   int lowest = -1;
   for (int r = 0; r < comm.size(); ++r) {
     if (by_rank[static_cast<std::size_t>(r)] == 0) continue;
     if (lowest < 0) lowest = r;
-    ranks += (ranks.empty() ? "" : ", ") + std::to_string(r);
+    ranks += (ranks.empty() ? "" : ", ") + std::to_string(r) + " (" +
+             names[static_cast<std::size_t>(r)].data() + ")";
   }
   throw AgreedError(ErrorCode::kMismatch, lowest, std::string(phase),
                     "differs from rank 0's on rank " + ranks);

@@ -90,8 +90,8 @@ struct Answer {
 //
 // Collective: every rank calls it, with the same phases in the same order.
 // Throws AgreedError(kMismatch), equal on all ranks, for the first phase in which some differ; it
-// names every rank that does.
-// Cost: one allreduce of 32 bytes a phase; on failure a broadcast and an allgather more.
+// names every rank that does, with its host.
+// Cost: one allreduce of 32 bytes a phase; on failure a broadcast and two allgathers more.
 void require_same(const Comm& comm, std::initializer_list<Answer> answers);
 
 }  // namespace lockstep

@@ -3,6 +3,8 @@
 #include "common/error.h"
 #include "common/log.h"
 #include "common/names.h"
+#include "common/time_left.h"
+#include "coordinator/amounts.h"
 
 namespace lockstep {
 
@@ -20,6 +22,21 @@ std::optional<Deadline> find_deadline(const PreemptConfig& preempt,
                       "(date -d '1 hour' +%s), or write preempt: {deadline: none}");
     return Deadline{*at, name};
   }
+  return std::nullopt;
+}
+
+std::optional<std::string> objection_to_launch(const Deadline& deadline, double left_s,
+                                               const PreemptConfig& preempt) {
+  if (left_s <= 0)
+    return "the deadline is past, " + deadline.from + " was " + duration_text(-left_s) +
+           " ago: a launch now would claim nothing and end with 75";
+  if (deadline_due({.now = left_s,
+                    .at_start = left_s,
+                    .save = std::nullopt,
+                    .iteration = 0,
+                    .grace = static_cast<double>(preempt.grace_seconds)}))
+    return "the deadline is in " + duration_text(left_s) + " (" + deadline.from +
+           "): a launch now would train nothing and end with 75";
   return std::nullopt;
 }
 

@@ -21,4 +21,9 @@ struct Deadline {
 // unsaved.
 std::optional<Deadline> find_deadline(const PreemptConfig& preempt, const Environment& environment);
 
+// What stands against a launch now, with so long left: it would claim or train nothing, and end
+// with 75 at once. nullopt: nothing does.
+std::optional<std::string> objection_to_launch(const Deadline& deadline, double left_s,
+                                               const PreemptConfig& preempt);
+
 }  // namespace lockstep

@@ -132,6 +132,15 @@ Check judge_clock(const std::string& whose, double ahead_s) {
                         "nothing is decided by clocks, but ages are shown wrong: set up NTP");
 }
 
+Check judge_deadline(const Deadline& deadline, double left_s, const PreemptConfig& preempt) {
+  const std::string name = "deadline";
+  if (const auto objection = objection_to_launch(deadline, left_s, preempt))
+    return Check::warning(
+        name, *objection,
+        "unset " + deadline.from + ", export a later one, or write preempt: {deadline: none}");
+  return Check::ok(name, "in " + duration_text(left_s) + " (" + deadline.from + ")");
+}
+
 Check judge_memory(const std::vector<Memory>& hosts) {
   const std::string name = "memory";
   std::string ok;

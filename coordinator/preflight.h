@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "common/config.h"
 #include "common/error.h"
+#include "coordinator/deadline.h"
 
 namespace lockstep {
 
@@ -61,6 +63,9 @@ struct Memory {
   std::uint64_t available_bytes = 0;  // 0: not known
 };
 Check judge_memory(const std::vector<Memory>& hosts);
+
+// The time that a launch now would have.
+Check judge_deadline(const Deadline& deadline, double left_s, const PreemptConfig& preempt);
 
 // What must be alike on all ranks; `by_rank`: rank 0's first.
 struct OfRank {

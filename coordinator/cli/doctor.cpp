@@ -1,6 +1,7 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -10,6 +11,7 @@
 
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/config_reading.h"
+#include "coordinator/deadline.h"
 #include "coordinator/probe.h"
 
 namespace lockstep::cli {
@@ -105,6 +107,18 @@ void check_data(const LoadedConfig& loaded, std::vector<Check>& checks) {
                                 "see data.path in the configuration"));
 }
 
+void check_deadline(const LoadedConfig& loaded, std::vector<Check>& checks) {
+  const auto& preempt = loaded.config.preempt;
+  try {
+    if (const auto deadline = find_deadline(preempt, process_environment))
+      checks.push_back(judge_deadline(
+          *deadline, static_cast<double>(deadline->at) - static_cast<double>(std::time(nullptr)),
+          preempt));
+  } catch (const Error& e) {
+    checks.push_back(Check::error("deadline", e.code(), e.what(), ""));
+  }
+}
+
 void check_store(FileSystem& files, const LoadedConfig& loaded, std::vector<Check>& checks) {
   Scratch scratch(files, loaded.paths.store);
   checks.push_back(scratch.open());
@@ -127,6 +141,7 @@ int run_doctor(FileSystem& files, const Options& options) {
   checks.push_back(Check::ok("configuration", options.config));
   check_store(files, *loaded, checks);
   check_data(*loaded, checks);
+  check_deadline(*loaded, checks);
   check_programs(checks);
   if (options.json) {
     std::puts(to_json(checks).c_str());

@@ -1,11 +1,16 @@
 #include <cstdio>
+#include <ctime>
 #include <memory>
+#include <optional>
+
+#include <nlohmann/json.hpp>
 
 #include "common/log.h"
 #include "coordinator/catalog.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/config_reading.h"
 #include "coordinator/config_loader.h"
+#include "coordinator/deadline.h"
 #include "coordinator/launch.h"
 #include "coordinator/standing.h"
 
@@ -34,10 +39,22 @@ LaunchFacts assumed_facts(const FileSystem& files, const LoadedConfig& loaded) {
   return launch;
 }
 
-DecisionRecord plan(const FileSystem& files, const LoadedConfig& loaded, const Options& options) {
+constexpr int kPreempted = 75;
+
+// The decision, and what a launch would make of the time that it has.
+struct Plan {
+  DecisionRecord record;
+  std::optional<Deadline> deadline;
+  std::optional<std::string> objection;  // why it would end with 75 at once
+  int exit_code = 0;                     // the job's
+};
+
+DecisionRecord decide(const FileSystem& files, const LoadedConfig& loaded, const Options& options,
+                      std::optional<Deadline>& deadline) {
   LaunchFacts launch;
   launch.request = loaded.config.restore;
   try {
+    deadline = find_deadline(loaded.config.preempt, process_environment);
     launch = assumed_facts(files, loaded);
     LookOptions look;
     look.ignore_running = options.ignore_running;
@@ -63,7 +80,33 @@ DecisionRecord plan(const FileSystem& files, const LoadedConfig& loaded, const O
   }
 }
 
-void print_for_people(const DecisionRecord& record) {
+Plan plan(const FileSystem& files, const LoadedConfig& loaded, const Options& options) {
+  Plan plan;
+  const auto& preempt = loaded.config.preempt;
+  plan.record = decide(files, loaded, options, plan.deadline);
+  plan.exit_code = plan.record.exit_code;
+  // An error comes first, since a later deadline does not mend it.
+  if (!plan.deadline || plan.record.kind == DecisionKind::kError) return plan;
+  const auto left_s =
+      static_cast<double>(plan.deadline->at) - static_cast<double>(std::time(nullptr));
+  // With nothing to train a job ends by itself, unless the deadline is past already.
+  if (left_s > 0 && plan.record.kind == DecisionKind::kFinished) return plan;
+  plan.objection = objection_to_launch(*plan.deadline, left_s, preempt);
+  if (plan.objection) plan.exit_code = kPreempted;
+  return plan;
+}
+
+std::string to_json(const Plan& plan) {
+  auto object = nlohmann::ordered_json::parse(to_json(plan.record));
+  object["exit_code"] = plan.exit_code;
+  object["deadline"] =
+      plan.deadline ? nlohmann::ordered_json(plan.deadline->at) : nlohmann::ordered_json();
+  object["ends_at_once"] = plan.objection.has_value();
+  return object.dump();
+}
+
+void print_for_people(const Plan& plan) {
+  const auto& record = plan.record;
   auto line = to_text(record.kind);
   if (record.parent) line += " " + to_text(record.parent->checkpoint);
   if (record.source) line += " from " + escape_controls(*record.source);
@@ -73,8 +116,9 @@ void print_for_people(const DecisionRecord& record) {
   std::printf("%s\n", line.c_str());
   for (const auto& reason : record.reasons)
     std::printf("  because %s\n", escape_controls(reason).c_str());
+  if (plan.objection) std::printf("  %s\n", plan.objection->c_str());
   std::printf("  checked: %s; exit code %d\n", record.verified_bytes ? "every byte" : "headers",
-              record.exit_code);
+              plan.exit_code);
 }
 
 int run_plan(const FileSystem& files, const Options& options) {
@@ -82,18 +126,19 @@ int run_plan(const FileSystem& files, const Options& options) {
   // A bad configuration prints no record.
   const auto loaded = load_or_complain(options.config, options.overrides, code);
   if (!loaded) return code;
-  const auto record = plan(files, *loaded, options);
+  const auto planned = plan(files, *loaded, options);
+  const auto& record = planned.record;
   if (options.json) {
-    std::puts(to_json(record).c_str());
+    std::puts(to_json(planned).c_str());
   } else if (record.kind == DecisionKind::kError) {
     for (const auto& reason : record.reasons)
       std::fprintf(stderr, "  because %s\n", escape_controls(reason).c_str());
     throw Error(record.exit_code == 3 ? ErrorCode::kIo : ErrorCode::kInvalidConfig,
                 record.error.value_or(""));
   } else {
-    print_for_people(record);
+    print_for_people(planned);
   }
-  return record.exit_code;
+  return planned.exit_code;
 }
 
 }  // namespace
@@ -115,7 +160,8 @@ Command plan_command() {
            "do not look whether a job is at work on the store")};
   command.exit_codes = {{0, "the job would train, or has nothing left to train"},
                         {2, "a bad configuration, or the job would end with 2"},
-                        {3, "the store can't be read now, or the job would end with 3"}};
+                        {3, "the store can't be read now, or the job would end with 3"},
+                        {75, "the deadline is past, or too near to train anything"}};
   command.examples = {"lockstep plan train.yaml",
                       "lockstep plan train.yaml --set restore=3@1200 --verify",
                       "lockstep plan train.yaml --json | jq -r .kind"};

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
 
 #include <nlohmann/json.hpp>
 
+#include "common/error.h"
 #include "common/log.h"
 #include "coordinator/amounts.h"
 #include "coordinator/cli/table.h"
@@ -122,6 +124,37 @@ bool is_time_to_cut(const Scale& scale, std::int64_t iteration) {
 bool is_time_to_kill(const Scale& scale, std::int64_t iteration,
                      std::optional<std::int64_t> committed) {
   return committed && iteration > *committed + scale.interval() / 3;
+}
+
+std::vector<std::string> telling_lines(const std::vector<std::string>& log) {
+  constexpr std::size_t kMost = 12;
+  constexpr std::size_t kDashes = 20;  // at least
+  const auto is_border = [](const std::string& line) {
+    return line.size() >= kDashes && line.find_first_not_of('-') == std::string::npos;
+  };
+  std::vector<std::string> lines;
+  for (auto at = log.begin(); at != log.end(); ++at) {
+    if (!is_border(*at)) {
+      if (!at->empty()) lines.push_back(*at);
+      continue;
+    }
+    const auto border = std::find_if(at + 1, log.end(), is_border);
+    if (border == log.end()) continue;  // a lone one: no message
+    std::copy(at + 1, std::find(at + 1, border, std::string()), std::back_inserter(lines));
+    at = border;
+  }
+  if (lines.size() > kMost) lines.erase(lines.begin(), lines.end() - kMost);
+  return lines;
+}
+
+void require_room(std::uint64_t free_bytes, std::uint64_t checkpoint_bytes,
+                  std::uint64_t checkpoints) {
+  const auto wanted = checkpoints * checkpoint_bytes;
+  if (free_bytes > wanted) return;
+  throw Error(ErrorCode::kIo, "no room beside the store: " + bytes_text(free_bytes) +
+                                  " free, and " + count_text(checkpoints, "checkpoint") + " of " +
+                                  bytes_text(checkpoint_bytes) + " are still to be written (" +
+                                  bytes_text(wanted) + "); make room, or --set store=ELSEWHERE");
 }
 
 std::vector<std::string> differences_of(const StateDiff& diff) {

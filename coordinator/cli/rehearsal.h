@@ -58,6 +58,15 @@ bool is_time_to_kill(const Scale& scale, std::int64_t iteration,
 // How a state differs from straight's, a line for each fact and tensor; none: it is the same.
 std::vector<std::string> differences_of(const StateDiff& diff);
 
+// What of a launch's log tells why it failed: its last lines. Of each message that Open MPI puts
+// between two lines of dashes only the first paragraph, which has the cause: the advice behind it
+// is longer than all that is shown.
+std::vector<std::string> telling_lines(const std::vector<std::string>& log);
+
+// Error(kIo) where fewer than `checkpoints` of `checkpoint_bytes` have room.
+void require_room(std::uint64_t free_bytes, std::uint64_t checkpoint_bytes,
+                  std::uint64_t checkpoints);
+
 struct RunFound {
   RunKind kind = RunKind::kStraight;
   std::vector<int> exit_codes;             // of its launches

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <csignal>
-#include <deque>
 #include <fstream>
 
 #include "common/attempt_records.h"
@@ -23,14 +22,11 @@ std::string log_of(const Stage& stage, RunKind kind) {
 }
 
 void say_end_of(const Stage& stage, const std::string& log) {
-  constexpr std::size_t kLines = 12;
   std::ifstream in(log);
-  std::deque<std::string> lines;
-  for (std::string line; std::getline(in, line);) {
-    if (!line.empty()) lines.push_back(line);
-    if (lines.size() > kLines) lines.pop_front();
-  }
-  for (const auto& line : lines)
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line);)
+    lines.push_back(line);
+  for (const auto& line : telling_lines(lines))
     stage.say("    | " + line);
 }
 

@@ -17,6 +17,7 @@
 #include "coordinator/cli/terminal.h"
 #include "coordinator/config_loader.h"
 #include "coordinator/launch.h"
+#include "coordinator/probe.h"
 
 namespace lockstep::cli {
 
@@ -105,6 +106,20 @@ std::int64_t start_of(const Stage& stage, const LoadedConfig& loaded) {
   return record.parent ? record.parent->checkpoint.iteration : 0;
 }
 
+// What two runs, then all three, are known to take at most: two that are kept and one that is being
+// written in each.
+constexpr std::uint64_t kCheckpointsOfTwo = 6;
+constexpr std::uint64_t kCheckpoints = 9;
+
+// `store`: whose checkpoints are as large as those that are still to be written.
+void require_room_for(const Stage& stage, const std::string& store, std::uint64_t checkpoints) {
+  const auto free = free_bytes(stage.scratch);
+  if (!free) return;
+  constexpr std::uint64_t kLeastBytes = 8192;  // a shard and a manifest
+  const auto known = look_at_kept(stage.files, store).checkpoint_bytes;
+  require_room(*free, known.value_or(kLeastBytes), checkpoints);
+}
+
 // All three runs. nullopt: one was over before it could be interrupted; `seconds` says how long
 // straight trained. Where a state differs, the runs up to then are all that is needed.
 std::optional<Rehearsal> run_all(const Stage& stage, const Config& config, const Scale& scale,
@@ -114,7 +129,10 @@ std::optional<Rehearsal> run_all(const Stage& stage, const Config& config, const
   rehearsal.scale = scale;
   for (const auto kind : kKinds) {
     auto done = run_one(stage, config, scale, kind);
-    if (kind == RunKind::kStraight) seconds = done.seconds;
+    if (kind == RunKind::kStraight) {
+      seconds = done.seconds;
+      require_room_for(stage, store_of(stage, kind), kCheckpointsOfTwo);
+    }
     if (done.too_late) {
       say(to_text(kind) + ": it was over before it could be interrupted, with " +
           count_text(static_cast<std::size_t>(scale.iterations), "iteration"));
@@ -131,6 +149,7 @@ std::optional<Rehearsal> run_all(const Stage& stage, const Config& config, const
 
 Rehearsal rehearse(const Stage& stage, const LoadedConfig& loaded, std::int64_t iterations,
                    const ScratchFolder& scratch) {
+  require_room_for(stage, loaded.paths.store, kCheckpoints);
   Scale scale{start_of(stage, loaded), iterations};
   double seconds = 0;
   auto found = run_all(stage, loaded.config, scale, seconds);
@@ -197,8 +216,9 @@ Command rehearse_command() {
       "names: straight to the end; cut by USR1 and launched again; killed (rank 0, by kill -9) and "
       "launched again. The last checkpoints must hold the same bits.\n\n"
       "It works in a scratch folder beside the configured store, which needs room for about nine "
-      "checkpoints and is removed at the end, unless a state differs. The store itself is not "
-      "looked at. A source that restore.from names is kept; any other restore section becomes "
+      "checkpoints and is removed at the end, unless a state differs. Of the store itself nothing "
+      "is read but how large its checkpoints are. A source that restore.from names is kept; any "
+      "other restore section becomes "
       "auto. Learning rates stay those of the configured length.\n\n"
       "Ctrl-C ends what was launched and removes the scratch folder.";
   command.arguments = {{"CONFIG", &options->config, "the YAML configuration", Names::kFile}};
@@ -219,7 +239,8 @@ Command rehearse_command() {
   command.exit_codes = {{0, "all states are equal"},
                         {1, "a state differs; it is named, and the scratch folder kept"},
                         {2, "a mistake in the command or the configuration, or a launch's 2"},
-                        {3, "a launch did not start, failed or stood still"}};
+                        {3, "a launch did not start, failed or stood still, or there is no room"},
+                        {130, "Ctrl-C; 143: TERM; 129: HUP"}};
   command.examples = {
       "lockstep rehearse train.yaml --launch \"mpirun -n 4\"",
       "lockstep rehearse train.yaml --launch \"srun --mpi=pmix --kill-on-bad-exit\""};

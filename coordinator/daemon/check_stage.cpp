@@ -140,9 +140,12 @@ Report look_around(Job& job, const Nonce& nonce) {
   report.libraries = libraries();
   if (report.first && !nonce.folder.empty()) {
     const auto name = "rank-" + std::to_string(job.comm.rank());
-    report.store = {see_nonce(job.files, job.loaded.paths.store, nonce),
-                    probe_durability(job.files, nonce.folder, name),
-                    probe_direct_io(nonce.folder, name)};
+    report.store = {see_nonce(job.files, job.loaded.paths.store, nonce)};
+    // Where the folder is not seen nothing can be tried in it: that would be the same cause again.
+    if (report.store[0].verdict == Verdict::kOk) {
+      report.store.push_back(probe_durability(job.files, nonce.folder, name));
+      report.store.push_back(probe_direct_io(nonce.folder, name));
+    }
   }
   try {
     make_task_of(job);
@@ -190,11 +193,19 @@ std::string ranks_text(const std::vector<Report>& reports) {
 
 // The checks that the first rank of each host has made, host by host.
 void judge_store(const std::vector<Report>& reports, std::vector<Check>& checks) {
-  for (std::size_t i = 0; i < reports[0].store.size(); ++i) {
+  for (std::size_t i = 0;; ++i) {
     std::vector<PlaceCheck> hosts;
-    for (const auto& report : reports)
-      if (report.first && i < report.store.size()) hosts.push_back({report.host, report.store[i]});
+    bool all = true;
+    for (const auto& report : reports) {
+      if (!report.first) continue;
+      if (i < report.store.size())
+        hosts.push_back({report.host, report.store[i]});
+      else
+        all = false;
+    }
+    if (hosts.empty()) return;
     checks.push_back(judge_places(hosts, "host"));
+    if (!all) checks.back().text += "; not tried where the store is not seen";
   }
 }
 

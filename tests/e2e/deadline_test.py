@@ -2,10 +2,11 @@
 """A job that knows when it will be ended saves and ends before that, without any signal."""
 
 import json
+import re
 import signal
 import time
 
-from lockstep_jobs import command
+from lockstep_jobs import command, configuration, yaml_text
 from lockstep_test import JobTest, main, pair
 
 LONG = {"run": {"id": "long", "max_iterations": 10**6}, "task": {"iteration_ms": 20},
@@ -43,14 +44,50 @@ class Deadline(JobTest):
 
     def test_one_that_is_past_is_75_before_anything_is_claimed(self):
         site = self.site()
-        # Plan knows nothing of the job's time.
-        result = site.run(env={"LOCKSTEP_DEADLINE": int(time.time()) - 60}, foreseen=False, **LONG)
+        at = int(time.time()) - 60
+        result = site.run(env={"LOCKSTEP_DEADLINE": at}, **LONG)
         self.expect_exit(result, 75, "LOCKSTEP_DEADLINE was 6", "nothing was claimed", "a later one")
         self.assertEqual(site.store.attempts(), [])
+        planned = result.planned
+        self.assertEqual([planned[key] for key in ("kind", "exit_code", "deadline", "ends_at_once")],
+                         ["fresh", 75, at, True])
+        said = command("plan", "train.yaml", cwd=site.folder, LOCKSTEP_DEADLINE=at)
+        self.expect_exit(said, 75, "the deadline is past, LOCKSTEP_DEADLINE was 6",
+                         "claim nothing", "exit code 75")
+        # An error of the decision comes first: a later deadline does not mend it.
+        planned = site.plan(env={"LOCKSTEP_DEADLINE": at}, restore="1@7")
+        self.assertEqual((planned["kind"], planned["exit_code"]), ("error", 2))
+
+    def test_one_that_is_too_near_is_75_before_the_first_iteration(self):
+        site = self.site()
+        near = {"LOCKSTEP_DEADLINE": int(time.time()) + 8}
+        # It claims an attempt, other than with one that is past.
+        result = site.run(env=near, foreseen=False, **LONG)
+        self.expect_exit(result, 75, "before the first iteration: nothing new to save")
+        self.assertTrue(result.planned["ends_at_once"])
+        said = command("plan", "train.yaml", cwd=site.folder,
+                       LOCKSTEP_DEADLINE=int(time.time()) + 8)
+        self.expect_exit(said, 75, "a launch now would train nothing and end with 75")
+        far = site.plan(env={"LOCKSTEP_DEADLINE": int(time.time()) + 3600}, **LONG)
+        self.assertEqual((far["exit_code"], far["ends_at_once"]), (0, False))
+        none = site.plan(**LONG)
+        self.assertEqual((none["deadline"], none["ends_at_once"]), (None, False))
+
+    def test_doctor_says_so(self):
+        site = self.site()
+        site.write(yaml_text(configuration(**LONG)))
+        for left, verdict, fact in ((3630, "ok", "in 60 min (LOCKSTEP_DEADLINE)"),
+                                    (8, "warning", "would train nothing"),
+                                    (-60, "warning", "would claim nothing")):
+            said = command("doctor", "train.yaml", cwd=site.folder,
+                           LOCKSTEP_DEADLINE=int(time.time()) + left)
+            self.expect_exit(said, 0, re.compile(f"^{verdict} +deadline .*{re.escape(fact)}", re.M))
+        said = command("doctor", "train.yaml", cwd=site.folder, LOCKSTEP_DEADLINE="18:00")
+        self.expect_exit(said, 2, re.compile("^error +deadline .*'18:00', which is no num", re.M))
 
     def test_one_that_is_no_number_is_2(self):
         site = self.site()
-        result = site.run(env={"LOCKSTEP_DEADLINE": "18:00"}, foreseen=False, **LONG)
+        result = site.run(env={"LOCKSTEP_DEADLINE": "18:00"}, **LONG)
         self.expect_exit(result, 2, "LOCKSTEP_DEADLINE is '18:00', which is no number of seconds")
         self.assertEqual(site.store.attempts(), [])
 

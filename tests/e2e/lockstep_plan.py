@@ -13,6 +13,7 @@ from lockstep_jobs import command
 from lockstep_store import difference, listing
 
 COMPARED = ("kind", "attempt", "parent", "source", "rejected", "manifest_digest", "exit_code")
+PREEMPTED = 75  # at once: the deadline is past
 STARTS = ("fresh", "restore")
 
 
@@ -60,7 +61,10 @@ class Prediction(Plan):
         self.count("compared" if self.foreseen else "not foreseen")
         if not self.foreseen:
             return
-        if self.record is None:
+        if self.record and self.record["exit_code"] == PREEMPTED:
+            self.expect(PREEMPTED, self.job.code, "exit_code")
+            self.expect_claimed(0)
+        elif self.record is None:
             self.expect_bad_configuration()
         elif self.record["kind"] in STARTS and not self.evaluates:
             self.expect_record()

@@ -13,7 +13,7 @@ from pathlib import Path
 from lockstep_jobs import BIN, MPIEXEC, WAIT_SECONDS, command, configuration, environment, \
     is_running, yaml_text
 from lockstep_store import difference, snapshot
-from lockstep_test import JobTest, main
+from lockstep_test import JobTest, keep_mounts_private, main
 
 LAUNCH = f"{MPIEXEC} -n 2 --oversubscribe"
 STRANGERS = {"LOCKSTEP_RUN_ID": "mine", "LOCKSTEP_DEADLINE": "1", "SLURM_JOB_ID": "17",
@@ -130,6 +130,30 @@ class Rehearse(JobTest):
                 self.assertEqual(result.out, "")
                 self.expect_nothing_left()
 
+    def test_why_the_launcher_refused_is_not_lost_in_its_advice(self):
+        result = self.rehearse(3, launch=f"{MPIEXEC} -n 1000",
+                               env={"OMPI_MCA_rmaps_base_oversubscribe": "0"})
+        self.expect_said(result, "    | There are not enough slots available")
+        self.assertNotIn("Alternatively", result.err)
+
+    def test_without_room_it_ends_before_anything_is_launched_or_once_it_knows(self):
+        keep_mounts_private()
+        disk = self.place.folder / "disk"
+        disk.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1600k", "none", disk], check=True)
+        self.addCleanup(subprocess.run, ["umount", "--lazy", disk], check=True)
+        # A checkpoint takes about 250 KiB, which only the first run tells.
+        result = self.rehearse(3, store="./disk/store")
+        self.expect_said(result, "straight, launch 1: exit code 0", "no room beside the store: ",
+                         "6 checkpoints of 2")
+        self.assertNotIn("cut, launch", result.err)
+        # Now the store does.
+        self.place.trained(10, store="./disk/store", foreseen=False)
+        result = self.rehearse(3, "--json", store="./disk/store")
+        self.assertIn("9 checkpoints of 2", json.loads(result.out)["error"])
+        self.assertNotIn("launch 1", result.err)
+        self.assertEqual(os.listdir(disk), ["store"])
+
     def test_a_launch_that_stands_still_is_given_up(self):
         result = self.rehearse(3, "--limit", "1", launch="sh -c 'sleep 1000' ")
         self.expect_said(result, "straight, launch 1: no new iteration for 1 s")
@@ -145,7 +169,7 @@ class Rehearse(JobTest):
         self.expect_nothing_left("launch.sh", "launches")
 
     def test_a_signal_ends_it_and_what_it_has_launched(self):
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             with self.subTest(number=number):
                 path = self.config()
                 process = subprocess.Popen(

@@ -131,7 +131,7 @@ class Scripts(JobTest):
 class Chain(ChainTest):
     def test_a_link_carries_on_where_the_one_before_was_cut_and_the_last_ones_are_not_needed(self):
         self.configure(500)
-        run, jobs = self.submit_chain(4)
+        run, jobs = self.submit_chain(4, LOCKSTEP_DEADLINE="1")  # the shell's, not the links'
         self.at_work(jobs[0])
         jobs[0].signal("USR1")
         self.expect_end(jobs[0], "COMPLETED", 0, restarts=0)

@@ -1,8 +1,10 @@
 #include "common/agree.h"
 
+#include <array>
 #include <string>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 namespace lockstep {
 namespace {
@@ -60,6 +62,12 @@ TEST_F(AgreeTest, WhatAllHaveAlikePasses) {
   require_same(comm_, {{"a", hash128("")}, {"b", hash128(large)}});
 }
 
+std::string own_host() {
+  std::array<char, 256> name{};
+  EXPECT_EQ(::gethostname(name.data(), name.size()), 0);
+  return name.data();
+}
+
 TEST_F(AgreeTest, WhoDiffersIsNamedInTheFirstPhaseThatDiffers) {
   if (comm_.size() < 2) return;
   const int last = comm_.size() - 1;
@@ -73,7 +81,8 @@ TEST_F(AgreeTest, WhoDiffersIsNamedInTheFirstPhaseThatDiffers) {
     EXPECT_EQ(e.code(), ErrorCode::kMismatch);
     EXPECT_EQ(e.rank(), last);
     EXPECT_EQ(std::string(e.what()), "build: rank " + std::to_string(last) +
-                                         ": differs from rank 0's on rank " + std::to_string(last));
+                                         ": differs from rank 0's on rank " + std::to_string(last) +
+                                         " (" + own_host() + ")");
   }
   require_same(comm_, {{"usable afterwards", hash128("x")}});
 }
@@ -82,7 +91,7 @@ TEST_F(AgreeTest, WhereRankZeroIsTheOddOneAllOthersDiffer) {
   if (comm_.size() < 2) return;
   std::string others;
   for (int r = 1; r < comm_.size(); ++r)
-    others += (r > 1 ? ", " : "") + std::to_string(r);
+    others += (r > 1 ? ", " : "") + std::to_string(r) + " (" + own_host() + ")";
   try {
     require_same(comm_, {{"model", hash128(comm_.is_root() ? "1" : "2")}});
     FAIL() << "no rank may go on";

@@ -1,6 +1,6 @@
 #!/usr/bin/env -S python3 -B
-"""Each message that the runbook quotes is one that the programs print: a fragment of a literal in
-the sources. runbook.py RUNBOOK SOURCES"""
+"""Each message that the runbook quotes is one that the programs or scripts print: a fragment of a
+literal in the sources. runbook.py RUNBOOK SOURCES"""
 
 import re
 import sys
@@ -21,6 +21,7 @@ def main():
     runbook, root = Path(sys.argv[1]), Path(sys.argv[2])
     sources = "\n".join(path.read_text() for folder in ("common", "coordinator", "worker")
                         for path in sorted((root / folder).rglob("*.cpp")))
+    sources += "\n".join(path.read_text() for path in sorted((root / "deploy").rglob("*.sbatch")))
     joined = re.sub(r'"\s*\n\s*"', "", sources)
     fragments = list(quoted(runbook.read_text()))
     unknown = [fragment for fragment in fragments

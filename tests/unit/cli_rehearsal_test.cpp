@@ -32,6 +32,44 @@ LoadedConfig rehearsed(const std::string& text, const Scale& scale = {0, 30},
   return load(text, overrides_for(load(text).config, scale, place));
 }
 
+const std::string kBorder(74, '-');
+
+TEST(TellingLines, HaveTheCauseOfAMessageOfOpenMpisAndNotItsAdvice) {
+  EXPECT_THAT(telling_lines({"ssh: Could not resolve hostname n9", kBorder,
+                             "There are not enough slots to satisfy the 40", "that were requested:",
+                             "", "  lockstepd", "", "Either request fewer", "or more.", kBorder}),
+              ElementsAre("ssh: Could not resolve hostname n9",
+                          "There are not enough slots to satisfy the 40", "that were requested:"));
+  EXPECT_THAT(telling_lines({kBorder, "first", kBorder, kBorder, "second", "", "advice", kBorder}),
+              ElementsAre("first", "second"));
+}
+
+TEST(TellingLines, AreTheLastOnesOfALogWithoutMessages) {
+  std::vector<std::string> log;
+  for (int i = 0; i < 20; ++i)
+    log.push_back(std::to_string(i));
+  const auto lines = telling_lines(log);
+  EXPECT_EQ(lines.size(), 12U);
+  EXPECT_EQ(lines.back(), "19");
+  EXPECT_THAT(telling_lines({"a", kBorder, "b", "", "c"}), ElementsAre("a", "b", "c"))
+      << "one that is not closed hides nothing";
+  EXPECT_THAT(telling_lines({}), ElementsAre());
+}
+
+TEST(RequireRoom, SaysWhatThereIsAndWhatIsWanted) {
+  EXPECT_NO_THROW(require_room(9001, 1000, 9));
+  try {
+    require_room(9 << 20, 1 << 20, 9);
+    FAIL() << "it must not be full to the brim";
+  } catch (const Error& e) {
+    EXPECT_EQ(exit_code(e.code()), 3);
+    EXPECT_STREQ(
+        e.what(),
+        "no room beside the store: 9.0 MiB free, and 9 checkpoints of 1.0 MiB are still to "
+        "be written (9.0 MiB); make room, or --set store=ELSEWHERE");
+  }
+}
+
 TEST(RehearsalOverrides, GiveARunThatIsShortAndWritesOnlyToItsOwnStore) {
   const auto loaded = rehearsed("run: {max_iterations: 5000}\n");
   const auto& config = loaded.config;

@@ -47,6 +47,26 @@ TEST(FindDeadline, WhatIsNoNumberIsAnErrorThatNamesTheVariable) {
   }
 }
 
+TEST(ObjectionToLaunch, IsThatItWouldEndAtOnce) {
+  const auto objection = [](double left_s, std::int64_t grace_s = 60) {
+    PreemptConfig preempt;
+    preempt.grace_seconds = grace_s;
+    return objection_to_launch({0, "LOCKSTEP_DEADLINE"}, left_s, preempt).value_or("none");
+  };
+  EXPECT_EQ(objection(-3600),
+            "the deadline is past, LOCKSTEP_DEADLINE was 60 min ago: a launch now would claim "
+            "nothing and end with 75");
+  EXPECT_THAT(objection(0), HasSubstr("is past"));
+  EXPECT_EQ(objection(8),
+            "the deadline is in 8 s (LOCKSTEP_DEADLINE): a launch now would train nothing and end "
+            "with 75");
+  // A save that was not measured yet counts as a quarter of what is given, and 10 s more are kept.
+  EXPECT_THAT(objection(13), HasSubstr("train nothing"));
+  EXPECT_EQ(objection(14), "none");
+  EXPECT_THAT(objection(11, 1), HasSubstr("train nothing"));
+  EXPECT_EQ(objection(12, 1), "none");
+}
+
 TEST(DurationText, IsShort) {
   EXPECT_EQ(duration_text(-5), "0 s");
   EXPECT_EQ(duration_text(119.9), "119 s");
