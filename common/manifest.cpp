@@ -198,6 +198,13 @@ std::int64_t elements(const TensorInfo& tensor) {
   return *count;
 }
 
+std::uint64_t data_bytes(std::span<const TensorInfo> tensors) {
+  std::uint64_t bytes = 0;
+  for (const auto& tensor : tensors)
+    bytes += static_cast<std::uint64_t>(elements(tensor)) * bytes_of(tensor.dtype);
+  return bytes;
+}
+
 std::string metrics_text(const std::map<std::string, double>& metrics) {
   std::string text;
   for (const auto& [name, value] : metrics) {

@@ -21,6 +21,7 @@ struct TensorInfo {
   friend bool operator==(const TensorInfo&, const TensorInfo&) = default;
 };
 std::int64_t elements(const TensorInfo& tensor);  // product of shape; checked, Error(kDamaged)
+std::uint64_t data_bytes(std::span<const TensorInfo> tensors);  // of their elements, in all
 
 struct ShardInfo {
   std::string file;           // "shard-00003-of-00008.safetensors"

@@ -58,9 +58,7 @@ std::vector<Unit> units_of(std::vector<Case>& cases, Depth depth) {
 std::uint64_t data_bytes_of(const std::vector<Case>& cases) {
   std::uint64_t bytes = 0;
   for (const auto& one : cases)
-    if (one.found.manifest)
-      for (const auto& tensor : one.found.manifest->tensors)
-        bytes += static_cast<std::uint64_t>(elements(tensor)) * bytes_of(tensor.dtype);
+    if (one.found.manifest) bytes += data_bytes(one.found.manifest->tensors);
   return bytes;
 }
 

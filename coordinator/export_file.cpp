@@ -75,13 +75,6 @@ std::vector<TensorInfo> tensors_to_export(const Manifest& manifest, Scope scope)
   return chosen;
 }
 
-std::uint64_t data_bytes(const std::vector<TensorInfo>& tensors) {
-  std::uint64_t bytes = 0;
-  for (const auto& tensor : tensors)
-    bytes += static_cast<std::uint64_t>(elements(tensor)) * bytes_of(tensor.dtype);
-  return bytes;
-}
-
 void export_file(FileSystem& files, const Export& what,
                  const std::function<void(std::uint64_t)>& progress) {
   require_free(files, what);

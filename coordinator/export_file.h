@@ -18,7 +18,6 @@ enum class Scope : std::uint8_t { kFull, kModel };
 // Pure: the tensors of a scope; model: weights and buffers. In the manifest's order, but those with
 // wider elements first: so each begins at a multiple of its width.
 std::vector<TensorInfo> tensors_to_export(const Manifest& manifest, Scope scope);
-std::uint64_t data_bytes(const std::vector<TensorInfo>& tensors);
 
 struct Export {
   std::string folder;  // of the checkpoint

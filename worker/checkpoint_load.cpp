@@ -67,13 +67,6 @@ void load(const Comm& comm, const TensorOffer& offer, const Selection& selection
       spread_parts(comm, {section.data, section.elements, bytes_of(section.dtype)});
 }
 
-std::vector<TensorInfo> tensors_of(const StateView& state) {
-  std::vector<TensorInfo> tensors;
-  for (const auto& section : state.sections)
-    tensors.insert(tensors.end(), section.tensors.begin(), section.tensors.end());
-  return tensors;
-}
-
 }  // namespace
 
 void load_checkpoint(const Comm& comm, const FileSystem& files, const std::string& folder,

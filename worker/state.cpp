@@ -24,6 +24,13 @@ void check_section(const StateSection& section) {
 
 }  // namespace
 
+std::vector<TensorInfo> tensors_of(const StateView& state) {
+  std::vector<TensorInfo> tensors;
+  for (const auto& section : state.sections)
+    tensors.insert(tensors.end(), section.tensors.begin(), section.tensors.end());
+  return tensors;
+}
+
 std::span<std::byte> own_bytes(const StateSection& section, Share rank) {
   const auto width = bytes_of(section.dtype);
   const auto part = part_of(section.elements, rank);

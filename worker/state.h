@@ -28,6 +28,9 @@ struct StateView {
   std::vector<StateSection> sections;
 };
 
+// Pure: all tensors, section by section.
+std::vector<TensorInfo> tensors_of(const StateView& state);
+
 // Pure: this rank's own bytes of a section.
 std::span<std::byte> own_bytes(const StateSection& section, Share rank);
 

@@ -59,8 +59,10 @@ void prepare_task(Job& job);
 // Local: the task alone, its data loaded. job.host must be known.
 void make_task_of(Job& job);
 
-// DESIGN's steps 3 to 6: claim and decide, prove that all ranks have the same, load.
-void restore(Job& job);
+// DESIGN's steps 3 to 6: claim and decide, prove that all ranks have the same, load. An exit code
+// where another launch took the number, and this one was stopped while it waited for that one's
+// end (early_end.h).
+std::optional<int> restore(Job& job);
 // The same for --evaluate: beside whatever runs on the store; claims and writes nothing.
 void restore_beside(Job& job);
 

@@ -4,7 +4,9 @@
 #include "common/error.h"
 #include "common/names.h"
 #include "coordinator/candidates.h"
+#include "coordinator/daemon/early_end.h"
 #include "coordinator/daemon/job.h"
+#include "coordinator/daemon/log_transfer.h"
 #include "coordinator/liveness.h"
 #include "worker/checkpoint.h"
 #include "worker/make_task.h"
@@ -105,6 +107,16 @@ void take_decision(Job& job, const std::string& bytes) {
   });
 }
 
+void say_restored(const Job& job, const StateView& view, double seconds) {
+  auto tensors = tensors_of(view);
+  std::erase_if(tensors, [&](const TensorInfo& tensor) {
+    return !is_selected(job.decision.selection, tensor.name);
+  });
+  const auto what = job.manifest ? to_text(job.manifest->checkpoint)
+                                 : job.decision.record.source.value_or("weights");
+  log_transfer(job.log, {"restored", what, "", data_bytes(tensors), seconds});
+}
+
 // Loads what was decided, all of it or nothing on every rank. What is not loaded starts with its
 // initial values; where all of it is, they would be made for nothing.
 void load(Job& job) {
@@ -113,6 +125,8 @@ void load(Job& job) {
   const bool loads = job.manifest || !decision.weights.empty();
   if (!loads || !decision.selection.exclude.empty())
     job.task->initialize(static_cast<std::uint64_t>(job.loaded.config.run.seed));
+  const auto clock = steady_clock();
+  const auto began_s = clock.now_s();
   if (job.manifest) {
     load_checkpoint(job.comm, job.files, decision.folder, *job.manifest, decision.selection, view);
   } else if (!decision.weights.empty()) {
@@ -121,6 +135,7 @@ void load(Job& job) {
     load_weights(job.comm, job.files, decision.record.source.value_or(""), weights,
                  decision.selection, view);
   }
+  if (loads) say_restored(job, view, clock.now_s() - began_s);
 }
 
 // Step 6. Only damage leads to another candidate, by a new decision of rank 0.
@@ -141,18 +156,20 @@ void load_decided(Job& job) {
 
 }  // namespace
 
-void restore(Job& job) {
+std::optional<int> restore(Job& job) {
   job.board.enter(Phase::kRestore);
   const auto mine = fixed_of(job);
   const auto bytes = root_decides(job.comm, "choose restore", [&] {
     job.root->describe({0, job.task->training_samples(), job.task->data_digest()},
                        environment_of(job));
-    return job.root->claim();
+    return or_early_end(job.log, [&] { return job.root->claim(); });
   });
+  if (const auto code = early_exit_code(bytes)) return code;
   prove_equal(job, bytes, mine);
   take_decision(job, bytes);
   prove_one_store(job);
   load_decided(job);
+  return std::nullopt;
 }
 
 void restore_beside(Job& job) {

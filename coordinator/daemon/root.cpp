@@ -48,10 +48,6 @@ DecisionRecord Root::look() {
       if (const auto stopped = stops_waiting_()) throw *stopped;
     }
   };
-  return look_by(clock);
-}
-
-DecisionRecord Root::look_by(const Clock& clock) {
   decided_ =
       look_and_try(files_, launch_, clock, {}, [&](const std::string& text) { log_.info(text); });
   throw_if_error(decided_.ruling, log_);
@@ -63,7 +59,7 @@ std::string Root::claim() {
   for (auto number = decided_.store.highest_attempt() + 1;;) {
     claimed_ = claim_next(files_, launch_, number, claim_);
     if (claimed_) break;
-    look_by(steady_clock());  // somebody took the number: perhaps it is alive
+    look();  // somebody took the number: perhaps it is alive
     number = std::max(number, decided_.store.highest_attempt()) + 1;
   }
   note_->attempt = claimed_->attempt;

@@ -36,10 +36,11 @@ class Root {
   // Where it says how far the attempt is, for the watchdog.
   void keep_note(std::shared_ptr<AttemptNote> note) { note_ = std::move(note); }
 
-  // Steps 1 and 2. An error is thrown, StoppedWaiting too; `finished` is returned and nothing is
-  // written.
+  // Steps 1 and 2. An error is thrown, StoppedWaiting and StoppedOnRequest too; `finished` is
+  // returned and nothing is written.
   DecisionRecord look();
-  // Steps 3 and 4: claims, and decides what counts. The encoded SharedDecision.
+  // Steps 3 and 4: claims, and decides what counts. The encoded SharedDecision. Throws as look()
+  // does: it looks again where another launch takes the number first.
   std::string claim();
   // After a load that found the decided checkpoint damaged: the next SharedDecision, or an error.
   std::string decide_again(const std::string& cause);
@@ -72,7 +73,6 @@ class Root {
   void close(OutcomeKind kind, int exit_code, const std::optional<std::string>& error);
 
  private:
-  DecisionRecord look_by(const Clock& clock);
   std::string share();
   void share_checkpoint(const Chosen& chosen, SharedDecision& shared);
   void say_decision() const;

@@ -10,6 +10,7 @@
 #include "coordinator/amounts.h"
 #include "coordinator/config_loader.h"
 #include "coordinator/daemon/build_id.h"
+#include "coordinator/daemon/early_end.h"
 #include "coordinator/daemon/job.h"
 #include "coordinator/daemon/launch_facts.h"
 #include "coordinator/deadline.h"
@@ -20,9 +21,6 @@
 namespace lockstep {
 
 namespace {
-
-constexpr int kPreemptedExitCode = 75;
-constexpr int kStoppedExitCode = 77;
 
 // The wall clock is looked at once, here.
 std::function<double()> count_down(const Deadline& deadline) {
@@ -82,24 +80,11 @@ Look look(Job& job) {
       job.log.info(
           "the deadline is past: nothing was claimed; exit 75: requeue with a later one to carry "
           "on");
-      return std::to_string(kPreemptedExitCode);
+      return early_end(kPreemptedExitCode);
     }
-    try {
-      return encode_decision(job.root->look());
-    } catch (const StoppedWaiting& stopped) {
-      const auto by = stopped.signal == 0 ? "the deadline" : signal_name(stopped.signal);
-      job.log.info("preempted by " + by +
-                   " while waiting: nothing was claimed; exit 75: requeue to carry on");
-      return std::to_string(kPreemptedExitCode);
-    } catch (const StoppedOnRequest& stopped) {
-      job.log.info("attempt " + std::to_string(stopped.attempt) +
-                   " was stopped on request while this launch waited for it: nothing was claimed; "
-                   "exit 77: start it again to carry on");
-      return std::to_string(kStoppedExitCode);
-    }
+    return or_early_end(job.log, [&] { return encode_decision(job.root->look()); });
   });
-  for (const int code : {kPreemptedExitCode, kStoppedExitCode})
-    if (said == std::to_string(code)) return {std::nullopt, code};
+  if (const auto code = early_exit_code(said)) return {std::nullopt, *code};
   return {agree(job.comm, "read the decision",
                 [&] { return parse_decision(said, "the trial decision"); }),
           0};
@@ -118,7 +103,7 @@ int run_job(Job& job, Purpose purpose, RunsOn retention_runs_on) {
   if (!trial) return early_end;
   if (trial->kind == DecisionKind::kFinished) return 0;
   prepare_task(job);
-  restore(job);
+  if (const auto early = restore(job)) return *early;
   if (job.decision.record.kind != DecisionKind::kFinished) return train_to_end(job);
   // Another attempt finished the work between the trial and the claim.
   if (job.root) job.root->close(OutcomeKind::kRefused, 0, std::nullopt);

@@ -5,7 +5,9 @@
 #include "common/names.h"
 #include "coordinator/attempt.h"
 #include "coordinator/daemon/build_id.h"
+#include "coordinator/daemon/early_end.h"
 #include "coordinator/daemon/job.h"
+#include "coordinator/daemon/log_transfer.h"
 #include "coordinator/liveness.h"
 #include "worker/checkpoint.h"
 #include "worker/stop_signals.h"
@@ -51,11 +53,11 @@ void save(Job& job, const SaveRequest& request) {
     throw;
   }
   if (!job.root) return;
-  job.log.info("committed " + to_text(CheckpointId{job.decision.attempt, request.iteration}) +
-                   after_comma(metrics_text(request.metrics)),
-               {{"committed",
-                 "\"" + to_text(CheckpointId{job.decision.attempt, request.iteration}) + "\""}});
-  job.root->note_save(clock.now_s() - began_s);
+  const auto took_s = clock.now_s() - began_s;
+  const auto what = to_text(CheckpointId{job.decision.attempt, request.iteration});
+  log_transfer(job.log, {"committed", what, after_comma(metrics_text(request.metrics)),
+                         data_bytes(tensors_of(job.state->view())), took_s});
+  job.root->note_save(took_s);
   job.root->tidy();
 }
 
@@ -99,12 +101,12 @@ int conclude(Job& job, const TrainingResult& result) {
       return 0;
     case TrainingEnd::kPreempted:
       job.log.info(result.message + "; exit 75: requeue to carry on");
-      if (job.root) job.root->close(OutcomeKind::kPreempted, 75, std::nullopt);
-      return 75;
+      if (job.root) job.root->close(OutcomeKind::kPreempted, kPreemptedExitCode, std::nullopt);
+      return kPreemptedExitCode;
     case TrainingEnd::kStopped:
       job.log.info(result.message + "; exit 77");
-      if (job.root) job.root->close(OutcomeKind::kStopped, 77, std::nullopt);
-      return 77;
+      if (job.root) job.root->close(OutcomeKind::kStopped, kStoppedExitCode, std::nullopt);
+      return kStoppedExitCode;
     case TrainingEnd::kNonFinite:
       break;
   }

@@ -5,6 +5,8 @@ import re
 import signal
 import socket
 
+from lockstep_faults import Fault
+from lockstep_jobs import command
 from lockstep_test import JobTest, main, pair
 
 
@@ -78,6 +80,32 @@ class StoreInUse(JobTest):
         self.expect_exit(job.wait(), 2, "superseded")
         self.assertEqual(site.store.record(1, "outcome")["outcome"], "superseded")
         self.assertEqual(sorted(site.store.committed()), [(2, 10)])
+
+    def loser_of_the_number(self, site, patient):
+        """Two launches of a run whose store nobody was at work on when they looked: the winner,
+        and the other one, which waits for its end."""
+        held = Fault(site.folder / "held", "hold", 0, "mkdir:/attempts/0001")
+        loser = site.start(**patient, restore="auto", busy=True, foreseen=False,
+                           wrapper=held.wrapper)
+        loser.until(held.began, "that it is about to claim")
+        winner = self.busy(site, **patient)
+        held.go()
+        loser.until(lambda: "waiting" in loser.err(), "that it waits")
+        return winner, loser
+
+    def test_that_was_taken_right_before_the_claim_can_be_stopped_too(self):
+        patient = {**self.forever, "watchdog": {"heartbeat_seconds": 0.1, "stall_seconds": 60}}
+        site = self.site("signal")
+        winner, loser = self.loser_of_the_number(site, patient)
+        loser.signal_launcher(signal.SIGUSR1)
+        self.expect_exit(loser.wait(), 75, "while waiting: nothing was claimed")
+        self.expect_still_at_work(site, winner)
+        site = self.site("request")
+        winner, loser = self.loser_of_the_number(site, patient)
+        self.expect_exit(command("stop", site.store.path), 0)
+        self.expect_exit(winner.wait(), 77)
+        self.expect_exit(loser.wait(), 77, "attempt 1 was stopped on request")
+        self.assertEqual(site.store.attempts(), [1])
 
 
 if __name__ == "__main__":

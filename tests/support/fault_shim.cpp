@@ -26,6 +26,7 @@
 #include <linux/fs.h>
 #include <mpi.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace {
@@ -109,6 +110,11 @@ int open(const char* path, int flags, ...) {
   va_end(more);
   before("open", path);
   return real<int(const char*, int, ...)>("open")(path, flags, mode);
+}
+
+int mkdir(const char* path, mode_t mode) noexcept {
+  before("mkdir", path);
+  return real<int(const char*, mode_t)>("mkdir")(path, mode);
 }
 
 int rename(const char* from, const char* to) noexcept {
