@@ -76,6 +76,9 @@ class FileSystem {
   // Whether several threads may call the const members at once. Simulations say no: then what is
   // read comes in one order.
   virtual bool serves_threads() const { return false; }
+  // For a watchdog: while the result lives, what the calling thread waits for is its own work with
+  // files, done by threads of its.
+  virtual std::shared_ptr<void> at_work() const { return nullptr; }
   virtual std::vector<Entry> list(
       const std::string& folder) const = 0;  // no "." and ".."; in no order
   virtual std::unique_ptr<ReadableFile> open(const std::string& path) const = 0;  // regular only

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <type_traits>
 #include <vector>
@@ -63,8 +64,12 @@ void for_each_index(std::size_t count, std::size_t threads, Work&& work) {
   };
   {
     std::vector<std::jthread> others;
-    for (std::size_t t = 1; t < std::min(count, threads); ++t)
-      others.emplace_back(worker, t);
+    try {
+      for (std::size_t t = 1; t < std::min(count, threads); ++t)
+        others.emplace_back(worker, t);
+    } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch)
+      // A limit on threads is no reason to fail: those that there are do it, later.
+    }
     worker(0);
   }
   if (failure) std::rethrow_exception(failure);

@@ -69,8 +69,9 @@ class Descriptor {
   int fd_;
 };
 
-// From what size on a file goes past the page cache: below, a second descriptor and what a direct
-// transfer must ask for first cost more than they bring.
+// From what size on a file, and in it a transfer, goes past the page cache: below, a second
+// descriptor and what a direct transfer must ask for first cost more than they bring.
+constexpr std::uint64_t kDirectFile = std::uint64_t{4} << 20;
 constexpr std::uint64_t kDirectFrom = std::uint64_t{1} << 20;
 
 // The same file once more, past the page cache (O_DIRECT); by the descriptor, since the path may

@@ -14,6 +14,7 @@ namespace lockstep {
 using posix::Descriptor;
 using posix::fail;
 using posix::is_direct_aligned;
+using posix::kDirectFile;
 using posix::kDirectFrom;
 using posix::kMaxTransferBytes;
 using posix::open_direct;
@@ -33,7 +34,7 @@ class PosixReadableFile final : public ReadableFile {
       : file_(std::move(file)),
         path_(std::move(path)),
         bytes_(static_cast<std::uint64_t>(status.st_size)),
-        direct_(bytes_ < kDirectFrom ? Descriptor() : open_direct(file_, O_RDONLY)),
+        direct_(bytes_ < kDirectFile ? Descriptor() : open_direct(file_, O_RDONLY)),
         takes_direct_(direct_.get() >= 0),
         may_ask_for_cache_(may_ask_for_cache(status)) {}
 

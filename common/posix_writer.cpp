@@ -11,6 +11,7 @@ namespace lockstep {
 using posix::Descriptor;
 using posix::fail;
 using posix::is_direct_aligned;
+using posix::kDirectFile;
 using posix::kDirectFrom;
 using posix::open_direct;
 using posix::refused_direct;
@@ -42,7 +43,7 @@ class PosixWritableFile final : public WritableFile {
     if (rc != 0 && errno != EOPNOTSUPP && errno != ENOSYS) fail("reserve", path_, errno);
     if (rc != 0 && retried([&] { return ::ftruncate(file_.get(), size); }) != 0)
       fail("reserve", path_, errno);
-    if (bytes < kDirectFrom) return;
+    if (bytes < kDirectFile) return;
     direct_ = open_direct(file_, O_WRONLY);
     takes_direct_ = direct_.get() >= 0;
   }
@@ -58,18 +59,23 @@ class PosixWritableFile final : public WritableFile {
     });
   }
 
-  // The descriptors are gone afterwards, whatever happens, so nobody can fsync them again. The
-  // fsync of one is that of the file.
+  // The descriptors are gone afterwards, whatever happens, so nobody can fsync them again. Each is
+  // asked: FUSE keeps a failed write for the one that it came through.
   void finish() override {
     need_open();
-    { const Descriptor direct = std::exchange(direct_, Descriptor()); }
+    Descriptor direct = std::exchange(direct_, Descriptor());
     Descriptor file = std::exchange(file_, Descriptor());
+    if (direct.get() >= 0) finish(std::move(direct));
+    finish(std::move(file));
+  }
+
+ private:
+  void finish(Descriptor file) const {
     if (retried([&] { return ::fsync(file.get()); }) != 0) fail("fsync", path_, errno);
     // Linux has closed the descriptor when close is interrupted.
     if (::close(file.release()) != 0 && errno != EINTR) fail("close", path_, errno);
   }
 
- private:
   void need_open() const {
     if (file_.get() < 0) throw Error(ErrorCode::kInternal, "write " + path_ + ": it is finished");
   }

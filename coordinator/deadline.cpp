@@ -26,13 +26,14 @@ std::optional<Deadline> find_deadline(const PreemptConfig& preempt,
 }
 
 std::optional<std::string> objection_to_launch(const Deadline& deadline, double left_s,
-                                               const PreemptConfig& preempt) {
+                                               const PreemptConfig& preempt,
+                                               std::optional<double> save_s) {
   if (left_s <= 0)
     return "the deadline is past, " + deadline.from + " was " + duration_text(-left_s) +
            " ago: a launch now would claim nothing and end with 75";
   if (deadline_due({.now = left_s,
                     .at_start = left_s,
-                    .save = std::nullopt,
+                    .save = save_s,
                     .iteration = 0,
                     .grace = static_cast<double>(preempt.grace_seconds)}))
     return "the deadline is in " + duration_text(left_s) + " (" + deadline.from +

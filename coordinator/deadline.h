@@ -22,8 +22,9 @@ struct Deadline {
 std::optional<Deadline> find_deadline(const PreemptConfig& preempt, const Environment& environment);
 
 // What stands against a launch now, with so long left: it would claim or train nothing, and end
-// with 75 at once. nullopt: nothing does.
+// with 75 at once. nullopt: nothing does. `save_s`: what a save is known to take.
 std::optional<std::string> objection_to_launch(const Deadline& deadline, double left_s,
-                                               const PreemptConfig& preempt);
+                                               const PreemptConfig& preempt,
+                                               std::optional<double> save_s);
 
 }  // namespace lockstep

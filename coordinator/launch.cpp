@@ -12,6 +12,14 @@
 
 namespace lockstep {
 
+std::optional<double> expected_save_seconds(const Decided& decided) {
+  const auto& chosen = decided.ruling.chosen;
+  if (!chosen || chosen->in_source) return std::nullopt;
+  const auto* from = decided.store.attempt(chosen->id.attempt);
+  if (from == nullptr || !from->outcome) return std::nullopt;
+  return from->outcome->save_seconds;
+}
+
 Examined& Decided::chosen() {
   if (!ruling.chosen) throw Error(ErrorCode::kInternal, "no checkpoint was chosen");
   auto* view = (ruling.chosen->in_source ? source->store : store).checkpoint(ruling.chosen->id);

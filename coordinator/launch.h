@@ -38,6 +38,10 @@ struct Decided {
   Examined& chosen();
 };
 
+// Pure: what the last save took of the attempt whose checkpoint is carried on from. nullopt: it
+// says nothing, or there is none in this store.
+std::optional<double> expected_save_seconds(const Decided& decided);
+
 // 1 and 2. Error(kInUse, kOwnRunAlive) beside an attempt that is alive; StoppedOnRequest where that
 // one was stopped on request while this launch waited for its end. The ruling is the trial's;
 // an `error` or `finished` one is the end. `ignore_running` leaves step 1 out.

@@ -85,8 +85,8 @@ int run(const lockstep::Arguments& arguments, std::optional<EarlyConfig> early,
 }
 
 // All ranks agree on `code`, and the outcome is written. The launcher ends all ranks soon after the
-// first that leaves with another code than 0, so nobody waits then. With 0 it waits for all, and
-// for ever for one that is stopped: so nobody leaves before all can.
+// first that leaves with another code than 0, so nobody waits for long then. With 0 it waits for
+// all, and for ever for one that is stopped: so nobody leaves before all can.
 void end_mpi(int code, const std::string& who, lockstep::Supervision& supervision) {
   constexpr double kSeconds = 10;
   constexpr double kSecondsOfLibraries = 60;  // a profiler may have much to write
@@ -115,13 +115,14 @@ int main(int argc, char** argv) {
   }
   const auto limit =
       lockstep::join_seconds_before_configuration(lockstep::WatchdogConfig().join_seconds);
-  if (!limit) {
-    if (launcher_rank == 0)
-      std::fputs("lockstepd: LOCKSTEP_JOIN_SECONDS is no number of seconds above 0\n", stderr);
-    return 2;
-  }
   const auto host = lockstep::this_process().host;
   const auto who = "rank " + std::to_string(launcher_rank) + " (" + host + ")";
+  if (!limit) {
+    // Each for itself: a host's own shell may set it.
+    std::fprintf(stderr, "lockstepd: %s: LOCKSTEP_JOIN_SECONDS is no number of seconds above 0\n",
+                 lockstep::escape_controls(who).c_str());
+    return 2;
+  }
   lockstep::Supervision supervision;
   supervision.launch = std::make_unique<lockstep::LaunchGuard>(
       lockstep::LaunchGuard::Self{launcher_rank, host}, *limit, lockstep::make_pmix_sight());

@@ -134,7 +134,7 @@ Check judge_clock(const std::string& whose, double ahead_s) {
 
 Check judge_deadline(const Deadline& deadline, double left_s, const PreemptConfig& preempt) {
   const std::string name = "deadline";
-  if (const auto objection = objection_to_launch(deadline, left_s, preempt))
+  if (const auto objection = objection_to_launch(deadline, left_s, preempt, {}))
     return Check::warning(
         name, *objection,
         "unset " + deadline.from + ", export a later one, or write preempt: {deadline: none}");

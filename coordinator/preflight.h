@@ -64,7 +64,7 @@ struct Memory {
 };
 Check judge_memory(const std::vector<Memory>& hosts);
 
-// The time that a launch now would have.
+// The time that a launch now would have; what a save of it takes is not known.
 Check judge_deadline(const Deadline& deadline, double left_s, const PreemptConfig& preempt);
 
 // What must be alike on all ranks; `by_rank`: rank 0's first.

@@ -134,7 +134,10 @@ Check probe_direct_io(const std::string& scratch, const std::string& name) {
     const auto why = std::generic_category().message(error);
     return Check::warning(
         "direct I/O", "O_DIRECT is refused: " + why,
-        advice_after(why, "saves go through the page cache: slower where memory is short"));
+        advice_after(
+            why,
+            "saves and loads go through the page cache: several times slower for ranks that load "
+            "side by side"));
   };
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_DIRECT | O_CLOEXEC, 0600);
   if (fd < 0) return refused(errno);

@@ -99,6 +99,7 @@ Pages read_shards(const FileSystem& files, const std::string& folder, const Mani
     // Tried again from a new look-up on: a stale handle stays stale.
     with_retries([&] {
       wait_for_folder(files, folder);
+      const auto at_work = files.at_work();
       const OpenShard shard(files, folder, manifest, reads.shard, what);
       BlockReader reader(shard, staging.all(), threads);
       for_each_index(blocks.size(), threads,

@@ -99,6 +99,7 @@ class ShardFileWriter {
 
  private:
   ShardReceipt write_once(FileSystem& files, const std::string& path) {
+    const auto at_work = files.at_work();
     const auto file = files.create(path);
     file->reserve(data_begin_ + parts_.bytes);
     const auto threads = blocks_in_flight(files);

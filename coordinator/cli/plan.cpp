@@ -45,16 +45,17 @@ constexpr int kPreempted = 75;
 struct Plan {
   DecisionRecord record;
   std::optional<Deadline> deadline;
+  std::optional<double> save_s;          // what a save is known to take
   std::optional<std::string> objection;  // why it would end with 75 at once
   int exit_code = 0;                     // the job's
 };
 
 DecisionRecord decide(const FileSystem& files, const LoadedConfig& loaded, const Options& options,
-                      std::optional<Deadline>& deadline) {
+                      Plan& plan) {
   LaunchFacts launch;
   launch.request = loaded.config.restore;
   try {
-    deadline = find_deadline(loaded.config.preempt, process_environment);
+    plan.deadline = find_deadline(loaded.config.preempt, process_environment);
     launch = assumed_facts(files, loaded);
     LookOptions look;
     look.ignore_running = options.ignore_running;
@@ -66,6 +67,7 @@ DecisionRecord decide(const FileSystem& files, const LoadedConfig& loaded, const
     const auto decided = look_and_try(files, launch, steady_clock(), look, say);
     for (const auto& damaged : damaged_records(decided.store))
       say("warning: " + damaged.file + " is damaged: " + damaged.why);
+    plan.save_s = expected_save_seconds(decided);
     auto record = decided.ruling.record;
     const bool starts =
         record.kind == DecisionKind::kFresh || record.kind == DecisionKind::kRestore;
@@ -83,7 +85,7 @@ DecisionRecord decide(const FileSystem& files, const LoadedConfig& loaded, const
 Plan plan(const FileSystem& files, const LoadedConfig& loaded, const Options& options) {
   Plan plan;
   const auto& preempt = loaded.config.preempt;
-  plan.record = decide(files, loaded, options, plan.deadline);
+  plan.record = decide(files, loaded, options, plan);
   plan.exit_code = plan.record.exit_code;
   // An error comes first, since a later deadline does not mend it.
   if (!plan.deadline || plan.record.kind == DecisionKind::kError) return plan;
@@ -91,7 +93,7 @@ Plan plan(const FileSystem& files, const LoadedConfig& loaded, const Options& op
       static_cast<double>(plan.deadline->at) - static_cast<double>(std::time(nullptr));
   // With nothing to train a job ends by itself, unless the deadline is past already.
   if (left_s > 0 && plan.record.kind == DecisionKind::kFinished) return plan;
-  plan.objection = objection_to_launch(*plan.deadline, left_s, preempt);
+  plan.objection = objection_to_launch(*plan.deadline, left_s, preempt, plan.save_s);
   if (plan.objection) plan.exit_code = kPreempted;
   return plan;
 }

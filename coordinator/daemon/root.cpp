@@ -251,12 +251,10 @@ void Root::note_save(double seconds) {
 }
 
 std::optional<double> Root::expect_save() {
-  const auto& chosen = decided_.ruling.chosen;
-  if (!chosen || chosen->in_source) return std::nullopt;
-  const auto* from = decided_.store.attempt(chosen->id.attempt);
-  if (from == nullptr || !from->outcome || !from->outcome->save_seconds) return std::nullopt;
-  const auto seconds = *from->outcome->save_seconds;
-  compare_with_grace(seconds, "a save of attempt " + std::to_string(chosen->id.attempt) + " took ");
+  const auto seconds = expected_save_seconds(decided_);
+  if (seconds)
+    compare_with_grace(*seconds, "a save of attempt " +
+                                     std::to_string(decided_.ruling.chosen->id.attempt) + " took ");
   return seconds;
 }
 

@@ -16,10 +16,12 @@ struct Counted {
   ProgressBoard& board;
   std::thread::id watched;
 
+  bool counts() const { return std::this_thread::get_id() == watched; }
+
   template <typename Call>
   decltype(auto) operator()(Call&& call) const {
     std::optional<AtWork> at_work;
-    if (std::this_thread::get_id() == watched) at_work.emplace(board);
+    if (counts()) at_work.emplace(board);
     return std::forward<Call>(call)();
   }
 };
@@ -84,6 +86,9 @@ class CountingFiles : public FileSystem {
     return counted_([&] { return files_.is_network(folder); });
   }
   bool serves_threads() const override { return files_.serves_threads(); }
+  std::shared_ptr<void> at_work() const override {
+    return counted_.counts() ? std::make_shared<AtWork>(counted_.board) : nullptr;
+  }
   std::vector<Entry> list(const std::string& folder) const override {
     return counted_([&] { return files_.list(folder); });
   }

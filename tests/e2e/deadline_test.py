@@ -73,6 +73,15 @@ class Deadline(JobTest):
         none = site.plan(**LONG)
         self.assertEqual((none["deadline"], none["ends_at_once"]), (None, False))
 
+    def test_what_a_save_took_counts_in_plan_as_in_the_job(self):
+        site = self.site()
+        site.trained(10)
+        # A save of which nothing is known would count as 3 s, and 10 more are kept.
+        planned = site.plan(env={"LOCKSTEP_DEADLINE": int(time.time()) + 12}, restore="auto",
+                            run={"max_iterations": 20})
+        self.assertEqual((planned["kind"], planned["exit_code"], planned["ends_at_once"]),
+                         ("restore", 0, False))
+
     def test_doctor_says_so(self):
         site = self.site()
         site.write(yaml_text(configuration(**LONG)))

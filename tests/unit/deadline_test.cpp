@@ -48,10 +48,11 @@ TEST(FindDeadline, WhatIsNoNumberIsAnErrorThatNamesTheVariable) {
 }
 
 TEST(ObjectionToLaunch, IsThatItWouldEndAtOnce) {
-  const auto objection = [](double left_s, std::int64_t grace_s = 60) {
+  const auto objection = [](double left_s, std::int64_t grace_s = 60,
+                            std::optional<double> save_s = {}) {
     PreemptConfig preempt;
     preempt.grace_seconds = grace_s;
-    return objection_to_launch({0, "LOCKSTEP_DEADLINE"}, left_s, preempt).value_or("none");
+    return objection_to_launch({0, "LOCKSTEP_DEADLINE"}, left_s, preempt, save_s).value_or("none");
   };
   EXPECT_EQ(objection(-3600),
             "the deadline is past, LOCKSTEP_DEADLINE was 60 min ago: a launch now would claim "
@@ -65,6 +66,11 @@ TEST(ObjectionToLaunch, IsThatItWouldEndAtOnce) {
   EXPECT_EQ(objection(14), "none");
   EXPECT_THAT(objection(11, 1), HasSubstr("train nothing"));
   EXPECT_EQ(objection(12, 1), "none");
+  // One that was measured counts as it is.
+  EXPECT_EQ(objection(13, 60, 0.1), "none");
+  EXPECT_THAT(objection(10, 60, 0.1), HasSubstr("train nothing"));
+  EXPECT_THAT(objection(200, 60, 120), HasSubstr("train nothing"));
+  EXPECT_EQ(objection(241, 60, 120), "none");
 }
 
 TEST(DurationText, IsShort) {

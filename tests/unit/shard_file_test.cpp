@@ -141,6 +141,39 @@ TEST_F(ShardFile, ThreadsSeeAFlippedBitInAnyBlock) {
   }
 }
 
+// Notes how deep in at_work() files are opened and made.
+class WorkNotingFiles : public FaultFileSystem {
+ public:
+  using FaultFileSystem::FaultFileSystem;
+  std::shared_ptr<void> at_work() const override {
+    ++depth_;
+    return std::shared_ptr<void>(&depth_, [](int* depth) { --*depth; });
+  }
+  std::unique_ptr<ReadableFile> open(const std::string& path) const override {
+    opened_at_work = depth_ == 1;
+    return FaultFileSystem::open(path);
+  }
+  std::unique_ptr<WritableFile> create(const std::string& path) override {
+    made_at_work = depth_ == 1;
+    return FaultFileSystem::create(path);
+  }
+  mutable bool opened_at_work = false;
+  bool made_at_work = false;
+
+ private:
+  mutable int depth_ = 0;
+};
+
+// A rank whose threads hang in the kernel is to blame, and not those that wait for it.
+TEST_F(ShardFile, IsWrittenAndReadAsWorkOfTheCallingThread) {
+  WorkNotingFiles noting(*real);
+  const auto receipt = write_shard(noting, folder, manifest, state, {0, 1});
+  EXPECT_TRUE(noting.made_at_work);
+  manifest.shards = {{shard_file({0, 1}), receipt.bytes, receipt.header_digest}};
+  read_shards(noting, folder, manifest, plan_reads(manifest, expected_pieces(manifest, 0)));
+  EXPECT_TRUE(noting.opened_at_work);
+}
+
 TEST_F(ShardFile, AStretchIsReadFromTheBlocksThatHoldItAlone) {
   write();
   const auto before = files.calls(Op::kReadAt);

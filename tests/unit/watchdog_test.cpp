@@ -207,5 +207,21 @@ TEST(CountingFiles, ShowWorkOfTheirOwnThreadAlone) {
   EXPECT_FALSE(board.standing().working) << "an error ends the work, too";
 }
 
+TEST(CountingFiles, ShowTheWaitForThreadsAsWorkWhereTheirOwnThreadSaysSo) {
+  const lockstep::testing::TemporaryFolder folder;
+  const auto real = make_posix_file_system();
+  ProgressBoard board;
+  const auto files = make_counting_files(*real, board);
+  {
+    const auto at_work = files->at_work();
+    EXPECT_TRUE(board.standing().working);
+    files->overwrite(folder / "file", "text");
+    EXPECT_TRUE(board.standing().working) << "until it is released";
+    std::thread([&] { EXPECT_EQ(files->at_work(), nullptr); }).join();
+    EXPECT_TRUE(board.standing().working);
+  }
+  EXPECT_FALSE(board.standing().working);
+}
+
 }  // namespace
 }  // namespace lockstep
