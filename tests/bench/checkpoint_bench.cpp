@@ -31,6 +31,7 @@
 #include "common/pages.h"
 #include "common/parallel.h"
 #include "coordinator/commit.h"
+#include "tests/bench/median.h"
 #include "worker/checkpoint.h"
 
 namespace lockstep {
@@ -52,11 +53,6 @@ double seconds_of(const Comm& comm, const std::function<void()>& work) {
   work();
   barrier(comm);
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
-  return values[values.size() / 2];
 }
 
 // Incompressible, and every float finite: 23 random bits of 32.

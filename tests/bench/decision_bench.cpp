@@ -18,6 +18,7 @@
 #include "common/agree.h"
 #include "common/digest.h"
 #include "coordinator/launch.h"
+#include "tests/bench/median.h"
 #include "tests/support/store_builder.h"
 #include "tests/support/store_on_disk.h"
 
@@ -31,11 +32,6 @@ double milliseconds(const std::function<void()>& run) {
   run();
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin)
       .count();
-}
-
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
-  return values[values.size() / 2];
 }
 
 void print(const std::string& what, double value, double bound) {

@@ -35,6 +35,7 @@
 #include "coordinator/daemon/supervision.h"
 #include "coordinator/heartbeat.h"
 #include "coordinator/requests.h"
+#include "tests/bench/median.h"
 #include "worker/collectives.h"
 #include "worker/recent_median.h"
 #include "worker/stop_signals.h"
@@ -53,11 +54,6 @@ using Clock = std::chrono::steady_clock;
 
 double us_since(Clock::time_point begin) {
   return std::chrono::duration<double, std::micro>(Clock::now() - begin).count();
-}
-
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
-  return values[values.size() / 2];
 }
 
 double mean(const std::vector<double>& values) {
