@@ -264,7 +264,7 @@ class SleepersWakeUpLate(JobTest):
         """In its shard of the first commit, while rank 0 waits for it."""
         opened = Step("shard", "openat", f"{SHARD} -> {SHARD}", 1, rank=1)
         return [opened, *(Step("shard", name, SHARD, nth, rank=1) for name, nth in (
-            ("write", 1), ("write", 3), ("fsync", 1), ("close", 1)))]
+            ("fallocate", 1), ("pwrite64", 1), ("pwrite64", 2), ("fsync", 1), ("close", 1)))]
 
     def test_whatever_step_they_slept_at(self):
         tries = [(1, step) for step in self.of_one_rank()]
