@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/error.h"
+#include "common/file_system.h"
 
 // What the sources that make system calls on files share.
 namespace lockstep::posix {
@@ -85,9 +87,23 @@ inline bool is_direct_aligned(std::uint64_t offset, const void* address, std::si
   return offset % alignment == 0 && reinterpret_cast<std::uintptr_t>(address) % alignment == 0;
 }
 
-// Whether a failed direct transfer is one that the file system doesn't do, rather than an error.
-inline bool refused_direct(int error) {
-  return error == EINVAL || error == ENOTSUP;
+// How much of `size` bytes went past the page cache: all, or up to where the file system refuses to
+// go on so, which `takes_direct` then says. `transfer(done)` moves the bytes behind those, as
+// pread(2) and pwrite(2) do; `ended(result)` throws what an error means, or no bytes at all.
+template <typename Transfer, typename Ended>
+std::size_t transfer_direct(std::size_t size, std::atomic<bool>& takes_direct, Transfer transfer,
+                            Ended ended) {
+  std::size_t done = 0;
+  while (done < size && done % kDirectAlignment == 0) {
+    const ssize_t moved = retried([&] { return transfer(done); });
+    if (moved < 0 && (errno == EINVAL || errno == ENOTSUP)) {
+      takes_direct = false;
+      break;
+    }
+    if (moved <= 0) ended(moved);
+    done += static_cast<std::size_t>(moved);
+  }
+  return done;
 }
 
 }  // namespace lockstep::posix

@@ -18,8 +18,8 @@ using posix::kDirectFile;
 using posix::kDirectFrom;
 using posix::kMaxTransferBytes;
 using posix::open_direct;
-using posix::refused_direct;
 using posix::retried;
+using posix::transfer_direct;
 
 namespace {
 
@@ -77,19 +77,14 @@ class PosixReadableFile final : public ReadableFile {
     return told && std::ranges::all_of(pages, [](unsigned char in) { return (in & 1U) != 0; });
   }
 
-  // How much was read: all, or up to where the file system refuses to go on so.
   std::size_t read_direct(std::uint64_t offset, std::span<std::byte> into) const {
-    std::size_t done = 0;
-    while (done < into.size() && done % kDirectAlignment == 0) {
-      const auto got = transfer(direct_, offset + done, into.subspan(done));
-      if (got < 0 && refused_direct(errno)) {
-        takes_direct_ = false;
-        return done;
-      }
-      if (got < 0) fail("read", path_, errno);
-      done += some(static_cast<std::size_t>(got), offset + done, into.subspan(done));
-    }
-    return done;
+    return transfer_direct(
+        into.size(), takes_direct_,
+        [&](std::size_t done) { return transfer(direct_, offset + done, into.subspan(done)); },
+        [&](ssize_t got) {
+          if (got < 0) fail("read", path_, errno);
+          some(0, offset, into);
+        });
   }
 
   ssize_t transfer(const Descriptor& from, std::uint64_t offset, std::span<std::byte> into) const {

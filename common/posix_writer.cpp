@@ -14,8 +14,8 @@ using posix::is_direct_aligned;
 using posix::kDirectFile;
 using posix::kDirectFrom;
 using posix::open_direct;
-using posix::refused_direct;
 using posix::retried;
+using posix::transfer_direct;
 using posix::write_all;
 
 namespace {
@@ -86,20 +86,13 @@ class PosixWritableFile final : public WritableFile {
         !is_direct_aligned(offset, bytes.data(), kDirectAlignment))
       return 0;
     const auto whole = bytes.size() / kDirectAlignment * kDirectAlignment;
-    std::size_t done = 0;
-    while (done < whole && done % kDirectAlignment == 0) {
-      const auto wrote = retried([&] {
-        return ::pwrite(direct_.get(), bytes.data() + done, whole - done,
-                        static_cast<off_t>(offset + done));
-      });
-      if (wrote < 0 && refused_direct(errno)) {
-        takes_direct_ = false;
-        return done;
-      }
-      if (wrote <= 0) fail("write", path_, wrote < 0 ? errno : ENOSPC);
-      done += static_cast<std::size_t>(wrote);
-    }
-    return done;
+    return transfer_direct(
+        whole, takes_direct_,
+        [&](std::size_t done) {
+          return ::pwrite(direct_.get(), bytes.data() + done, whole - done,
+                          static_cast<off_t>(offset + done));
+        },
+        [&](ssize_t wrote) { fail("write", path_, wrote < 0 ? errno : ENOSPC); });
   }
 
   Descriptor file_;

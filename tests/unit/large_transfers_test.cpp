@@ -2,6 +2,8 @@
 // always.
 
 #include <algorithm>
+#include <atomic>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -19,6 +21,7 @@
 #include "common/error.h"
 #include "common/file_system.h"
 #include "common/pages.h"
+#include "common/posix_calls.h"
 
 namespace lockstep {
 namespace {
@@ -144,6 +147,33 @@ TEST_P(LargeTransfers, WhatIsWrittenInAnyOrderIsRead) {
 
 // /dev/shm refuses on old kernels, and never forgets a page.
 INSTANTIATE_TEST_SUITE_P(OnDiskAndInMemory, LargeTransfers, ::testing::Values(".", "/dev/shm"));
+
+// What a file system may answer, one call after the other: bytes, or minus an errno.
+std::size_t moved_by(const std::vector<int>& answers, std::atomic<bool>& takes_direct) {
+  std::size_t calls = 0;
+  return posix::transfer_direct(
+      16384, takes_direct,
+      [&](std::size_t) -> ssize_t {
+        const int answer = answers.at(calls++);
+        errno = answer < 0 ? -answer : 0;
+        return answer < 0 ? -1 : answer;
+      },
+      [](ssize_t result) { throw Error(ErrorCode::kIo, std::to_string(result)); });
+}
+
+TEST(DirectTransfer, GoesOnUntilItIsRefusedOrNoLongerAligned) {
+  std::atomic<bool> takes_direct = true;
+  EXPECT_EQ(moved_by({4096, -EINTR, 12288}, takes_direct), 16384U);
+  EXPECT_EQ(moved_by({4096, 100}, takes_direct), 4196U) << "the rest is for the cache";
+  EXPECT_THROW(moved_by({4096, -EIO}, takes_direct), Error);
+  EXPECT_THROW(moved_by({4096, 0}, takes_direct), Error);
+  EXPECT_TRUE(takes_direct);
+  for (const int refusal : {-EINVAL, -ENOTSUP}) {
+    takes_direct = true;
+    EXPECT_EQ(moved_by({4096, refusal}, takes_direct), 4096U);
+    EXPECT_FALSE(takes_direct);
+  }
+}
 
 class OnDisk : public LargeTransfers {};
 
