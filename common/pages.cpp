@@ -35,6 +35,18 @@ Pages::Pages(std::size_t bytes) : size_(bytes) {
   data_ = {static_cast<std::byte*>(aligned), free};
 }
 
+void Pages::touch() const {
+  constexpr std::size_t kPage = 4096;
+  if (data_.get_deleter().mapped == 0) return;  // zeroed when it was made
+#ifdef MADV_POPULATE_WRITE
+  if (::madvise(data_.get(), size_, MADV_POPULATE_WRITE) == 0) return;
+#endif
+  for (std::size_t at = 0; at < size_; at += kPage) {
+    auto* const page = static_cast<volatile std::byte*>(&data_[at]);
+    *page = std::byte{0};
+  }
+}
+
 void Pages::Free::operator()(std::byte* data) const {
   if (mapped == 0) {
     ::operator delete[](data, kAlignment);

@@ -17,6 +17,8 @@ class Pages {
   Pages() = default;
   explicit Pages(std::size_t bytes);  // std::bad_alloc
   std::span<std::byte> all() const { return {data_.get(), size_}; }
+  // Has the kernel give all of it now; nobody may write to it meanwhile.
+  void touch() const;
 
  private:
   struct Free {

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,6 +13,8 @@
 #include "common/manifest.h"
 #include "common/selection.h"
 #include "common/weights.h"
+#include "worker/arena.h"
+#include "worker/pending_save.h"
 #include "worker/state.h"
 
 namespace lockstep {
@@ -18,32 +22,49 @@ namespace lockstep {
 // Rank 0's part of a save, given by the composition root so that worker/ need not know how
 // checkpoints are committed. Each runs on rank 0 only, may throw Error.
 struct CommitSteps {
-  std::function<void(const CheckpointId&)> begin;    // makes the .partial folder, empty
-  std::function<void(const Manifest&)> commit;       // all shards are durable: manifest ... rename
+  std::function<void(const CheckpointId&)> begin;  // makes the .partial folder, empty
+  // All shards are durable: manifest ... rename. Beside training a thread's, one at a time.
+  std::function<void(const Manifest&)> commit;
   std::function<void(const CheckpointId&)> abandon;  // drops the .partial after a failure
 };
 
-// Saves `state` as checkpoint `manifest.checkpoint` of the store.
+// What a save beside training needs: memory for this rank's own bytes, for it alone until it is
+// through, and threads that copy into it.
+struct Beside {
+  Arena& arena;
+  std::size_t copy_threads = 1;
+};
+
+// Begins to save `state` as checkpoint `manifest.checkpoint` of the store.
 //
 // Collective over `comm`: every rank calls it at the same iteration. `manifest` must be filled in
 // on rank 0 but for world_size, finite, tensors, shards and partition; other ranks give checkpoint
-// only.
+// only. `comm` and `files` must outlive what is returned.
 // Protocol:
 //   1. rank 0 begins;
 //   2. every rank writes its shard into the .partial folder and fsyncs it;
 //   3. less than 64 bytes a rank go to rank 0: size, header digest, finite;
 //   4. rank 0 completes the manifest and commits;
 //   5. its result is every rank's result.
+// Step 1 is made here, 2 and 3 end in the first advance(), 4 and 5 in the second one; finish()
+// makes what is left. With `beside` 2 and 4 are threads' work, and the state may change after
+// await_snapshot(); else they are done in finish(), which must be called before it changes.
+//
 // What all ranks must have alike is compared before a shard is written: the checkpoint's name, the
 // tensors, the contents of replicated integer tensors. A difference is kInternal, and named.
 //
-// Throws AgreedError, equal on all ranks, with the code of the step that failed; nothing is
-// committed then, and rank 0 has dropped the .partial when it throws. Nothing is tried again but
-// for a shard whose fsync failed: it is written anew, once.
+// All steps throw AgreedError, equal on all ranks, with the code of the step that failed; nothing
+// is committed then, and rank 0 has dropped the .partial when it throws. Nothing is tried again but
+// for a shard whose fsync failed: it is written anew, once. `time_is_over` of finish() is asked
+// before each block of 4 MiB that a rank writes, by any thread.
 // Cost: each rank reads and writes its own bytes once; one allreduce, a gather and four broadcasts
 // of a few bytes.
-// `time_is_over`, where given: asked before each block of 4 MiB that a rank writes, by any thread;
-// true is a kIo of that rank.
+std::unique_ptr<PendingSave> begin_save(const Comm& comm, FileSystem& files,
+                                        const std::string& store, const Manifest& manifest,
+                                        const StateView& state, const CommitSteps& steps,
+                                        std::optional<Beside> beside);
+
+// The whole of it, while the caller waits.
 void save_checkpoint(const Comm& comm, FileSystem& files, const std::string& store,
                      const Manifest& manifest, const StateView& state, const CommitSteps& steps,
                      const std::function<bool()>& time_is_over = {});
@@ -64,14 +85,17 @@ void save_checkpoint(const Comm& comm, FileSystem& files, const std::string& sto
 //
 // Opens only the shards that hold what this rank owns; lists nothing.
 // Cost: each byte is read once per job, but for blocks of 4 MiB that two ranks share; memory for
-// the own bytes and four blocks; two allreduces, and an all-gather of each replicated section.
+// the own bytes, of `staging`, and four blocks; two allreduces, and an all-gather of each
+// replicated section.
 void load_checkpoint(const Comm& comm, const FileSystem& files, const std::string& folder,
-                     const Manifest& manifest, const Selection& selection, StateView& state);
+                     const Manifest& manifest, const Selection& selection, StateView& state,
+                     Arena& staging);
 
 // The same from plain safetensors files, `name` for texts. Their tensors may be named as lockstep's
 // ("model.conv1.weight") or as the module's ("conv1.weight"). There are no checksums: that the
 // files are the ones whose headers rank 0 has read is all that is proven.
 void load_weights(const Comm& comm, const FileSystem& files, const std::string& name,
-                  const Weights& weights, const Selection& selection, StateView& state);
+                  const Weights& weights, const Selection& selection, StateView& state,
+                  Arena& staging);
 
 }  // namespace lockstep

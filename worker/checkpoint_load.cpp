@@ -22,8 +22,8 @@ namespace {
 
 // Copies what was read over this rank's own parts; what was not selected keeps its value.
 void install(StateView& state, Share rank, std::span<const Piece> own_pieces,
-             const Selection& selection, const Pages& staging) {
-  const std::byte* from = staging.all().data();
+             const Selection& selection, std::span<const std::byte> staging) {
+  const std::byte* from = staging.data();
   auto piece = own_pieces.begin();
   for (const auto& section : state.sections) {
     auto own = own_bytes(section, rank);
@@ -44,8 +44,8 @@ std::vector<Piece> selected(std::vector<Piece> pieces, const Selection& selectio
 }
 
 struct PieceReader {
-  const char* phase;  // for texts
-  std::function<Pages(std::span<const Piece>)> read;
+  const char* phase;                                                       // for texts
+  std::function<std::span<const std::byte>(std::span<const Piece>)> read;  // into memory that stays
 };
 
 void load(const Comm& comm, const TensorOffer& offer, const Selection& selection,
@@ -70,24 +70,28 @@ void load(const Comm& comm, const TensorOffer& offer, const Selection& selection
 }  // namespace
 
 void load_checkpoint(const Comm& comm, const FileSystem& files, const std::string& folder,
-                     const Manifest& manifest, const Selection& selection, StateView& state) {
+                     const Manifest& manifest, const Selection& selection, StateView& state,
+                     Arena& staging) {
   const PieceReader reader{"read shards", [&](std::span<const Piece> wanted) {
-                             return read_shards(files, folder, manifest,
-                                                plan_reads(manifest, wanted));
+                             const auto plan = plan_reads(manifest, wanted);
+                             const auto memory = staging.take(plan.bytes);
+                             read_shards(files, folder, manifest, plan, memory);
+                             return memory;
                            }};
   load(comm, {to_text(manifest.checkpoint), "checkpoint", manifest.tensors}, selection, reader,
        state);
 }
 
 void load_weights(const Comm& comm, const FileSystem& files, const std::string& name,
-                  const Weights& weights, const Selection& selection, StateView& state) {
+                  const Weights& weights, const Selection& selection, StateView& state,
+                  Arena& staging) {
   const auto named =
       agree(comm, "name tensors", [&] { return named_as_in_model(weights, tensors_of(state)); });
   TensorOffer offer{name, "file", {}};
   for (const auto& one : named.tensors)
     offer.tensors.push_back(one.tensor);
   const PieceReader reader{"read weights", [&](std::span<const Piece> wanted) {
-                             return read_weights(files, named, wanted);
+                             return read_weights(files, named, wanted, staging);
                            }};
   load(comm, offer, selection, reader, state);
 }

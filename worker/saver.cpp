@@ -1,6 +1,8 @@
 #include "worker/saver.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <string>
 #include <thread>
 
@@ -17,52 +19,125 @@ std::chrono::steady_clock::duration seconds(double value) {
 
 }  // namespace
 
+SaveChoice choose_save(const SaveSituation& situation) {
+  if (!situation.at_interval && !situation.asked) return SaveChoice::kNothing;
+  if (!situation.busy || !situation.skips) return SaveChoice::kSave;
+  // What was asked for is made as soon as the one in flight is through.
+  return situation.at_interval ? SaveChoice::kSkip : SaveChoice::kNothing;
+}
+
 double Saver::since_last_s() const {
   return std::chrono::duration<double>(Clock::now() - last_try_).count();
 }
 
-void Saver::save(const SaveRequest& request) {
+void Saver::begin(const SaveRequest& request) {
   last_try_ = Clock::now();
-  save_(request);
+  in_flight_ = request.iteration;
+  pending_ = begin_(request);
+}
+
+void Saver::finish(const TimeIsOver& time_is_over) {
+  pending_->finish(time_is_over);
+  note_saved();
+}
+
+void Saver::note_saved() {
   took_.add(since_last_s());
-  last_saved_ = request.iteration;
-  last_try_ = Clock::now();
+  last_saved_ = in_flight_;
   failed_ = 0;
+  pending_.reset();
+}
+
+template <typename Step>
+void Saver::step_or_warn(Step step) {
+  try {
+    step();
+  } catch (const AgreedError& error) {
+    pending_.reset();
+    const auto most = config_.checkpoint.max_failures;
+    if (error.code() != ErrorCode::kIo || ++failed_ >= most) throw;
+    warn(" is not saved (failure " + std::to_string(failed_) + " in a row, the run ends at " +
+             std::to_string(most) + ")",
+         error);
+  }
+}
+
+void Saver::warn(const std::string& what, const AgreedError& error) const {
+  log_.warning("iteration " + std::to_string(in_flight_) + what + ": " + error.what());
 }
 
 void Saver::save_or_warn(const SaveRequest& request) {
-  try {
-    save(request);
-  } catch (const AgreedError& error) {
-    ++failed_;
-    const auto most = config_.checkpoint.max_failures;
-    if (error.code() != ErrorCode::kIo || failed_ >= most) throw;
-    log_.warning("iteration " + std::to_string(request.iteration) + " is not saved (failure " +
-                 std::to_string(failed_) + " in a row, the run ends at " + std::to_string(most) +
-                 "): " + error.what());
-    last_try_ = Clock::now();
-  }
+  wait_for_the_last(request);
+  step_or_warn([&] {
+    begin(request);
+    if (!request.beside_training) finish({});
+  });
+}
+
+void Saver::hear(const TickVerdict& verdict) {
+  if (!busy()) return;
+  if (verdict.save_failed_rank) pending_->give_up();
+  if (verdict.save_under_way_rank) return;
+  step_or_warn([&] {
+    if (pending_->advance()) note_saved();
+  });
+}
+
+void Saver::finish_or_warn() {
+  if (busy()) step_or_warn([&] { finish({}); });
+}
+
+// checkpoint.when_busy: wait.
+void Saver::wait_for_the_last(const SaveRequest& next) {
+  constexpr double kWorthTelling = 0.1;
+  if (!busy()) return;
+  const auto before = in_flight_;
+  const auto began = Clock::now();
+  finish_or_warn();
+  const std::chrono::duration<double> took = Clock::now() - began;
+  if (took.count() < kWorthTelling) return;
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.1f s", took.count());
+  log_.info("iteration " + std::to_string(next.iteration) + " is due to be saved while " +
+            std::to_string(before) + " still was being written: training waited " + text.data());
+}
+
+void Saver::vote(TickVote& vote) const {
+  if (!busy()) return;
+  vote.save_under_way = pending_->under_way();
+  vote.save_failed = pending_->failed();
+}
+
+void Saver::await_snapshot() {
+  if (busy()) pending_->await_snapshot();
 }
 
 bool Saver::save_surely(const SaveRequest& request, std::optional<double> given_s) {
   std::optional<Clock::time_point> end;
   if (given_s) end = Clock::now() + seconds(*given_s - drop_margin(*given_s));
-  auto timed = request;
   // Each rank by its own clock: the first that is out of time fails the save for all.
-  if (given_s && *given_s > 0) timed.time_is_over = [end] { return Clock::now() >= *end; };
+  TimeIsOver time_is_over;
+  if (given_s && *given_s > 0) time_is_over = [end] { return Clock::now() >= *end; };
+  // What is nearly done is worth more than what is not begun.
+  if (busy()) try {
+      finish(time_is_over);
+    } catch (const AgreedError& error) {
+      pending_.reset();
+      if (error.code() != ErrorCode::kIo) throw;
+      warn(" is not saved", error);
+    }
   for (std::int64_t failures = 1;; ++failures) {
-    std::string why;
     try {
-      save(timed);
+      begin(request);
+      finish(time_is_over);
       return true;
     } catch (const AgreedError& error) {
+      pending_.reset();
       if (error.code() != ErrorCode::kIo || failures > config_.checkpoint.max_failures) throw;
-      why = error.what();
+      const bool again = may_try_again(failures, end);
+      warn(again ? " is not saved, trying again" : " is not saved", error);
+      if (!again) return false;
     }
-    const bool again = may_try_again(failures, end);
-    log_.warning("iteration " + std::to_string(request.iteration) + " is not saved" +
-                 (again ? ", trying again: " : ": ") + why);
-    if (!again) return false;
   }
 }
 

@@ -89,10 +89,9 @@ class BlockReader {
 
 }  // namespace
 
-Pages read_shards(const FileSystem& files, const std::string& folder, const Manifest& manifest,
-                  const ReadPlan& plan) {
+void read_shards(const FileSystem& files, const std::string& folder, const Manifest& manifest,
+                 const ReadPlan& plan, std::span<std::byte> staging) {
   const auto threads = blocks_in_flight(files);
-  Pages staging(plan.bytes);
   for (const auto& reads : plan.shards) {
     const auto what = to_text(manifest.checkpoint) + ": shard " + std::to_string(reads.shard);
     const auto blocks = blocks_of(reads.ranges);
@@ -101,12 +100,11 @@ Pages read_shards(const FileSystem& files, const std::string& folder, const Mani
       wait_for_folder(files, folder);
       const auto at_work = files.at_work();
       const OpenShard shard(files, folder, manifest, reads.shard, what);
-      BlockReader reader(shard, staging.all(), threads);
+      BlockReader reader(shard, staging, threads);
       for_each_index(blocks.size(), threads,
                      [&](std::size_t i, std::size_t thread) { reader.read(blocks[i], thread); });
     });
   }
-  return staging;
 }
 
 }  // namespace lockstep

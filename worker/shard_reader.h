@@ -2,11 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "common/file_system.h"
 #include "common/manifest.h"
-#include "common/pages.h"
 #include "common/read_plan.h"
 
 namespace lockstep {
@@ -15,9 +15,9 @@ namespace lockstep {
 // whole by its header and the manifest, every block that is touched by its checksum.
 // Error(kDamaged): proven damage, a missing file too; kIo: can't be read now, after three tries.
 // Texts name checkpoint, shard and cause: "3@1200: shard 2: missing".
-// Cost: memory for the staging buffer and four blocks; bytes at the borders of blocks are read by
+// `staging`: plan.bytes. Cost: memory for four blocks; bytes at the borders of blocks are read by
 // each rank that needs the block.
-Pages read_shards(const FileSystem& files, const std::string& folder, const Manifest& manifest,
-                  const ReadPlan& plan);
+void read_shards(const FileSystem& files, const std::string& folder, const Manifest& manifest,
+                 const ReadPlan& plan, std::span<std::byte> staging);
 
 }  // namespace lockstep

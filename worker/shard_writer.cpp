@@ -10,7 +10,7 @@
 #include "common/names.h"
 #include "common/pages.h"
 #include "common/parallel.h"
-#include "worker/finite.h"
+#include "worker/shard_data.h"
 
 namespace lockstep {
 
@@ -18,72 +18,25 @@ namespace {
 
 constexpr std::size_t kDigestBytes = 32;
 
-// A rank's own bytes of a section.
-struct Part {
-  Dtype dtype;
-  std::span<const std::byte> bytes;
-  std::uint64_t begin;  // in the shard's data
-};
-
-struct Parts {
-  std::vector<Part> all;
-  std::uint64_t bytes = 0;
-};
-
-Parts own_parts(const StateView& state, Share rank) {
-  Parts parts;
-  for (const auto& section : state.sections) {
-    const auto bytes = own_bytes(section, rank);
-    parts.all.push_back({section.dtype, bytes, parts.bytes});
-    parts.bytes += bytes.size();
-  }
-  return parts;
-}
-
-struct Block {
-  std::uint64_t checksum = 0;
-  bool finite = true;
-};
-
-// Copies a block of the shard's data to `into`, and looks at each stretch while it is in the cache:
-// one pass over the state.
-Block copy_block(const Parts& parts, std::uint64_t begin, std::span<std::byte> into) {
-  constexpr std::uint64_t kStretch = std::uint64_t{256} << 10;
-  Block block;
-  Checksum checksum;
-  const auto end = begin + into.size();
-  for (const auto& part : parts.all) {
-    const auto last = std::min(end, part.begin + part.bytes.size());
-    for (auto at = std::max(begin, part.begin); at < last;) {
-      const auto take = std::min(last - at, kStretch);
-      const auto from = at - part.begin;  // in the part
-      const auto copy = into.subspan(at - begin, take);
-      std::memcpy(copy.data(), &part.bytes[from], take);
-      checksum.add(copy);
-      // A stretch may end inside an element, which is then looked at with the next one.
-      const std::uint64_t width = bytes_of(part.dtype);
-      const auto first = from / width * width;
-      const auto whole = part.bytes.subspan(first, (from + take) / width * width - first);
-      block.finite = block.finite && all_finite(part.dtype, whole);
-      at += take;
-    }
-  }
-  block.checksum = checksum.value();
-  return block;
-}
-
 void require_time(const std::function<bool()>& time_is_over) {
   if (time_is_over && time_is_over()) throw Error(ErrorCode::kIo, "no time is left to write it");
 }
+
+// Gives a block that is to be written; `thread` is the asking thread's number.
+using BlockSource = std::function<Snapshot::Block(std::size_t index, std::size_t thread)>;
 
 // A shard's file: its data first, several blocks in flight, and then the header, which holds their
 // checksums. Its size is known before.
 class ShardFileWriter {
  public:
-  ShardFileWriter(ShardDescription shard, Parts parts, const std::function<bool()>& time_is_over)
-      : shard_(std::move(shard)), parts_(std::move(parts)), time_is_over_(time_is_over) {
-    shard_.checksums.resize((parts_.bytes + kChecksumBlockBytes - 1) / kChecksumBlockBytes);
-    blocks_.resize(shard_.checksums.size());
+  ShardFileWriter(ShardDescription shard, const ShardData& data, BlockSource source,
+                  const std::function<bool()>& time_is_over)
+      : shard_(std::move(shard)),
+        data_(data),
+        source_(std::move(source)),
+        time_is_over_(time_is_over),
+        seen_(data.blocks()) {
+    shard_.checksums.resize(data.blocks());
     data_begin_ = encode_shard_header(shard_).size();
   }
 
@@ -101,18 +54,12 @@ class ShardFileWriter {
   ShardReceipt write_once(FileSystem& files, const std::string& path) {
     const auto at_work = files.at_work();
     const auto file = files.create(path);
-    file->reserve(data_begin_ + parts_.bytes);
-    const auto threads = blocks_in_flight(files);
-    std::vector<Pages> copies(std::min(threads, blocks_.size()));
-    for (auto& copy : copies)
-      copy = Pages(std::min(parts_.bytes, kChecksumBlockBytes));
-    for_each_index(blocks_.size(), threads, [&](std::size_t i, std::size_t thread) {
+    file->reserve(data_begin_ + data_.bytes());
+    for_each_index(data_.blocks(), blocks_in_flight(files), [&](std::size_t i, std::size_t thread) {
       require_time(time_is_over_);
-      const auto begin = i * kChecksumBlockBytes;
-      const auto copy =
-          copies[thread].all().first(std::min(kChecksumBlockBytes, parts_.bytes - begin));
-      blocks_[i] = copy_block(parts_, begin, copy);
-      file->write_at(data_begin_ + begin, copy);
+      const auto block = source_(i, thread);
+      seen_[i] = block.seen;
+      file->write_at(data_begin_ + data_.begin_of(i), block.bytes);
     });
     auto receipt = write_header(*file);
     require_time(time_is_over_);
@@ -124,37 +71,57 @@ class ShardFileWriter {
 
   ShardReceipt write_header(WritableFile& file) {
     bool finite = true;
-    for (std::size_t i = 0; i < blocks_.size(); ++i) {
-      shard_.checksums[i] = blocks_[i].checksum;
-      finite = finite && blocks_[i].finite;
+    for (std::size_t i = 0; i < seen_.size(); ++i) {
+      shard_.checksums[i] = seen_[i].checksum;
+      finite = finite && seen_[i].finite;
     }
     const auto header = encode_shard_header(shard_);
     if (header.size() != data_begin_)
       throw Error(ErrorCode::kInternal, "a shard's header has grown with its checksums");
     file.write_at(0, std::as_bytes(std::span(header)));
-    return {data_begin_ + parts_.bytes, digest128(header), finite};
+    return {data_begin_ + data_.bytes(), digest128(header), finite};
   }
 
   ShardDescription shard_;
-  Parts parts_;
+  const ShardData& data_;
+  const BlockSource source_;
   const std::function<bool()>& time_is_over_;
-  std::vector<Block> blocks_;  // each written by one thread
+  std::vector<ShardData::Seen> seen_;  // each written by one thread
   std::uint64_t data_begin_ = 0;
   bool fsync_failed_ = false;
 };
+
+ShardDescription shard_of(const Manifest& manifest, Share rank) {
+  return {.attempt = manifest.checkpoint.attempt,
+          .iteration = manifest.checkpoint.iteration,
+          .index = rank.index,
+          .count = rank.count,
+          .pieces = expected_pieces(manifest, rank.index),
+          .checksums = {}};
+}
 
 }  // namespace
 
 ShardReceipt write_shard(FileSystem& files, const std::string& folder, const Manifest& manifest,
                          const StateView& state, Share rank,
                          const std::function<bool()>& time_is_over) {
-  ShardDescription shard;
-  shard.attempt = manifest.checkpoint.attempt;
-  shard.iteration = manifest.checkpoint.iteration;
-  shard.index = rank.index;
-  shard.count = rank.count;
-  shard.pieces = expected_pieces(manifest, rank.index);
-  return ShardFileWriter(std::move(shard), own_parts(state, rank), time_is_over)
+  const ShardData data(state, rank);
+  std::vector<Pages> copies(std::min(blocks_in_flight(files), data.blocks()));
+  for (auto& copy : copies)
+    copy = Pages(data.bytes_of(0));
+  const auto copied = [&](std::size_t i, std::size_t thread) -> Snapshot::Block {
+    const auto copy = copies[thread].all().first(data.bytes_of(i));
+    return {copy, data.copy(i, copy)};
+  };
+  return ShardFileWriter(shard_of(manifest, rank), data, copied, time_is_over)
+      .write(files, folder + "/" + shard_file({rank.index, rank.count}));
+}
+
+ShardReceipt write_shard(FileSystem& files, const std::string& folder, const Manifest& manifest,
+                         Snapshot& snapshot, Share rank,
+                         const std::function<bool()>& time_is_over) {
+  const auto copied = [&](std::size_t i, std::size_t) { return snapshot.block(i); };
+  return ShardFileWriter(shard_of(manifest, rank), snapshot.data(), copied, time_is_over)
       .write(files, folder + "/" + shard_file({rank.index, rank.count}));
 }
 

@@ -10,6 +10,7 @@
 #include "common/file_system.h"
 #include "common/manifest.h"
 #include "common/partition.h"
+#include "worker/snapshot.h"
 #include "worker/state.h"
 
 namespace lockstep {
@@ -30,6 +31,10 @@ struct ShardReceipt {
 // Cost: four blocks of memory.
 ShardReceipt write_shard(FileSystem& files, const std::string& folder, const Manifest& manifest,
                          const StateView& state, Share rank,
+                         const std::function<bool()>& time_is_over = {});
+// The same of what a snapshot has copied, or is still copying. Cost: no memory.
+ShardReceipt write_shard(FileSystem& files, const std::string& folder, const Manifest& manifest,
+                         Snapshot& snapshot, Share rank,
                          const std::function<bool()>& time_is_over = {});
 
 // Pure: a receipt as it travels to rank 0, and back.

@@ -20,6 +20,7 @@ struct StateSection {
   bool replicated =
       false;  // every rank holds all elements (parameters, buffers); else only its part
   std::byte* data = nullptr;  // elements, or the own part's, in flat order; owned by the trainer
+  bool changes_in_forward = false;  // as BatchNorm's statistics: not to be copied beside it
 };
 
 // What a checkpoint holds. A view: the trainer owns the memory and keeps it in place. Sections with

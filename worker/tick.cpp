@@ -23,7 +23,9 @@ void Tick::start(const TickVote& vote) {
            word(vote.stop, 0),
            word(vote.nonfinite, 0),
            word(vote.failed, 0),
-           word(vote.deadline, 0)};
+           word(vote.deadline, 0),
+           word(vote.save_under_way, 0),
+           word(vote.save_failed, 0)};
   check_mpi(MPI_Iallreduce(mine_.data(), all_.data(), static_cast<int>(mine_.size()), MPI_INT64_T,
                            MPI_MAX, comm_.raw(), &request_),
             "MPI_Iallreduce");
@@ -38,7 +40,9 @@ TickVerdict Tick::finish() {
           .stop_rank = who(2),
           .nonfinite_rank = who(3),
           .failed_rank = who(4),
-          .deadline_rank = who(5)};
+          .deadline_rank = who(5),
+          .save_under_way_rank = who(6),
+          .save_failed_rank = who(7)};
 }
 
 }  // namespace lockstep

@@ -10,12 +10,14 @@ namespace lockstep {
 
 // What one rank has to say in a tick.
 struct TickVote {
-  int signal = 0;          // number of the stop signal received, 0 for none
-  bool save = false;       // a checkpoint is asked for
-  bool stop = false;       // a stop is asked for
-  bool nonfinite = false;  // loss or gradients
-  bool failed = false;     // this rank can't go on
-  bool deadline = false;   // it is time to save, or the deadline comes first
+  int signal = 0;               // number of the stop signal received, 0 for none
+  bool save = false;            // a checkpoint is asked for
+  bool stop = false;            // a stop is asked for
+  bool nonfinite = false;       // loss or gradients
+  bool failed = false;          // this rank can't go on
+  bool deadline = false;        // it is time to save, or the deadline comes first
+  bool save_under_way = false;  // this rank's part of the save in flight is not done
+  bool save_failed = false;     // it has failed
 };
 
 // What all ranks then know: for each word the lowest rank that raised it.
@@ -27,6 +29,8 @@ struct TickVerdict {
   std::optional<int> nonfinite_rank;
   std::optional<int> failed_rank;
   std::optional<int> deadline_rank;
+  std::optional<int> save_under_way_rank;
+  std::optional<int> save_failed_rank;
 };
 
 // The tick: the one small collective that all ranks make each iteration, on a communicator of its
@@ -44,8 +48,8 @@ class Tick {
 
  private:
   Comm comm_;
-  std::array<std::int64_t, 6> mine_{};
-  std::array<std::int64_t, 6> all_{};
+  std::array<std::int64_t, 8> mine_{};
+  std::array<std::int64_t, 8> all_{};
   MPI_Request request_ = MPI_REQUEST_NULL;
 };
 

@@ -78,7 +78,7 @@ void reduce_gradients(const Comm& comm, const TrainingState& state) {
 }  // namespace
 
 IterationOutcome run_iteration(const Comm& comm, Tick& tick, const Training& training,
-                               const TrainingStart& start, const std::function<TickVote()>& vote) {
+                               const TrainingStart& start, const IterationHooks& hooks) {
   const auto began = std::chrono::steady_clock::now();
   TrainingState& state = training.state;
   IterationOutcome outcome;
@@ -100,7 +100,7 @@ IterationOutcome run_iteration(const Comm& comm, Tick& tick, const Training& tra
   reduce_gradients(comm, state);
   const bool mine_nonfinite = add_up(comm, state, mine, outcome);
 
-  TickVote my_vote = vote();
+  TickVote my_vote = hooks.vote();
   my_vote.nonfinite = mine_nonfinite;
   my_vote.failed = outcome.failure != nullptr;
   tick.start(my_vote);
@@ -108,6 +108,7 @@ IterationOutcome run_iteration(const Comm& comm, Tick& tick, const Training& tra
   const auto& config = training.config;
   outcome.learning_rate =
       learning_rate_at(config, start.iteration + 1, training.task.training_samples());
+  hooks.before_step();
   optimizer_step(state, config.optimizer,
                  {.iteration = start.iteration + 1,
                   .learning_rate = outcome.learning_rate,

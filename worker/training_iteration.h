@@ -26,6 +26,12 @@ struct IterationOutcome {
       failure;  // of this rank; where verdict.failed_rank is set the state is worthless
 };
 
+// What an iteration asks for on its way. Local.
+struct IterationHooks {
+  std::function<TickVote()> vote;
+  std::function<void()> before_step;  // the first change of what a save in flight may still copy
+};
+
 // Makes iteration `start.iteration + 1` from the batch at `start.position`.
 //
 // Collective over `comm`: 1. forward and backward on the own slice; 2. reduce-scatter of gradients,
@@ -33,7 +39,7 @@ struct IterationOutcome {
 // 5. optimizer step on the own part; 6. all-gather of parameters; 7. tick finishes.
 // A local failure in 1 is kept, and the rest still happens, so that no rank waits for another.
 IterationOutcome run_iteration(const Comm& comm, Tick& tick, const Training& training,
-                               const TrainingStart& start, const std::function<TickVote()>& vote);
+                               const TrainingStart& start, const IterationHooks& hooks);
 
 // Evaluates as train() does: `interrupted` runs between batches on every rank, equally often, and
 // may communicate; where it is true evaluation ends and the result is empty. Collective. Throws

@@ -40,6 +40,8 @@ class Loop {
         left_at_start_(callbacks.seconds_left ? callbacks.seconds_left() : 0) {}
 
   TrainingResult run();
+  // After a failure that all ranks know of: what was good is not lost with what is not.
+  void settle();
 
  private:
   TickVote vote();
@@ -47,7 +49,8 @@ class Loop {
   bool interrupted();
   IterationOutcome iterate();
   bool evaluation_due() const;
-  bool save_due() const;
+  SaveChoice save_choice() const;
+  void save_now();
   void evaluate_now();
   bool deadline_near();
   SaveRequest request() const;
@@ -91,17 +94,25 @@ TrainingResult Loop::run() {
     if (stop_) return stop();
     if (at_.iteration == final_) {
       saver_.save_surely(request());
-    } else if (save_due()) {
-      saver_.save_or_warn(request());
-      save_asked_ = false;
+    } else {
+      save_now();
     }
   }
   return result(TrainingEnd::kFinished, "finished at iteration " + std::to_string(at_.iteration));
 }
 
+void Loop::settle() {
+  try {
+    saver_.finish_or_warn();
+  } catch (const AgreedError&) {  // NOLINT(bugprone-empty-catch)
+    // The first error is the one to tell.
+  }
+}
+
 // What this rank has to say now. Requests are handed out once, hence remembered when heard.
 TickVote Loop::vote() {
   TickVote vote;
+  saver_.vote(vote);
   if (callbacks_.stop_signal) vote.signal = callbacks_.stop_signal();
   if (!comm_.is_root()) return vote;
   vote.stop = callbacks_.stop_requested && callbacks_.stop_requested();
@@ -114,7 +125,8 @@ TickVote Loop::vote() {
 
 bool Loop::deadline_near() {
   if (!callbacks_.seconds_left) return false;
-  const auto save = saver_.takes_s() ? saver_.takes_s() : callbacks_.expected_save_seconds;
+  auto save = saver_.takes_s() ? saver_.takes_s() : callbacks_.expected_save_seconds;
+  if (save && saver_.busy()) *save *= 2;  // the one in flight is finished first
   return deadline_due({.now = callbacks_.seconds_left(),
                        .at_start = left_at_start_,
                        .save = save,
@@ -123,6 +135,7 @@ bool Loop::deadline_near() {
 }
 
 void Loop::hear(const TickVerdict& verdict) {
+  saver_.hear(verdict);
   save_asked_ = save_asked_ || verdict.save_rank;
   if (stop_ || (!verdict.signal_rank && !verdict.stop_rank && !verdict.deadline_rank)) return;
   stop_began_ = Clock::now();
@@ -149,7 +162,9 @@ bool Loop::interrupted() {
 
 IterationOutcome Loop::iterate() {
   const auto began = Clock::now();
-  IterationOutcome outcome = run_iteration(comm_, tick_, training_, at_, [this] { return vote(); });
+  IterationOutcome outcome = run_iteration(
+      comm_, tick_, training_, at_,
+      {.vote = [this] { return vote(); }, .before_step = [this] { saver_.await_snapshot(); }});
   if (outcome.verdict.failed_rank) {
     agree(comm_, "iteration " + std::to_string(at_.iteration + 1), [&] {
       if (outcome.failure) std::rethrow_exception(outcome.failure);
@@ -183,15 +198,37 @@ IterationOutcome Loop::iterate() {
   return outcome;
 }
 
-bool Loop::save_due() const {
-  return save_asked_ || at_.iteration % training_.config.checkpoint.interval == 0;
+SaveChoice Loop::save_choice() const {
+  const auto& config = training_.config.checkpoint;
+  return choose_save({.at_interval = at_.iteration % config.interval == 0,
+                      .asked = save_asked_,
+                      .busy = saver_.busy(),
+                      .skips = config.when_busy == "skip"});
+}
+
+void Loop::save_now() {
+  switch (save_choice()) {
+    case SaveChoice::kNothing:
+      return;
+    case SaveChoice::kSkip:
+      training_.log.warning("iteration " + std::to_string(at_.iteration) +
+                            " is not saved: " + std::to_string(saver_.in_flight()) +
+                            " still is being written (checkpoint.when_busy: skip)");
+      return;
+    case SaveChoice::kSave:
+      break;
+  }
+  auto next = request();
+  next.beside_training = training_.config.checkpoint.async;
+  saver_.save_or_warn(next);
+  save_asked_ = false;
 }
 
 bool Loop::evaluation_due() const {
   if (stop_) return false;
   const auto& interval = training_.config.evaluate.interval;
   return at_.iteration == final_ || (interval && at_.iteration % *interval == 0) ||
-         (training_.config.checkpoint.keep_best && save_due());
+         (training_.config.checkpoint.keep_best && save_choice() == SaveChoice::kSave);
 }
 
 // A stop that comes while it goes on ends it without metrics.
@@ -250,6 +287,7 @@ TrainingResult Loop::stop() {
 
 TrainingResult Loop::nonfinite(const IterationOutcome& outcome) {
   progress_.pause();
+  saver_.finish_or_warn();
   const auto& rank = outcome.verdict.nonfinite_rank;
   const char* what = std::isfinite(outcome.sums.loss) ? "gradients" : "loss";
   return result(TrainingEnd::kNonFinite,
@@ -267,7 +305,13 @@ TrainingResult train(const Comm& comm, const Training& training, const TrainingS
                           " samples for " + std::to_string(comm.size()) +
                           " ranks; raise it or start fewer ranks");
   }
-  return Loop(comm, training, start, callbacks).run();
+  Loop loop(comm, training, start, callbacks);
+  try {
+    return loop.run();
+  } catch (const AgreedError&) {
+    loop.settle();
+    throw;
+  }
 }
 
 Metrics evaluate(const Comm& comm, const Training& training) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -10,6 +11,7 @@
 #include "common/config.h"
 #include "common/log.h"
 #include "common/progress_board.h"
+#include "worker/pending_save.h"
 #include "worker/schedule.h"
 #include "worker/task.h"
 #include "worker/training_state.h"
@@ -35,16 +37,14 @@ struct SaveRequest {
   std::int64_t iteration = 0;
   std::int64_t position = 0;
   Metrics metrics;  // of the evaluation at this iteration, finite ones; empty where there was none
-  // Any rank, where the save has an end: asked between the pieces that are written. true: fail with
-  // kIo, and so on all ranks.
-  std::function<bool()> time_is_over = {};
+  bool beside_training = false;  // else nobody changes the state until finish() is through
 };
 
 // What the training loop asks of the one that runs it. All may be empty but `save`.
 struct TrainingCallbacks {
-  // Collective, every rank at the same iteration. AgreedError(kIo): not saved, training may go on;
-  // anything else it throws ends the training.
-  std::function<void(const SaveRequest&)> save;
+  // Begins a save. Collective, every rank at the same iteration. AgreedError(kIo), of this or of a
+  // step of the save: not saved, training may go on; any other one ends the training.
+  std::function<std::unique_ptr<PendingSave>(const SaveRequest&)> save;
   std::function<int()> stop_signal;      // any rank: number of the signal received, 0 for none
   std::function<bool()> save_requested;  // rank 0: true once for each request
   std::function<bool()> stop_requested;  // rank 0
@@ -85,6 +85,9 @@ struct Training {
 //   slice, reduce-scatter, tick, optimizer step on the own part, all-gather. Whatever the tick says
 //   takes effect at the same iteration on every rank; after a stop nothing is trained beyond the
 //   iteration that is saved. A stop that came before the first iteration saves nothing.
+// With checkpoint.async a save goes on beside the next iterations, one at a time: where another is
+//   due meanwhile, checkpoint.when_busy says whether it waits or is left out. Before the training
+//   ends, however it ends, the one in flight is finished.
 // A save that fails with kIo is a warning; checkpoint.max_failures of them in a row are an error.
 // The
 //   last save and a stop's are repeated max_failures times; a preemption's, until 5 s before the

@@ -170,7 +170,10 @@ StateView TrainingState::view() {
       add(section_of(layout_.regions[r], slot.kind), slot.parts[r].all());
     }
   }
-  StateSection section{.tensors = {}, .elements = elements_of(buffer_specs_), .replicated = true};
+  StateSection section;
+  section.elements = elements_of(buffer_specs_);
+  section.replicated = true;
+  section.changes_in_forward = true;
   for (const auto& spec : buffer_specs_) {
     section.tensors.push_back(
         {.name = "buffer." + spec.name, .dtype = Dtype::kF32, .shape = spec.shape});

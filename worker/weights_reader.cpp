@@ -102,18 +102,18 @@ Weights named_as_in_model(const Weights& weights, std::span<const TensorInfo> mo
   return named;
 }
 
-Pages read_weights(const FileSystem& files, const Weights& weights, std::span<const Piece> wanted) {
+std::span<const std::byte> read_weights(const FileSystem& files, const Weights& weights,
+                                        std::span<const Piece> wanted, Arena& staging) {
   std::uint64_t total = 0;
   const auto ranges = ranges_of(weights, wanted, total);
-  Pages staging(total);
-  const auto bytes = staging.all();
+  const auto bytes = staging.take(total);
   for (const auto& [index, ranges_here] : ranges) {
     const auto& file = weights.files.at(index);
     const auto& wanted_here = ranges_here;
     with_retries([&] { read_file(files, file, wanted_here, bytes); });
   }
   require_finite(weights, wanted, bytes);
-  return staging;
+  return bytes;
 }
 
 }  // namespace lockstep

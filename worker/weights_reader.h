@@ -4,7 +4,7 @@
 
 #include "common/file_system.h"
 #include "common/weights.h"
-#include "worker/shard_reader.h"
+#include "worker/arena.h"
 
 namespace lockstep {
 
@@ -16,7 +16,8 @@ Weights named_as_in_model(const Weights& weights, std::span<const TensorInfo> mo
 // Local: the wanted pieces, one after the other. Each file that is opened must be as rank 0 saw it:
 // its size and header. Error(kDamaged): it is not, or is gone; kIo: can't be read now, after three
 // tries; kMismatch: no such piece, or
-// NaN or Inf in a parameter; the tensor is named.
-Pages read_weights(const FileSystem& files, const Weights& weights, std::span<const Piece> wanted);
+// NaN or Inf in a parameter; the tensor is named. What is returned is in `staging`.
+std::span<const std::byte> read_weights(const FileSystem& files, const Weights& weights,
+                                        std::span<const Piece> wanted, Arena& staging);
 
 }  // namespace lockstep

@@ -14,6 +14,7 @@
 #include "coordinator/daemon/root.h"
 #include "coordinator/daemon/shared_decision.h"
 #include "coordinator/daemon/supervision.h"
+#include "worker/arena.h"
 #include "worker/collectives.h"
 #include "worker/task.h"
 #include "worker/training_state.h"
@@ -42,6 +43,7 @@ struct Job {
   HostShare host;
   std::unique_ptr<Task> task;
   std::unique_ptr<TrainingState> state;
+  Arena arena;  // for one load, and then for one save at a time
   SharedDecision decision;
   std::optional<Manifest> manifest;      // of the decided checkpoint
   bool training = false;                 // iterations may have been made

@@ -128,12 +128,13 @@ void load(Job& job) {
   const auto clock = steady_clock();
   const auto began_s = clock.now_s();
   if (job.manifest) {
-    load_checkpoint(job.comm, job.files, decision.folder, *job.manifest, decision.selection, view);
+    load_checkpoint(job.comm, job.files, decision.folder, *job.manifest, decision.selection, view,
+                    job.arena);
   } else if (!decision.weights.empty()) {
     const auto weights = agree(job.comm, "read the weights' places",
                                [&] { return parse_weights(decision.weights); });
     load_weights(job.comm, job.files, decision.record.source.value_or(""), weights,
-                 decision.selection, view);
+                 decision.selection, view, job.arena);
   }
   if (loads) say_restored(job, view, clock.now_s() - began_s);
 }

@@ -1,4 +1,7 @@
 #include <cstdio>
+#include <memory>
+#include <optional>
+#include <type_traits>
 
 #include "common/agree.h"
 #include "common/error.h"
@@ -10,6 +13,7 @@
 #include "coordinator/daemon/log_transfer.h"
 #include "coordinator/liveness.h"
 #include "worker/checkpoint.h"
+#include "worker/shard_data.h"
 #include "worker/stop_signals.h"
 #include "worker/training_loop.h"
 
@@ -36,30 +40,70 @@ Manifest manifest_of(const Job& job, const SaveRequest& save) {
   return manifest;
 }
 
-void save(Job& job, const SaveRequest& request) {
-  const WithinPhase saving(job.board, Phase::kSave);
-  const auto steps = job.root ? job.root->commit_steps() : CommitSteps{};
-  const auto clock = steady_clock();
-  const auto began_s = clock.now_s();
-  try {
-    save_checkpoint(job.comm, job.files, job.loaded.paths.store, manifest_of(job, request),
-                    job.state->view(), steps, request.time_is_over);
-  } catch (const AgreedError&) {
-    // A job that slept while another took over may find its .partial swept: then that is the cause.
-    root_decides(job.comm, "commit", [&] {
-      job.root->require_newest();
-      return std::string();
+// A save of the job: the checkpoint's, and what the job's other parts must know of it.
+class JobSave final : public PendingSave {
+ public:
+  JobSave(Job& job, const SaveRequest& request) : job_(job), request_(request) {
+    in_phase([&] {
+      const auto steps = job.root ? job.root->commit_steps() : CommitSteps{};
+      std::optional<Beside> beside;
+      if (request.beside_training)
+        beside.emplace(Beside{job.arena, static_cast<std::size_t>(job.host.threads)});
+      save_ = begin_save(job.comm, job.files, job.loaded.paths.store, manifest_of(job, request),
+                         job.state->view(), steps, beside);
     });
-    throw;
   }
-  if (!job.root) return;
-  const auto took_s = clock.now_s() - began_s;
-  const auto what = to_text(CheckpointId{job.decision.attempt, request.iteration});
-  log_transfer(job.log, {"committed", what, after_comma(metrics_text(request.metrics)),
-                         data_bytes(tensors_of(job.state->view())), took_s});
-  job.root->note_save(took_s);
-  job.root->tidy();
-}
+
+  void await_snapshot() override { save_->await_snapshot(); }
+  bool under_way() const override { return save_->under_way(); }
+  bool failed() const override { return save_->failed(); }
+  void give_up() override { save_->give_up(); }
+
+  bool advance() override {
+    const bool through = in_phase([&] { return save_->advance(); });
+    if (through) acknowledge();
+    return through;
+  }
+
+  void finish(const std::function<bool()>& time_is_over) override {
+    in_phase([&] { save_->finish(time_is_over); });
+    acknowledge();
+  }
+
+ private:
+  // A collective step.
+  template <typename Step>
+  std::invoke_result_t<Step> in_phase(Step step) {
+    const WithinPhase saving(job_.board, Phase::kSave);
+    try {
+      return step();
+    } catch (const AgreedError&) {
+      // A job that slept while another took over may find its .partial swept: then that is the
+      // cause.
+      root_decides(job_.comm, "commit", [&] {
+        job_.root->require_newest();
+        return std::string();
+      });
+      throw;
+    }
+  }
+
+  void acknowledge() {
+    if (!job_.root) return;
+    const auto took_s = clock_.now_s() - began_s_;
+    const auto what = to_text(CheckpointId{job_.decision.attempt, request_.iteration});
+    log_transfer(job_.log, {"committed", what, after_comma(metrics_text(request_.metrics)),
+                            data_bytes(tensors_of(job_.state->view())), took_s});
+    job_.root->note_save(took_s);
+    job_.root->tidy();
+  }
+
+  Job& job_;
+  const SaveRequest request_;
+  const Clock clock_ = steady_clock();
+  const double began_s_ = clock_.now_s();
+  std::unique_ptr<PendingSave> save_;
+};
 
 // Weights alone start a training of their own.
 TrainingStart start_of(const Job& job) {
@@ -74,10 +118,20 @@ Training training_of(Job& job) {
   return {job.loaded.config, *job.task, *job.state, job.log, job.board};
 }
 
+// Saves beside training need it, at once; else what a load took is given back.
+void prepare_arena(Job& job) {
+  if (!job.loaded.config.checkpoint.async) return job.arena.release();
+  agree(job.comm, "take memory for saves", [&] {
+    job.arena.prepare(ShardData(job.state->view(), {job.comm.rank(), job.comm.size()}).bytes());
+  });
+}
+
 TrainingResult train_decided(Job& job) {
   const auto start = start_of(job);
   TrainingCallbacks callbacks;
-  callbacks.save = [&](const SaveRequest& request) { save(job, request); };
+  callbacks.save = [&](const SaveRequest& request) {
+    return std::make_unique<JobSave>(job, request);
+  };
   callbacks.stop_signal = stop_signal_received;
   if (job.root) {
     callbacks.save_requested = [&] { return job.root->asked_for(Asked::kSave); };
@@ -86,6 +140,7 @@ TrainingResult train_decided(Job& job) {
     callbacks.expected_save_seconds = job.root->expect_save();
     callbacks.on_iteration = [&](const Progress& p) { job.root->note_iteration(p.iteration); };
   }
+  prepare_arena(job);
   job.training = true;
   job.board.enter(Phase::kTrain);
   return train(job.comm, training_of(job), start, callbacks);

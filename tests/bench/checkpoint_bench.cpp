@@ -248,7 +248,7 @@ class Bench {
       return read_small_file(*files_, folder + "/manifest.json", kMaxManifestBytes);
     });
     const auto manifest = parse_manifest(text, id, "manifest.json");
-    load_checkpoint(comm_, *files_, folder, manifest, {}, state_.view());
+    load_checkpoint(comm_, *files_, folder, manifest, {}, state_.view(), arena_);
   }
 
   void forget_pages() {
@@ -262,6 +262,7 @@ class Bench {
   const Options options_;
   const std::string store_;
   State state_;
+  Arena arena_;
   const std::uint64_t own_bytes_;
   std::vector<Pages> pieces_;
   std::unique_ptr<FileSystem> files_ = make_posix_file_system();

@@ -63,7 +63,8 @@ class CheckpointDamage : public ::testing::Test {
       const auto before = state.bytes();
       const auto failure = agreed_failure(world, [&] {
         auto view = state.view();
-        load_checkpoint(world, *files, site.path(kId), manifest, {}, view);
+        Arena staging;
+        load_checkpoint(world, *files, site.path(kId), manifest, {}, view, staging);
       });
       EXPECT_EQ(failure.code, ErrorCode::kDamaged) << failure.text;
       EXPECT_THAT(failure.text, StartsWith("read shards: rank "));

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -91,8 +92,14 @@ class CheckpointFaults : public ::testing::Test {
   FaultFileSystem files{*real};
 };
 
-TEST_F(CheckpointFaults, OfASaveEndAlikeEverywhereAndLeaveNothingBehind) {
+class SaveFaults : public CheckpointFaults, public ::testing::WithParamInterface<bool> {};
+INSTANTIATE_TEST_SUITE_P(BesideTraining, SaveFaults, ::testing::Bool());
+
+TEST_P(SaveFaults, EndAlikeEverywhereAndLeaveNothingBehind) {
   const Site site(world, "save-faults");
+  Arena arena;
+  std::optional<Beside> beside;
+  if (GetParam()) beside.emplace(Beside{arena, 1});
   TestState state(saved_layout(), share_of(world), 1);
   const auto before = state.bytes();
   std::int64_t iteration = 0;
@@ -103,7 +110,8 @@ TEST_F(CheckpointFaults, OfASaveEndAlikeEverywhereAndLeaveNothingBehind) {
       const bool planted = place.has(world);
       const int fired = files.fired();
       if (planted) row.plant(files);
-      const auto failure = agreed_failure(world, [&] { site.save(world, files, id, state); });
+      const auto failure =
+          agreed_failure(world, [&] { site.save(world, files, id, state, beside); });
       files.clear();
       const bool mine = planted && (!row.root_only || world.is_root());
       EXPECT_EQ(files.fired() > fired, mine);
@@ -114,7 +122,8 @@ TEST_F(CheckpointFaults, OfASaveEndAlikeEverywhereAndLeaveNothingBehind) {
         testing::wait_for_all(world);  // rank 0 drops it after the others have thrown
         EXPECT_FALSE(site.has(partial_path(site.store, id)));
         testing::wait_for_all(world);
-        EXPECT_EQ(agreed_failure(world, [&] { site.save(world, files, id, state); }), Failure());
+        EXPECT_EQ(agreed_failure(world, [&] { site.save(world, files, id, state, beside); }),
+                  Failure());
       } else {
         EXPECT_EQ(failure, Failure()) << "only rank 0 does this";
       }

@@ -122,7 +122,8 @@ TEST_F(Checkpoint, MisfitsInBothDirectionsAreListedBeforeAnythingIsOpened) {
   const auto before = other.bytes();
   const auto failure = agreed_failure(world, [&] {
     auto view = other.view();
-    load_checkpoint(world, *files, "/there/is/no/such/folder", manifest, {}, view);
+    Arena staging;
+    load_checkpoint(world, *files, "/there/is/no/such/folder", manifest, {}, view, staging);
   });
   EXPECT_EQ(failure.code, ErrorCode::kMismatch);
   EXPECT_EQ(failure.text,

@@ -15,6 +15,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::NotedSave;
 using testing::ToyTask;
 using testing::TrainingLoop;
 
@@ -62,7 +63,7 @@ TEST_F(TrainingLoop, AnyWorldSizeAndMicroBatchGivesTheSameModelUpToRounding) {
       ToyTask same;
       TrainingState one(same, config.optimizer, 1, {.index = 0, .count = 1});
       TrainingCallbacks quiet;
-      quiet.save = [](const SaveRequest&) {};
+      quiet.save = [](const SaveRequest&) { return std::make_unique<NotedSave>(); };
       config.data.micro_batch.reset();
       train(alone, {config, same, one, log, board}, {}, quiet);
       for (std::size_t i = 0; i < one.parameters().size(); ++i) {

@@ -14,6 +14,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::NotedSave;
 using testing::ToyTask;
 using testing::TrainingLoop;
 
@@ -115,13 +116,17 @@ TEST_F(TrainingLoop, ASaveThatRunsOutOfTimeIsDroppedByAll) {
   signal_at(2);
   config.preempt.grace_seconds = 1;
   std::int64_t asked = 0;
-  callbacks.save = [&](const SaveRequest& request) {
-    agree(comm, "save", [&] {
-      if (!is_last()) return;
-      while (!request.time_is_over())  // as a slow disk
-        ++asked;
-      throw Error(ErrorCode::kIo, "no time is left");
-    });
+  callbacks.save = [&](const SaveRequest&) {
+    auto save = std::make_unique<NotedSave>();
+    save->on_finish = [&](const std::function<bool()>& time_is_over) {
+      agree(comm, "save", [&] {
+        if (!is_last()) return;
+        while (!time_is_over())  // as a slow disk
+          ++asked;
+        throw Error(ErrorCode::kIo, "no time is left");
+      });
+    };
+    return save;
   };
   const auto result = run();
   EXPECT_EQ(result.end, TrainingEnd::kPreempted);
@@ -134,8 +139,12 @@ TEST_F(TrainingLoop, NoticeOfNothingStillBeginsTheSave) {
   signal_at(2);
   config.preempt.grace_seconds = 0;
   callbacks.save = [&](const SaveRequest& request) {
-    EXPECT_FALSE(request.time_is_over);
-    saved.push_back(request.iteration);
+    auto save = std::make_unique<NotedSave>();
+    save->on_finish = [&, iteration = request.iteration](const auto& time_is_over) {
+      EXPECT_FALSE(time_is_over);
+      saved.push_back(iteration);
+    };
+    return save;
   };
   EXPECT_EQ(run().last_saved, 2);
 }

@@ -77,7 +77,8 @@ class WeightsTest : public ::testing::Test {
 
   void load(const Weights& weights, const Selection& selection, TestState& state) {
     auto view = state.view();
-    load_weights(world, *files, "w", weights, selection, view);
+    Arena staging;
+    load_weights(world, *files, "w", weights, selection, view, staging);
   }
 };
 
@@ -172,7 +173,8 @@ TEST_F(WeightsTest, APartOfACheckpoint) {
   site.save(world, *files, kId, saved);
   const auto load_part = [&](const Selection& selection, TestState& state) {
     auto view = state.view();
-    load_checkpoint(world, *files, site.path(kId), site.manifest(kId), selection, view);
+    Arena staging;
+    load_checkpoint(world, *files, site.path(kId), site.manifest(kId), selection, view, staging);
   };
   TestState state(saved_layout(), share_of(world), 2);
   load_part({true, {}}, state);

@@ -110,8 +110,9 @@ class Site {
     return manifest;
   }
 
-  void save(const Comm& comm, FileSystem& files, const CheckpointId& id, TestState& state) const {
-    save_checkpoint(comm, files, store, draft(id), state.view(), steps(files));
+  void save(const Comm& comm, FileSystem& files, const CheckpointId& id, TestState& state,
+            std::optional<Beside> beside = {}) const {
+    begin_save(comm, files, store, draft(id), state.view(), steps(files), beside)->finish({});
   }
 
   Manifest manifest(const CheckpointId& id) const {
@@ -122,7 +123,8 @@ class Site {
   void load(const Comm& comm, const FileSystem& files, const CheckpointId& id,
             TestState& state) const {
     auto view = state.view();
-    load_checkpoint(comm, files, path(id), manifest(id), {}, view);
+    Arena staging;
+    load_checkpoint(comm, files, path(id), manifest(id), {}, view, staging);
   }
 
   std::string path(const CheckpointId& id) const { return checkpoint_path(store, id); }

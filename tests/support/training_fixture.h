@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -13,6 +14,19 @@
 #include "worker/training_loop.h"
 
 namespace lockstep::testing {
+
+// A save that is made by a word: `begun` ends it, or fails it.
+struct NotedSave : PendingSave {
+  void await_snapshot() override {}
+  bool under_way() const override { return false; }
+  bool failed() const override { return false; }
+  void give_up() override {}
+  bool advance() override { return true; }
+  void finish(const std::function<bool()>& time_is_over) override {
+    if (on_finish) on_finish(time_is_over);
+  }
+  std::function<void(const std::function<bool()>& time_is_over)> on_finish;  // collective
+};
 
 // A training of the toy task, its saves noted; `run` may be called again to carry on.
 class TrainingLoop : public ::testing::Test {
@@ -26,6 +40,7 @@ class TrainingLoop : public ::testing::Test {
       saved.push_back(request.iteration);
       last_request = request;
       if (fail_save) fail_save();
+      return std::make_unique<NotedSave>();
     };
     callbacks.on_iteration = [this](const Progress& progress) { progresses.push_back(progress); };
   }

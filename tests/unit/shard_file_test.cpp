@@ -17,6 +17,7 @@
 #include "common/error.h"
 #include "common/names.h"
 #include "tests/support/fault_file_system.h"
+#include "tests/support/staged.h"
 #include "tests/support/test_state.h"
 #include "worker/shard_reader.h"
 #include "worker/shard_writer.h"
@@ -27,6 +28,7 @@ namespace {
 using testing::Fault;
 using testing::FaultFileSystem;
 using testing::Op;
+using testing::read_staged;
 
 constexpr std::size_t kMiB = std::size_t{1} << 20;
 constexpr int kReadsOfAHeader = 1;
@@ -59,7 +61,7 @@ class ShardFile : public ::testing::Test {
   }
 
   Pages read() const {
-    return read_shards(files, folder, manifest, plan_reads(manifest, expected_pieces(manifest, 0)));
+    return read_staged(files, folder, manifest, plan_reads(manifest, expected_pieces(manifest, 0)));
   }
 
   void expect_read_back() const { expect_all(read()); }
@@ -110,13 +112,13 @@ TEST_F(ShardFile, IsWhatItsHeaderAndTheReceiptSay) {
 TEST_F(ShardFile, ThreadsReadTheSameToAnyPlace) {
   write();
   const auto pieces = expected_pieces(manifest, 0);
-  expect_all(read_shards(*real, folder, manifest, plan_reads(manifest, pieces)));
+  expect_all(read_staged(*real, folder, manifest, plan_reads(manifest, pieces)));
   // Without the odd byte before them the floats lie across blocks; in the second half of a shard
   // with nothing before it they lie at a place that takes direct reads.
   const auto half = static_cast<std::int64_t>(floats.size() / 2);
   for (const Piece& piece :
        {Piece{"model.w", Dtype::kF32, 0, 2 * half}, Piece{"model.w", Dtype::kF32, half, half}}) {
-    const auto pages = read_shards(*real, folder, manifest, plan_reads(manifest, {{piece}}));
+    const auto pages = read_staged(*real, folder, manifest, plan_reads(manifest, {{piece}}));
     ASSERT_EQ(pages.all().size(), static_cast<std::size_t>(piece.count) * sizeof(float));
     EXPECT_EQ(std::memcmp(pages.all().data(), &floats[static_cast<std::size_t>(piece.first)],
                           pages.all().size()),
@@ -134,7 +136,7 @@ TEST_F(ShardFile, ThreadsSeeAFlippedBitInAnyBlock) {
     file.seekg(place).get(byte);
     file.seekp(place).put(static_cast<char>(byte ^ 4)).flush();
     const auto text = error_of(ErrorCode::kDamaged, [&] {
-      read_shards(*real, folder, manifest, plan_reads(manifest, expected_pieces(manifest, 0)));
+      read_staged(*real, folder, manifest, plan_reads(manifest, expected_pieces(manifest, 0)));
     });
     EXPECT_TRUE(text.starts_with("3@1200: shard 0: checksum of block " + std::to_string(at / 4)))
         << text;
@@ -170,7 +172,7 @@ TEST_F(ShardFile, IsWrittenAndReadAsWorkOfTheCallingThread) {
   const auto receipt = write_shard(noting, folder, manifest, state, {0, 1});
   EXPECT_TRUE(noting.made_at_work);
   manifest.shards = {{shard_file({0, 1}), receipt.bytes, receipt.header_digest}};
-  read_shards(noting, folder, manifest, plan_reads(manifest, expected_pieces(manifest, 0)));
+  read_staged(noting, folder, manifest, plan_reads(manifest, expected_pieces(manifest, 0)));
   EXPECT_TRUE(noting.opened_at_work);
 }
 
@@ -178,7 +180,7 @@ TEST_F(ShardFile, AStretchIsReadFromTheBlocksThatHoldItAlone) {
   write();
   const auto before = files.calls(Op::kReadAt);
   const std::vector<Piece> wanted = {{"model.w", Dtype::kF32, 5 * kMiB / 4, 1000}};
-  const auto pages = read_shards(files, folder, manifest, plan_reads(manifest, wanted));
+  const auto pages = read_staged(files, folder, manifest, plan_reads(manifest, wanted));
   ASSERT_EQ(pages.all().size(), 4000U);
   EXPECT_EQ(std::memcmp(pages.all().data(), &floats[5 * kMiB / 4], 4000), 0);
   EXPECT_EQ(files.calls(Op::kReadAt) - before, kReadsOfAHeader + 1);

@@ -1,0 +1,51 @@
+#include "worker/snapshot.h"
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+namespace lockstep {
+
+Snapshot::Snapshot(ShardData data, std::span<std::byte> memory, std::size_t threads)
+    : data_(std::move(data)),
+      memory_(memory),
+      seen_(data_.blocks()),
+      copied_(data_.blocks()),
+      missing_(data_.blocks()) {
+  try {
+    for (std::size_t i = 0; i < std::min(threads, data_.blocks()); ++i)
+      threads_.emplace_back([this] { copy_blocks(); });
+  } catch (const std::system_error&) {
+    if (threads_.empty()) copy_blocks();
+  }
+}
+
+Snapshot::~Snapshot() {
+  next_ = data_.blocks();
+}
+
+void Snapshot::copy_blocks() {
+  for (auto i = next_++; i < data_.blocks(); i = next_++) {
+    const auto seen = data_.copy(i, memory_.subspan(data_.begin_of(i), data_.bytes_of(i)));
+    {
+      const std::lock_guard lock(mutex_);
+      seen_[i] = seen;
+      copied_[i] = true;
+      --missing_;
+    }
+    copied_one_.notify_all();
+  }
+}
+
+void Snapshot::await() {
+  std::unique_lock lock(mutex_);
+  copied_one_.wait(lock, [&] { return missing_ == 0; });
+}
+
+Snapshot::Block Snapshot::block(std::size_t index) {
+  std::unique_lock lock(mutex_);
+  copied_one_.wait(lock, [&] { return copied_[index]; });
+  return {memory_.subspan(data_.begin_of(index), data_.bytes_of(index)), seen_[index]};
+}
+
+}  // namespace lockstep
