@@ -2,14 +2,12 @@
 """The commands that look at a store: what they say, their exit codes, and what they leave alone."""
 
 import json
-import math
 import shutil
-import struct
 import subprocess
 import unittest
 
 from lockstep_jobs import BIN, command, environment, on_terminal
-from lockstep_store import ITEM_BYTES, Tensor, difference, require, snapshot
+from lockstep_store import difference, read_plain, snapshot
 from lockstep_test import BranchedStore, main
 
 
@@ -17,22 +15,6 @@ def flip(path, at):
     data = bytearray(path.read_bytes())
     data[at] ^= 0x10
     path.write_bytes(data)
-
-
-def read_plain(path):
-    """{name: Tensor} of a safetensors file, in the order of its data; its metadata."""
-    raw = path.read_bytes()
-    (length,) = struct.unpack_from("<Q", raw)
-    header = json.loads(raw[8:8 + length])
-    metadata, data, at, tensors = header.pop("__metadata__"), raw[8 + length:], 0, {}
-    for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
-        begin, end = entry["data_offsets"]
-        width = ITEM_BYTES[entry["dtype"]]
-        require(begin == at and end - begin == math.prod(entry["shape"]) * width, f"{name}: a hole")
-        require((8 + length + begin) % width == 0, f"{name}: not aligned")
-        tensors[name], at = Tensor(entry["dtype"], tuple(entry["shape"]), data[begin:end]), end
-    require(at == len(data), f"{path}: bytes behind the last tensor")
-    return tensors, metadata
 
 
 class Commands(BranchedStore):

@@ -90,6 +90,22 @@ def read_checkpoint(folder):
     return tensors
 
 
+def read_plain(path):
+    """{name: Tensor} of a safetensors file of whole tensors, in the order of its data; its metadata."""
+    raw = path.read_bytes()
+    (length,) = struct.unpack_from("<Q", raw)
+    header = json.loads(raw[8:8 + length])
+    metadata, data, at, tensors = header.pop("__metadata__"), raw[8 + length:], 0, {}
+    for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+        begin, end = entry["data_offsets"]
+        width = ITEM_BYTES[entry["dtype"]]
+        require(begin == at and end - begin == math.prod(entry["shape"]) * width, f"{name}: a hole")
+        require((8 + length + begin) % width == 0, f"{name}: not aligned")
+        tensors[name], at = Tensor(entry["dtype"], tuple(entry["shape"]), data[begin:end]), end
+    require(at == len(data), f"{path}: bytes behind the last tensor")
+    return tensors, metadata
+
+
 def snapshot(folder):
     """What lies below a folder: each file's digest, None for each folder; {} where it is not."""
     return {str(path.relative_to(folder)):
