@@ -1,0 +1,80 @@
+#!/usr/bin/env -S python3 -B
+"""The comparisons of compare.sh, from the JSON lines of its turns: one JSON line each, and a table
+on standard error."""
+
+import json
+import statistics
+import sys
+from pathlib import Path
+
+from bench_tools import emit, say, summary
+
+# What is compared: its name; lockstep's op; DCP's op and which of its times; first in a launch?
+KINDS = (("durable save", "save", "save", "total_s", False),
+         ("first durable save", "save", "save", "total_s", True),
+         ("cold load", "load", "load", "total_s", False),
+         ("first cold load", "load", "load", "total_s", True),
+         ("durable save, DCP's asynchronous", "save", "async", "total_s", False),
+         ("DCP's stall at an asynchronous save", None, "async", "stall_s", False))
+LIMITS = {"save": "raw_write", "load": "raw_read"}  # what the disk does bare
+
+
+def series(lines, bench, op, first, field="total_s"):
+    """{configuration: seconds in the order of the rounds}; lockstep has one, ""."""
+    found = {}
+    for line in lines:
+        if (line["bench"], line["op"], line["first"]) == (bench, op, first):
+            found.setdefault(line.get("config", ""), []).append(line[field])
+    return found
+
+
+def compare(lines, kind):
+    """A comparison's fields; None where DCP has no such line."""
+    name, own_op, op, field, first = kind
+    theirs = series(lines, "dcp", op, first, field)
+    ours = series(lines, "checkpoint", own_op, first).get("", [])
+    limit = series(lines, "checkpoint", LIMITS.get(own_op), first).get("", [])
+    if not theirs:
+        return None
+    best = min(theirs, key=lambda config: statistics.median(theirs[config]))
+    ratios = [b / a for a, b in zip(ours, theirs[best])]
+    seconds = {f"dcp, {config}": summary(values) for config, values in theirs.items()}
+    fields = {"what": name, "rounds": len(theirs[best]), "against": best,
+              "seconds": {**({"lockstep": summary(ours)} if ours else {}),
+                          **({"bare disk": summary(limit)} if limit else {}), **seconds}}
+    if ratios:
+        ratio = statistics.median(theirs[best]) / statistics.median(ours)
+        fields |= {"ratio": round(ratio, 2), "min": round(min(ratios), 2),
+                   "max": round(max(ratios), 2)}
+    return fields
+
+
+def row(where, fields):
+    def times(side):
+        found = fields["seconds"].get(side)
+        return "{median:.3f} ({min:.3f}-{max:.3f})".format(**found) if found else "-"
+
+    ratio = "{ratio} ({min}-{max})".format(**fields) if "ratio" in fields else "-"
+    return (*map(str, where), fields["what"], times("lockstep"), times("bare disk"),
+            times(f"dcp, {fields['against']}"), fields["against"], ratio)
+
+
+def main():
+    lines = [json.loads(line) for line in Path(sys.argv[1]).read_text().splitlines()]
+    rows = [("ranks", "tensors", "GB", "seconds: median (min-max)", "lockstep", "bare disk",
+             "DCP's best", "which is", "ratio (of a round)")]
+    places = dict.fromkeys((x["world"], x["tensors"]) for x in lines)
+    for world, tensors in places:
+        here = [x for x in lines if (x["world"], x["tensors"]) == (world, tensors)]
+        if len({x["bytes"] for x in here}) != 1:
+            sys.exit(f"world {world}, {tensors} tensors: the sides have not the same bytes")
+        for fields in filter(None, (compare(here, kind) for kind in KINDS)):
+            emit(bench="compare", world=world, tensors=tensors, bytes=here[0]["bytes"], **fields)
+            rows.append(row((world, tensors, f"{here[0]['bytes'] / 1e9:.2f}"), fields))
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for cells in rows:
+        say("  ".join(cell.ljust(width) for cell, width in zip(cells, widths)).rstrip())
+
+
+if __name__ == "__main__":
+    main()
