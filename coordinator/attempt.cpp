@@ -6,10 +6,16 @@
 
 #include "common/error.h"
 #include "common/names.h"
+#include "common/retries.h"
 
 namespace lockstep {
 
 namespace {
+
+std::string read_store_id(const FileSystem& files, const std::string& store) {
+  const auto text = with_retries([&] { return read_small_file(files, store_file(store)); });
+  return parse_store_record(text, "store.json").id;
+}
 
 // store.json is made by link of a temporary file: of two first launches one wins, and the other
 // reads the winner's id.
@@ -24,7 +30,7 @@ std::string make_store_record(FileSystem& files, const std::string& store) {
   files.unlink(temporary);
   files.sync_folder(store);
   if (won) return record.id;
-  return parse_store_record(read_small_file(files, store_file(store)), "store.json").id;
+  return read_store_id(files, store);
 }
 
 }  // namespace
@@ -53,7 +59,7 @@ void make_store_folder(FileSystem& files, const std::string& store) {
 std::string make_store(FileSystem& files, const std::string& store) {
   std::string id;
   if (files.info(store_file(store))) {
-    id = parse_store_record(read_small_file(files, store_file(store)), "store.json").id;
+    id = read_store_id(files, store);
   } else {
     make_store_folder(files, store);
     id = make_store_record(files, store);

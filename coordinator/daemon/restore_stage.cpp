@@ -3,6 +3,7 @@
 #include "common/agree.h"
 #include "common/error.h"
 #include "common/names.h"
+#include "common/retries.h"
 #include "coordinator/candidates.h"
 #include "coordinator/daemon/early_end.h"
 #include "coordinator/daemon/job.h"
@@ -77,17 +78,19 @@ void prove_equal(Job& job, const std::string& bytes, const Fixed& mine) {
 }
 
 // One rank of each host reads the nonce: a store that only looks the same by its path (a node-local
-// disk) would lose every shard of the other nodes.
+// disk) would lose every shard of the other nodes. What can't be read just now says nothing of
+// that.
 void prove_one_store(Job& job) {
   agree(job.comm, "see the store", [&] {
     if (!job.host.first) return;
     const auto path = attempt_path(job.loaded.paths.store, job.decision.attempt) + "/claim.json";
     std::string why;
     try {
-      if (parse_claim(read_small_file(job.files, path), "claim.json").nonce == job.decision.nonce)
-        return;
+      const auto text = with_retries([&] { return read_small_file(job.files, path); });
+      if (parse_claim(text, "claim.json").nonce == job.decision.nonce) return;
       why = "holds another claim";
     } catch (const Error& e) {
+      if (e.code() == ErrorCode::kIo) throw;
       why = e.what();
     }
     throw Error(ErrorCode::kMismatch, "host " + this_process().host +

@@ -4,6 +4,7 @@
 
 #include "common/error.h"
 #include "common/names.h"
+#include "common/retries.h"
 #include "coordinator/amounts.h"
 #include "coordinator/attempt.h"
 #include "coordinator/catalog.h"
@@ -153,7 +154,9 @@ void Root::share_checkpoint(const Chosen& chosen, SharedDecision& shared) {
                       ? folder_of(*decided_.source, chosen.id)
                       : folder_of(launch_.store_path, *decided_.store.checkpoint(chosen.id));
   try {
-    shared.manifest = read_small_file(files_, shared.folder + "/manifest.json", kMaxManifestBytes);
+    shared.manifest = with_retries([&] {
+      return read_small_file(files_, shared.folder + "/manifest.json", kMaxManifestBytes);
+    });
   } catch (const Error& e) {
     // A job that is at work where it comes from may have deleted it just now.
     if (e.code() != ErrorCode::kNotFound) throw;
