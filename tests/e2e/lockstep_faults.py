@@ -12,18 +12,23 @@ from lockstep_test import keep_mounts_private
 SHIM = BIN.parent / "tests" / "libfault_shim.so"
 
 
+def preloading(shim, **variables):
+    """The command before a rank's that gives it a shim."""
+    # A sanitizer's runtime would have to come first.
+    sanitizer = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+    return ["env", f"LD_PRELOAD={shim}", f"ASAN_OPTIONS={sanitizer}",
+            *(f"{key}={value}" for key, value in variables.items())]
+
+
 class Fault:
     """What comes to a rank, and the note that tells when. `how`: kill, stop, freeze (a disk), or
     hold, until `go`."""
 
     def __init__(self, note, how, rank, calls, disk=""):
         self.note = note
-        # A sanitizer's runtime would have to come first.
-        sanitizer = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
-        self.wrapper = ["env", f"LD_PRELOAD={SHIM}", f"ASAN_OPTIONS={sanitizer}",
-                        f"LOCKSTEP_FAULT={how}", f"LOCKSTEP_FAULT_RANK={rank}",
-                        f"LOCKSTEP_FAULT_AT={calls}", f"LOCKSTEP_FAULT_NOTE={note}",
-                        f"LOCKSTEP_FAULT_DISK={disk}"]
+        self.wrapper = preloading(
+            SHIM, LOCKSTEP_FAULT=how, LOCKSTEP_FAULT_RANK=rank, LOCKSTEP_FAULT_AT=calls,
+            LOCKSTEP_FAULT_NOTE=note, LOCKSTEP_FAULT_DISK=disk)
 
     def began(self):
         """When it came, by time.monotonic(); None before."""
