@@ -92,18 +92,18 @@ std::int64_t parse_seed(const json& object, std::string_view what) {
 
 std::map<std::string, double> parse_metrics(const json& object, std::string_view what) {
   std::map<std::string, double> metrics;
-  const json& values = object_member(object, "metrics", what);
-  for (const auto& [name, value] : values.items()) {
-    metrics.emplace(name, number_member(values, name.c_str(), what));
+  for (const auto& [name, value] : object_member(object, "metrics", what).items()) {
+    if (!value.is_number()) throw_damaged(what, "metric " + name + " is no number");
+    metrics.emplace(name, value.get<double>());
   }
   return metrics;
 }
 
 std::map<std::string, std::string> parse_environment(const json& object, std::string_view what) {
   std::map<std::string, std::string> environment;
-  const json& values = object_member(object, "environment", what);
-  for (const auto& [name, value] : values.items()) {
-    environment.emplace(name, text_member(values, name.c_str(), what));
+  for (const auto& [name, value] : object_member(object, "environment", what).items()) {
+    if (!value.is_string()) throw_damaged(what, "environment: " + name + " is no text");
+    environment.emplace(name, value.get<std::string>());
   }
   return environment;
 }

@@ -145,10 +145,11 @@ std::string_view text_of_member(std::string_view line, std::string_view key) {
 // The sealed line without its digest, told by the text alone: to write thousands of records anew
 // cost more than half of a decision. An inner member of the same key has another value, since
 // nothing can hold its own hash.
-std::string without_digest(std::string_view line, const std::string& digest) {
+// nullopt: the member is not written as seal does.
+std::optional<std::string> without_digest(std::string_view line, const std::string& digest) {
   const std::string member = std::string("\"") + kDigestKey + "\":\"" + digest + "\"";
   const auto at = line.find(member);
-  if (at == std::string_view::npos) return {};
+  if (at == std::string_view::npos) return std::nullopt;
   auto before = line.substr(0, at);
   auto behind = line.substr(at + member.size());
   // One comma goes with it: that behind it, or where it is the last that before it.
@@ -287,8 +288,9 @@ json unseal(std::string_view text, std::string_view what, std::string_view opaqu
   json object = parse_json(text, TreeBuilder(what, kMaxDepth, opaque), what);
   const auto digest = text_member(object, kDigestKey, what);
   if (!is_hex(digest)) throw_member(what, kDigestKey, "no digest");
-  if (!text.ends_with('\n') ||
-      digest128(without_digest(text.substr(0, text.size() - 1), digest)) != digest)
+  const auto digested =
+      text.ends_with('\n') ? without_digest(text.substr(0, text.size() - 1), digest) : std::nullopt;
+  if (!digested || digest128(*digested) != digest)
     throw_damaged(what, "its digest does not fit its contents");
   if (!opaque.empty()) object[std::string(opaque)] = text_of_member(text, opaque);
   object.erase(kDigestKey);

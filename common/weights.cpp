@@ -60,7 +60,9 @@ std::string encode(const Weights& weights) {
 
 Weights parse_weights(std::string_view text) {
   try {
-    return parse(text);
+    auto weights = parse(text);
+    if (encode(weights) != text) throw_damaged(kWhat, "are not as rank 0 writes them");
+    return weights;
   } catch (const Error& e) {
     throw Error(ErrorCode::kInternal, e.what());
   }

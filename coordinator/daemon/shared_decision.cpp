@@ -27,14 +27,17 @@ SharedDecision decode_shared_decision(std::string_view bytes) {
     decision.attempt = integer_member(object, "attempt", kWhat);
     decision.nonce = text_member(object, "nonce", kWhat);
     decision.record = parse_decision(text_member(object, "record", kWhat), kWhat);
-    if (const auto id = optional_text_member(object, "checkpoint", kWhat))
+    if (const auto id = optional_text_member(object, "checkpoint", kWhat)) {
       decision.checkpoint = parse_checkpoint_id(*id);
+      if (!decision.checkpoint) throw_damaged(kWhat, "checkpoint is none");
+    }
     decision.folder = text_member(object, "folder", kWhat);
     decision.manifest = text_member(object, "manifest", kWhat);
     decision.weights = text_member(object, "weights", kWhat);
     decision.selection.model_only = bool_member(object, "model_only", kWhat);
     decision.selection.exclude = texts_member(object, "exclude", kWhat);
     decision.skip_samples = integer_member(object, "skip_samples", kWhat);
+    if (encode(decision) != bytes) throw_damaged(kWhat, "is not as rank 0 writes it");
     return decision;
   } catch (const Error& e) {
     throw Error(ErrorCode::kInternal, e.what());

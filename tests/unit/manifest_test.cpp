@@ -42,11 +42,11 @@ Manifest small_manifest() {
   manifest.partition = {{.tensors = 2, .elements = 6}, {.tensors = 1, .elements = 1}};
   manifest.parent = {.checkpoint = {.attempt = 2, .iteration = 0}, .store = std::nullopt};
   manifest.data = {.position = 307'200, .length = 60'000, .digest = "d"};
-  manifest.metrics = {{"accuracy", 0.1 + 0.2}, {"loss", 5e-324}};
+  manifest.metrics = {{"accuracy", 0.1 + 0.2}, {"loss", 5e-324}, {std::string("loss\0b", 6), 1}};
   manifest.config = R"({"a":1e-300,"restore":null})";
   manifest.run = "slurm-4242";
   manifest.created = "2025-01-02T03:04:05Z";
-  manifest.environment = {{"threads", "1"}};
+  manifest.environment = {{"threads", "1"}, {std::string("threads\0b", 9), "2"}};
   return manifest;
 }
 

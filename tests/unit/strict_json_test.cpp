@@ -202,6 +202,10 @@ TEST(SealedRecord, EveryTruncationAndEveryBitFlipIsSeen) {
                               [](const std::string& text) { unseal(text, "t"); });
 }
 
+TEST(SealedRecord, ADigestInAnotherFormIsNoDigestOfNothing) {
+  EXPECT_THROW(unseal("{\"a\":1,\"digest\" :\"" + digest128("") + "\"}\n", "t"), Error);
+}
+
 TEST(SealedRecord, OtherTextOfTheSameMeaningIsRefused) {
   const std::string text = seal({{"a", 1}});
   EXPECT_THROW(unseal(" " + text, "t"), Error);
