@@ -1,7 +1,6 @@
 #include "coordinator/prune.h"
 
 #include <algorithm>
-#include <ranges>
 
 #include "common/error.h"
 #include "common/retries.h"
@@ -107,10 +106,10 @@ void delete_pruned(FileSystem& files, const std::string& store, const StoreView&
   const auto deleter = view.highest_attempt();
   try {
     // The oldest first, as a job's own retention: whoever is cut short leaves the newer ones.
-    for (const auto& one : chosen | std::views::reverse) {
+    for (auto one = chosen.rbegin(); one != chosen.rend(); ++one) {
       // Before the rename too: one that is killed behind it can't take it back.
       require_newest(files, store, deleter);
-      if (delete_unpinned(files, store, deleter, *view.checkpoint(one.checkpoint))) deleted(one);
+      if (delete_unpinned(files, store, deleter, *view.checkpoint(one->checkpoint))) deleted(*one);
     }
   } catch (const Error& e) {
     if (e.code() != ErrorCode::kSuperseded) throw;
