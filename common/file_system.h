@@ -40,6 +40,7 @@ class WritableFile {
   // other.
   virtual void reserve(std::uint64_t bytes) = 0;
   virtual void write_at(std::uint64_t offset, std::span<const std::byte> bytes) = 0;
+  virtual bool went_direct() const { return false; }  // some of it past the page cache
   // fsync and close, both checked. After a failure the file must be written anew under another
   // handle, never fsynced again: the kernel has marked its pages clean (Rebello et al., ATC '20).
   virtual void finish() = 0;

@@ -219,24 +219,26 @@ std::string metrics_text(const std::map<std::string, double>& metrics) {
 std::string encode_manifest(const Manifest& manifest) {
   const std::string problem = problem_of(manifest);
   if (!problem.empty()) throw Error(ErrorCode::kInternal, "manifest: " + problem);
-  return seal({{"attempt", manifest.checkpoint.attempt},
-               {"iteration", manifest.checkpoint.iteration},
-               {"world_size", manifest.world_size},
-               {"seed", manifest.seed},
-               {"finite", manifest.finite},
-               {"tensors", tensors_json(manifest.tensors)},
-               {"shards", shards_json(manifest.shards)},
-               {"partition", partition_json(manifest.partition)},
-               {"parent", parent_json(manifest.parent)},
-               {"data",
-                {{"position", manifest.data.position},
-                 {"length", manifest.data.length},
-                 {"digest", manifest.data.digest}}},
-               {"metrics", manifest.metrics},
-               {"config", object_of_text(manifest.config, "config")},
-               {"run", manifest.run},
-               {"created", manifest.created},
-               {"environment", manifest.environment}});
+  json object = {{"attempt", manifest.checkpoint.attempt},
+                 {"iteration", manifest.checkpoint.iteration},
+                 {"world_size", manifest.world_size},
+                 {"seed", manifest.seed},
+                 {"finite", manifest.finite},
+                 {"tensors", tensors_json(manifest.tensors)},
+                 {"shards", shards_json(manifest.shards)},
+                 {"partition", partition_json(manifest.partition)},
+                 {"parent", parent_json(manifest.parent)},
+                 {"data",
+                  {{"position", manifest.data.position},
+                   {"length", manifest.data.length},
+                   {"digest", manifest.data.digest}}},
+                 {"metrics", manifest.metrics},
+                 {"config", object_of_text(manifest.config, "config")},
+                 {"run", manifest.run},
+                 {"created", manifest.created},
+                 {"environment", manifest.environment}};
+  if (manifest.engine) object["engine"] = *manifest.engine;
+  return seal(object);
 }
 
 Manifest parse_manifest(std::string_view text, const CheckpointId& expected,
@@ -257,6 +259,7 @@ Manifest parse_manifest(std::string_view text, const CheckpointId& expected,
   manifest.config = object_member(object, "config", what).dump();
   manifest.run = text_member(object, "run", what);
   manifest.created = text_member(object, "created", what);
+  if (object.contains("engine")) manifest.engine = text_member(object, "engine", what);
   manifest.environment = parse_environment(object, what);
   const std::string problem = problem_of(manifest);
   if (!problem.empty()) throw_damaged(what, problem);

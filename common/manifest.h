@@ -67,6 +67,9 @@ struct Manifest {
   std::string config = "{}";              // canonical JSON; an object in the file
   std::string run;
   std::string created;  // RFC 3339, UTC; for people, never for decisions
+  // How its shards were written: "pwrite-dio", "buffered", or both with a comma. The first stores
+  // don't tell.
+  std::optional<std::string> engine;
   std::map<std::string, std::string>
       environment;  // what bit-identity depends on: threads, build ...
 };

@@ -21,12 +21,24 @@ namespace lockstep::posix {
 
 constexpr std::size_t kMaxTransferBytes = std::size_t{1} << 30;  // Linux stops just below 2^31
 
+// What a full disk is called is the first thing to look for in a log, whatever the C library says.
+inline std::string cause_text(int error) {
+  switch (error) {
+    case ELOOP:
+      return "it is a link, and links are not followed here";
+    case ENOSPC:
+      return "no space left on device";
+    case EDQUOT:
+      return "no space left: disk quota exceeded";
+    default:
+      return std::generic_category().message(error);
+  }
+}
+
 [[noreturn]] inline void fail(std::string_view operation, const std::string& path, int error) {
   const bool absent = error == ENOENT || error == ENOTDIR || error == ELOOP;
-  const std::string cause = error == ELOOP ? "it is a link, and links are not followed here"
-                                           : std::generic_category().message(error);
   throw Error(absent ? ErrorCode::kNotFound : ErrorCode::kIo,
-              std::string(operation) + " " + path + ": " + cause);
+              std::string(operation) + " " + path + ": " + cause_text(error));
 }
 
 template <typename Call>

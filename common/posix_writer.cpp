@@ -59,6 +59,8 @@ class PosixWritableFile final : public WritableFile {
     });
   }
 
+  bool went_direct() const override { return went_direct_; }
+
   // The descriptors are gone afterwards, whatever happens, so nobody can fsync them again. Each is
   // asked: FUSE keeps a failed write for the one that it came through.
   void finish() override {
@@ -86,19 +88,22 @@ class PosixWritableFile final : public WritableFile {
         !is_direct_aligned(offset, bytes.data(), kDirectAlignment))
       return 0;
     const auto whole = bytes.size() / kDirectAlignment * kDirectAlignment;
-    return transfer_direct(
+    const auto done = transfer_direct(
         whole, takes_direct_,
-        [&](std::size_t done) {
-          return ::pwrite(direct_.get(), bytes.data() + done, whole - done,
-                          static_cast<off_t>(offset + done));
+        [&](std::size_t at) {
+          return ::pwrite(direct_.get(), bytes.data() + at, whole - at,
+                          static_cast<off_t>(offset + at));
         },
         [&](ssize_t wrote) { fail("write", path_, wrote < 0 ? errno : ENOSPC); });
+    if (done > 0) went_direct_ = true;
+    return done;
   }
 
   Descriptor file_;
   std::string path_;
   Descriptor direct_;
   std::atomic<bool> takes_direct_ = false;  // until it is refused
+  std::atomic<bool> went_direct_ = false;
 };
 
 }  // namespace

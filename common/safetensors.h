@@ -94,6 +94,9 @@ struct ShardDescription {
 // Pure: the header bytes of a shard, and back. describe_shard: Error(kDamaged) on anything that is
 // missing, of another shape, or does not fit the entries (each 1-D, count elements).
 std::string encode_shard_header(const ShardDescription& shard);
+// Pure: the same with other checksums, as many: known only when the data has been seen, whose place
+// depends on the header's size. Error(kInternal) where it is no such header.
+void set_checksums(std::string& header, std::span<const std::uint64_t> checksums);
 ShardDescription describe_shard(const SafetensorsHeader& header, std::string_view what);
 
 }  // namespace lockstep

@@ -95,6 +95,20 @@ std::string encode_shard_header(const ShardDescription& shard) {
   return text;
 }
 
+void set_checksums(std::string& header, std::span<const std::uint64_t> checksums) {
+  // Inside a JSON text a quote would be escaped: only the key itself looks so.
+  const std::string before = std::string("\"") + kChecksumsKey + "\":\"";
+  auto at = header.find(before);
+  const auto end = at == std::string::npos ? at : header.find('"', at + before.size());
+  if (end == std::string::npos || end - at != before.size() + checksums.size() * kChecksumDigits)
+    throw Error(ErrorCode::kInternal, "a shard's header has no room for its checksums");
+  at += before.size();
+  for (const std::uint64_t checksum : checksums) {
+    header.replace(at, kChecksumDigits, hex64(checksum));
+    at += kChecksumDigits;
+  }
+}
+
 ShardDescription describe_shard(const SafetensorsHeader& header, std::string_view what) {
   const json identity = object_of(header, kShardKey, what);
   ShardDescription shard;

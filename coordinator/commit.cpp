@@ -2,6 +2,7 @@
 
 #include "common/error.h"
 #include "common/names.h"
+#include "coordinator/amounts.h"
 #include "coordinator/attempt.h"
 #include "coordinator/retention.h"
 
@@ -15,6 +16,12 @@ void empty_folder(FileSystem& files, const std::string& folder) {
 }
 
 }  // namespace
+
+void require_space(std::optional<std::uint64_t> free, std::uint64_t checkpoint_bytes) {
+  if (!free || *free >= checkpoint_bytes) return;
+  throw Error(ErrorCode::kIo, "no space left for it: it takes " + bytes_text(checkpoint_bytes) +
+                                  ", " + bytes_text(*free) + " are free");
+}
 
 void begin_commit(FileSystem& files, const std::string& store, const CheckpointId& id) {
   const auto folder = partial_path(store, id);

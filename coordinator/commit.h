@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "common/file_system.h"
@@ -17,6 +19,10 @@ namespace lockstep {
 // process that slept between 3 and 4 commits under its own number, beyond the point where the newer
 // attempt left its lineage: nobody's `latest` reaches it; 6 makes it stop.
 // All: Local.
+
+// Pure: Error(kIo) where a file system has less free than a checkpoint takes: before anything is
+// written. free: nullopt where it can't be told.
+void require_space(std::optional<std::uint64_t> free, std::uint64_t checkpoint_bytes);
 
 // Makes the empty .partial folder; one that an earlier try of this attempt left is emptied.
 void begin_commit(FileSystem& files, const std::string& store, const CheckpointId& id);

@@ -126,8 +126,6 @@ const std::vector<Gate>& gates() {
   static const std::vector<Gate> table = {
       {"task.name", {"fashion_mnist", "synthetic"}},
       {"precision", {"fp32"}},
-      {"checkpoint.minutes", {}},
-      {"checkpoint.when_busy", {"wait"}},
       {"control.listen", {"off"}},
       {"metrics.tensorboard", {"false"}},
       {"metrics.textfile", {}},

@@ -30,16 +30,25 @@ namespace lockstep {
 
 namespace {
 
+std::string engine_text(bool direct, bool buffered) {
+  if (!direct) return "buffered";
+  return buffered ? "pwrite-dio, buffered" : "pwrite-dio";
+}
+
 Manifest complete(Manifest manifest, std::span<const std::byte> records) {
   manifest.finite = true;
   manifest.shards.clear();
+  bool direct = false;
+  bool buffered = false;
   for (std::int64_t i = 0; i < manifest.world_size; ++i) {
     const auto at = static_cast<std::size_t>(i) * kReceiptBytes;
     auto receipt = decode_receipt(records.subspan(at).first<kReceiptBytes>());
     manifest.finite = manifest.finite && receipt.finite;
+    (receipt.direct ? direct : buffered) = true;
     manifest.shards.push_back(
         {shard_file({i, manifest.world_size}), receipt.bytes, std::move(receipt.header_digest)});
   }
+  manifest.engine = engine_text(direct, buffered);
   return manifest;
 }
 

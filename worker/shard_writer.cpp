@@ -17,6 +17,7 @@ namespace lockstep {
 namespace {
 
 constexpr std::size_t kDigestBytes = 32;
+constexpr std::size_t kFlags = 8 + kDigestBytes;  // in a record
 
 void require_time(const std::function<bool()>& time_is_over) {
   if (time_is_over && time_is_over()) throw Error(ErrorCode::kIo, "no time is left to write it");
@@ -31,13 +32,9 @@ class ShardFileWriter {
  public:
   ShardFileWriter(ShardDescription shard, const ShardData& data, BlockSource source,
                   const std::function<bool()>& time_is_over)
-      : shard_(std::move(shard)),
-        data_(data),
-        source_(std::move(source)),
-        time_is_over_(time_is_over),
-        seen_(data.blocks()) {
-    shard_.checksums.resize(data.blocks());
-    data_begin_ = encode_shard_header(shard_).size();
+      : data_(data), source_(std::move(source)), time_is_over_(time_is_over), seen_(data.blocks()) {
+    shard.checksums.resize(data.blocks());
+    header_ = encode_shard_header(shard);
   }
 
   ShardReceipt write(FileSystem& files, const std::string& path) {
@@ -54,14 +51,14 @@ class ShardFileWriter {
   ShardReceipt write_once(FileSystem& files, const std::string& path) {
     const auto at_work = files.at_work();
     const auto file = files.create(path);
-    file->reserve(data_begin_ + data_.bytes());
+    file->reserve(header_.size() + data_.bytes());
     for_each_index(data_.blocks(), blocks_in_flight(files), [&](std::size_t i, std::size_t thread) {
       require_time(time_is_over_);
       const auto block = source_(i, thread);
       seen_[i] = block.seen;
-      file->write_at(data_begin_ + data_.begin_of(i), block.bytes);
+      file->write_at(header_.size() + data_.begin_of(i), block.bytes);
     });
-    auto receipt = write_header(*file);
+    const auto receipt = write_header(*file);
     require_time(time_is_over_);
     fsync_failed_ = true;
     file->finish();
@@ -70,24 +67,22 @@ class ShardFileWriter {
   }
 
   ShardReceipt write_header(WritableFile& file) {
+    std::vector<std::uint64_t> checksums;
     bool finite = true;
-    for (std::size_t i = 0; i < seen_.size(); ++i) {
-      shard_.checksums[i] = seen_[i].checksum;
-      finite = finite && seen_[i].finite;
+    for (const auto& seen : seen_) {
+      checksums.push_back(seen.checksum);
+      finite = finite && seen.finite;
     }
-    const auto header = encode_shard_header(shard_);
-    if (header.size() != data_begin_)
-      throw Error(ErrorCode::kInternal, "a shard's header has grown with its checksums");
-    file.write_at(0, std::as_bytes(std::span(header)));
-    return {data_begin_ + data_.bytes(), digest128(header), finite};
+    set_checksums(header_, checksums);
+    file.write_at(0, std::as_bytes(std::span(header_)));
+    return {header_.size() + data_.bytes(), digest128(header_), finite, file.went_direct()};
   }
 
-  ShardDescription shard_;
   const ShardData& data_;
   const BlockSource source_;
   const std::function<bool()>& time_is_over_;
   std::vector<ShardData::Seen> seen_;  // each written by one thread
-  std::uint64_t data_begin_ = 0;
+  std::string header_;                 // without the checksums, until they are known
   bool fsync_failed_ = false;
 };
 
@@ -132,7 +127,8 @@ ReceiptRecord encode_receipt(const ShardReceipt& receipt) {
   ReceiptRecord record{};
   std::memcpy(record.data(), &receipt.bytes, sizeof receipt.bytes);
   std::memcpy(&record[8], receipt.header_digest.data(), kDigestBytes);
-  record[8 + kDigestBytes] = receipt.finite ? std::byte{1} : std::byte{0};
+  record[kFlags] = receipt.finite ? std::byte{1} : std::byte{0};
+  record[kFlags + 1] = receipt.direct ? std::byte{1} : std::byte{0};
   return record;
 }
 
@@ -141,7 +137,8 @@ ShardReceipt decode_receipt(std::span<const std::byte, kReceiptBytes> record) {
   std::memcpy(&receipt.bytes, record.data(), sizeof receipt.bytes);
   receipt.header_digest.resize(kDigestBytes);
   std::memcpy(receipt.header_digest.data(), &record[8], kDigestBytes);
-  receipt.finite = record[8 + kDigestBytes] == std::byte{1};
+  receipt.finite = record[kFlags] == std::byte{1};
+  receipt.direct = record[kFlags + 1] == std::byte{1};
   return receipt;
 }
 

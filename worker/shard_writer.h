@@ -20,6 +20,7 @@ struct ShardReceipt {
   std::uint64_t bytes = 0;    // the file's size
   std::string header_digest;  // SafetensorsHeader::digest
   bool finite = true;         // neither NaN nor Inf in this rank's bytes
+  bool direct = false;        // written past the page cache
 };
 
 // Local: writes this rank's own bytes of `state` as its shard into `folder`, and fsyncs it.

@@ -31,6 +31,13 @@ std::vector<TensorInfo> tensors_of(const StateView& state) {
   return tensors;
 }
 
+std::uint64_t data_bytes(const StateView& state) {
+  std::uint64_t bytes = 0;
+  for (const auto& section : state.sections)
+    bytes += static_cast<std::uint64_t>(section.elements) * bytes_of(section.dtype);
+  return bytes;
+}
+
 std::span<std::byte> own_bytes(const StateSection& section, Share rank) {
   const auto width = bytes_of(section.dtype);
   const auto part = part_of(section.elements, rank);

@@ -32,6 +32,9 @@ struct StateView {
 // Pure: all tensors, section by section.
 std::vector<TensorInfo> tensors_of(const StateView& state);
 
+// Pure: of all tensors, in all ranks together. Cost: O(sections).
+std::uint64_t data_bytes(const StateView& state);
+
 // Pure: this rank's own bytes of a section.
 std::span<std::byte> own_bytes(const StateSection& section, Share rank);
 

@@ -39,6 +39,7 @@ void print_for_people(const CheckpointId& id, const Examined& found, bool tensor
     std::snprintf(text, sizeof text, "%.6g", value);
     rows.push_back({name, text});
   }
+  if (m.engine) rows.push_back({"written", *m.engine});
   for (const auto& [name, value] : m.environment)
     rows.push_back({name, value});
   if (tensors)

@@ -9,6 +9,7 @@
 #include "coordinator/attempt.h"
 #include "coordinator/catalog.h"
 #include "coordinator/commit.h"
+#include "coordinator/probe.h"
 #include "coordinator/retainer.h"
 #include "coordinator/source.h"
 #include "worker/stop_time.h"
@@ -199,15 +200,19 @@ void in_reach(const std::string& store, Fn&& step) {
 
 }  // namespace
 
-CommitSteps Root::commit_steps() {
+CommitSteps Root::commit_steps(std::uint64_t checkpoint_bytes) {
   const auto& store = launch_.store_path;
-  return {[this, &store](const CheckpointId& id) {
-            in_reach(store, [&] { begin_commit(files_, store, id); });
+  return {[this, &store, checkpoint_bytes](const CheckpointId& id) {
+            in_reach(store, [&] {
+              require_space(free_bytes(store), checkpoint_bytes);
+              begin_commit(files_, store, id);
+            });
           },
           [this, &store](const Manifest& manifest) {
             in_reach(store, [&] { commit(files_, store, manifest); });
             last_committed_ = manifest.checkpoint.iteration;
             note_->committed = *last_committed_;
+            engine_ = manifest.engine.value_or("");
             if (manifest.finite) last_finite_ = manifest.checkpoint;
             heartbeat_->set_committed(manifest.checkpoint.iteration);
             heartbeat_->beat();

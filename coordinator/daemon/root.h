@@ -51,8 +51,10 @@ class Root {
   // What only the task and the machine know, for the reasons of a decision; before claim().
   void describe(const DataPosition& data, const std::map<std::string, std::string>& environment);
 
-  // The steps of a save (worker/checkpoint.h), for this attempt.
-  CommitSteps commit_steps();
+  // The steps of a save (worker/checkpoint.h) of so many bytes, for this attempt.
+  CommitSteps commit_steps(std::uint64_t checkpoint_bytes);
+  // How the last one that was committed was written (Manifest::engine).
+  const std::string& engine() const { return engine_; }
   // Error(kSuperseded) where another attempt has claimed the store; what can't be seen is no error.
   void require_newest() const;
   // After an acknowledged commit: retention may begin, beside training.
@@ -92,7 +94,9 @@ class Root {
   RequestBox requests_;
   std::unique_ptr<HeartbeatWriter> heartbeat_;  // whose thread fills the box
   std::unique_ptr<RetentionWorker> retention_;
+  // These three by commit's thread, where it has one; read when it is through.
   std::optional<std::int64_t> last_committed_;
+  std::string engine_;
   std::optional<CheckpointId> last_finite_;
   std::optional<double> save_seconds_;
   bool warned_of_grace_ = false;

@@ -44,8 +44,9 @@ Manifest manifest_of(const Job& job, const SaveRequest& save) {
 class JobSave final : public PendingSave {
  public:
   JobSave(Job& job, const SaveRequest& request) : job_(job), request_(request) {
+    const Held held(*this);
     in_phase([&] {
-      const auto steps = job.root ? job.root->commit_steps() : CommitSteps{};
+      const auto steps = job.root ? job.root->commit_steps(bytes_) : CommitSteps{};
       std::optional<Beside> beside;
       if (request.beside_training)
         beside.emplace(Beside{job.arena, static_cast<std::size_t>(job.host.threads)});
@@ -54,23 +55,40 @@ class JobSave final : public PendingSave {
     });
   }
 
-  void await_snapshot() override { save_->await_snapshot(); }
+  void await_snapshot() override {
+    const Held held(*this);
+    save_->await_snapshot();
+  }
   bool under_way() const override { return save_->under_way(); }
   bool failed() const override { return save_->failed(); }
   void give_up() override { save_->give_up(); }
 
   bool advance() override {
+    const Held held(*this);
     const bool through = in_phase([&] { return save_->advance(); });
     if (through) acknowledge();
     return through;
   }
 
   void finish(const std::function<bool()>& time_is_over) override {
+    const Held held(*this);
     in_phase([&] { save_->finish(time_is_over); });
     acknowledge();
   }
 
  private:
+  // While it lives training stands still for this save.
+  class Held {
+   public:
+    explicit Held(JobSave& save) : save_(save) { save_.held_since_s_ = save_.clock_.now_s(); }
+    ~Held() { save_.held_s_ += save_.clock_.now_s() - save_.held_since_s_; }
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+
+   private:
+    JobSave& save_;
+  };
+
   // A collective step.
   template <typename Step>
   std::invoke_result_t<Step> in_phase(Step step) {
@@ -92,8 +110,11 @@ class JobSave final : public PendingSave {
     if (!job_.root) return;
     const auto took_s = clock_.now_s() - began_s_;
     const auto what = to_text(CheckpointId{job_.decision.attempt, request_.iteration});
-    log_transfer(job_.log, {"committed", what, after_comma(metrics_text(request_.metrics)),
-                            data_bytes(tensors_of(job_.state->view())), took_s});
+    Transfer transfer{"committed", what,   after_comma(metrics_text(request_.metrics)),
+                      bytes_,      took_s, job_.root->engine()};
+    if (request_.beside_training)
+      transfer.held_seconds = held_s_ + (clock_.now_s() - held_since_s_);
+    log_transfer(job_.log, transfer);
     job_.root->note_save(took_s);
     job_.root->tidy();
   }
@@ -102,6 +123,9 @@ class JobSave final : public PendingSave {
   const SaveRequest request_;
   const Clock clock_ = steady_clock();
   const double began_s_ = clock_.now_s();
+  const std::uint64_t bytes_ = data_bytes(job_.state->view());
+  double held_s_ = 0;
+  double held_since_s_ = began_s_;
   std::unique_ptr<PendingSave> save_;
 };
 

@@ -65,6 +65,7 @@ class CountingWriter : public WritableFile {
   void write_at(std::uint64_t offset, std::span<const std::byte> bytes) override {
     counted_([&] { file_->write_at(offset, bytes); });
   }
+  bool went_direct() const override { return file_->went_direct(); }
   void finish() override {
     counted_([&] { file_->finish(); });
   }

@@ -91,6 +91,13 @@ TEST(Manifest, HasTheKeysOfTheFormat) {
   EXPECT_EQ(object["shards"][0]["bytes"], 4108);
 }
 
+TEST(Manifest, MayTellHowItWasWritten) {
+  Manifest manifest = small_manifest();
+  EXPECT_EQ(parse_manifest(encode_manifest(manifest), kId, "m").engine, std::nullopt);
+  manifest.engine = "buffered";
+  EXPECT_EQ(parse_manifest(encode_manifest(manifest), kId, "m").engine, "buffered");
+}
+
 TEST(Manifest, ParentsOfOtherStoresAreTold) {
   for (const auto& [store, text] : std::vector<std::pair<std::optional<std::string>, std::string>>{
            {"abc", R"({"attempt":9,"iteration":4,"store":"abc"})"},
@@ -185,6 +192,8 @@ TEST(Manifest, ASealedFileOfOtherTypesOrRangesIsDamage) {
       {"/seed", "null"},
       {"/seed", "18446744073709551615"},
       {"/finite", "1"},
+      {"/engine", "1"},
+      {"/engine", "null"},
       {"/tensors", "{}"},
       {"/tensors", "[]"},
       {"/tensors/0", "7"},
