@@ -7,7 +7,8 @@ that the second has not seen, and what was acknowledged must still be there. In 
 stop is strace's: it delivers SIGSTOP at the N-th call of a kind, where N is taken from a trace of
 the same job run without a stop; where it really stopped is read from the trace and compared. A
 deletion runs in a thread of its own beside training: there the stop is a preloaded shim's, right
-before the N-th rename, unlink or rmdir in trash.
+before the N-th rename, unlink or rmdir in trash. A commit is the same calls on whatever thread; the
+sleeper's are made on the one that trains (checkpoint.async: false), where they come in one order.
 
 Of two ranks either rank 0 is stopped, or rank 1 in its shard. In the latter case rank 0 waits with
 its heartbeat going on: the job is alive, and only a restart of its Slurm job takes over.
@@ -40,7 +41,7 @@ SLOW = {**SMALL, "iteration_ms": 20}  # so that a deletion ends before the next 
 SHIM = BIN.parent / "tests" / "libpause_shim.so"
 LISTING = "getdents64"
 SLEEPER = {"run": {"id": "sleeper", "max_iterations": 40}, "restore": "latest",
-           "checkpoint": {"interval": 10, "keep_last": 1}}
+           "checkpoint": {"interval": 10, "keep_last": 1, "async": False}}
 SECOND = {"run": {"id": "second", "max_iterations": 40}, "restore": "latest"}
 # A restart takes over from an earlier launch of its Slurm job, even where that is alive.
 LAUNCH = {"rank_env": {"SLURM_JOB_ID": 4242}, "preempt": {"grace_seconds": 0}}
