@@ -1,6 +1,7 @@
 #include "coordinator/commit.h"
 
 #include "common/error.h"
+#include "common/fail_point.h"
 #include "common/names.h"
 #include "coordinator/amounts.h"
 #include "coordinator/attempt.h"
@@ -26,22 +27,35 @@ void require_space(std::optional<std::uint64_t> free, std::uint64_t checkpoint_b
 void begin_commit(FileSystem& files, const std::string& store, const CheckpointId& id) {
   const auto folder = partial_path(store, id);
   if (!files.claim_folder(folder)) empty_folder(files, folder);
+  LOCKSTEP_FAIL_POINT("partial made");
   // Renamed by an earlier try whose last steps failed: never acknowledged, and in the way.
-  if (files.info(checkpoint_path(store, id))) delete_checkpoint(files, store, id.attempt, id);
+  if (!files.info(checkpoint_path(store, id))) return;
+  LOCKSTEP_FAIL_POINT("earlier try found");
+  delete_checkpoint(files, store, id.attempt, id);
+  LOCKSTEP_FAIL_POINT("earlier try deleted");
 }
 
 void commit(FileSystem& files, const std::string& store, const Manifest& manifest) {
   const auto& id = manifest.checkpoint;
   const auto partial = partial_path(store, id);
+  LOCKSTEP_FAIL_POINT("commit begun");
   const auto file = files.create(partial + "/manifest.json");
+  LOCKSTEP_FAIL_POINT("manifest created");
   const auto text = encode_manifest(manifest);
   file->append(std::as_bytes(std::span(text)));
+  LOCKSTEP_FAIL_POINT("manifest written");
   file->finish();
+  LOCKSTEP_FAIL_POINT("manifest fsynced");
   files.sync_folder(partial);
+  LOCKSTEP_FAIL_POINT("partial fsynced");
   require_newest(files, store, id.attempt);
+  LOCKSTEP_FAIL_POINT("newest looked at");
   files.rename(partial, checkpoint_path(store, id));
+  LOCKSTEP_FAIL_POINT("renamed");
   files.sync_folder(checkpoints_path(store));
+  LOCKSTEP_FAIL_POINT("checkpoints fsynced");
   require_newest(files, store, id.attempt);
+  LOCKSTEP_FAIL_POINT("newest looked at again");
 }
 
 void abandon_commit(FileSystem& files, const std::string& store, const CheckpointId& id) {

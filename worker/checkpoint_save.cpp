@@ -18,6 +18,7 @@
 
 #include "common/agree.h"
 #include "common/error.h"
+#include "common/fail_point.h"
 #include "common/names.h"
 #include "worker/checkpoint.h"
 #include "worker/common_ground.h"
@@ -79,6 +80,7 @@ class Save final : public PendingSave {
         state_(std::move(state)),
         steps_(std::move(steps)),
         beside_(beside) {
+    LOCKSTEP_FAIL_POINT("save begun");
     const auto mine = common_ground(manifest.checkpoint, state_);
     const auto ground = or_dropped([&] {
       return root_decides(comm_, "begin save", [&] {
@@ -129,6 +131,7 @@ class Save final : public PendingSave {
 
  private:
   void take_snapshot() {
+    LOCKSTEP_FAIL_POINT("snapshot begun");
     ShardData data(state_, share());
     data.keep_what_forward_changes();
     const auto memory = beside_->arena.take(data.bytes());
@@ -144,8 +147,10 @@ class Save final : public PendingSave {
       describe_state(state_, comm_.size(), described_);
       const auto folder = partial_path(store_, described_.checkpoint);
       const auto ends = [this] { return is_over(); };
-      if (snapshot_) return write_shard(files_, folder, described_, *snapshot_, share(), ends);
-      return write_shard(files_, folder, described_, state_, share(), ends);
+      auto receipt = snapshot_ ? write_shard(files_, folder, described_, *snapshot_, share(), ends)
+                               : write_shard(files_, folder, described_, state_, share(), ends);
+      LOCKSTEP_FAIL_POINT("own shard durable");
+      return receipt;
     } catch (...) {
       failed_ = true;
       throw;
@@ -171,7 +176,9 @@ class Save final : public PendingSave {
         return ReceiptRecord{};
       }
     });
+    LOCKSTEP_FAIL_POINT("all shards durable");
     const auto records = gather_records(comm_, record);
+    LOCKSTEP_FAIL_POINT("receipts gathered");
     committing_begun_ = true;
     if (!comm_.is_root()) return;
     committing_ = start(beside_.has_value(),
@@ -185,6 +192,7 @@ class Save final : public PendingSave {
       committing_.get();
       return std::string();
     });
+    LOCKSTEP_FAIL_POINT("commit agreed");
   }
 
   // Counts as this rank's own work, and each block as a step of it.
@@ -207,7 +215,9 @@ class Save final : public PendingSave {
       return step();
     } catch (const AgreedError&) {
       if (comm_.is_root()) try {
+          LOCKSTEP_FAIL_POINT("abandon begun");
           steps_.abandon(described_.checkpoint);
+          LOCKSTEP_FAIL_POINT("abandoned");
         } catch (...) {  // NOLINT(bugprone-empty-catch)
         }
       throw;

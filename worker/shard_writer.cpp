@@ -7,6 +7,7 @@
 
 #include "common/digest.h"
 #include "common/error.h"
+#include "common/fail_point.h"
 #include "common/names.h"
 #include "common/pages.h"
 #include "common/parallel.h"
@@ -51,18 +52,25 @@ class ShardFileWriter {
   ShardReceipt write_once(FileSystem& files, const std::string& path) {
     const auto at_work = files.at_work();
     const auto file = files.create(path);
+    LOCKSTEP_FAIL_POINT("shard created");
     file->reserve(header_.size() + data_.bytes());
+    LOCKSTEP_FAIL_POINT("shard reserved");
     for_each_index(data_.blocks(), blocks_in_flight(files), [&](std::size_t i, std::size_t thread) {
       require_time(time_is_over_);
       const auto block = source_(i, thread);
       seen_[i] = block.seen;
       file->write_at(header_.size() + data_.begin_of(i), block.bytes);
+      if (i == 0) LOCKSTEP_FAIL_POINT("first block written");
+      if (i > 0) LOCKSTEP_FAIL_POINT("later block written");
     });
     const auto receipt = write_header(*file);
+    LOCKSTEP_FAIL_POINT("header written");
     require_time(time_is_over_);
     fsync_failed_ = true;
+    LOCKSTEP_FAIL_POINT("shard complete");
     file->finish();
     fsync_failed_ = false;
+    LOCKSTEP_FAIL_POINT("shard fsynced");
     return receipt;
   }
 

@@ -4,6 +4,8 @@
 #include <system_error>
 #include <utility>
 
+#include "common/fail_point.h"
+
 namespace lockstep {
 
 Snapshot::Snapshot(ShardData data, std::span<std::byte> memory, std::size_t threads)
@@ -34,12 +36,14 @@ void Snapshot::copy_blocks() {
       --missing_;
     }
     copied_one_.notify_all();
+    LOCKSTEP_FAIL_POINT("block copied");
   }
 }
 
 void Snapshot::await() {
   std::unique_lock lock(mutex_);
   copied_one_.wait(lock, [&] { return missing_ == 0; });
+  LOCKSTEP_FAIL_POINT("snapshot whole");
 }
 
 Snapshot::Block Snapshot::block(std::size_t index) {

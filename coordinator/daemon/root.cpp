@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/error.h"
+#include "common/fail_point.h"
 #include "common/names.h"
 #include "common/retries.h"
 #include "coordinator/amounts.h"
@@ -210,12 +211,14 @@ CommitSteps Root::commit_steps(std::uint64_t checkpoint_bytes) {
           },
           [this, &store](const Manifest& manifest) {
             in_reach(store, [&] { commit(files_, store, manifest); });
+            LOCKSTEP_FAIL_POINT("committed, not noted");
             last_committed_ = manifest.checkpoint.iteration;
             note_->committed = *last_committed_;
             engine_ = manifest.engine.value_or("");
             if (manifest.finite) last_finite_ = manifest.checkpoint;
             heartbeat_->set_committed(manifest.checkpoint.iteration);
             heartbeat_->beat();
+            LOCKSTEP_FAIL_POINT("commit noted");
           },
           [this, &store](const CheckpointId& id) { abandon_commit(files_, store, id); }};
 }

@@ -5,6 +5,7 @@
 
 #include "common/agree.h"
 #include "common/error.h"
+#include "common/fail_point.h"
 #include "common/names.h"
 #include "coordinator/attempt.h"
 #include "coordinator/daemon/build_id.h"
@@ -114,7 +115,9 @@ class JobSave final : public PendingSave {
                       bytes_,      took_s, job_.root->engine()};
     if (request_.beside_training)
       transfer.held_seconds = held_s_ + (clock_.now_s() - held_since_s_);
+    LOCKSTEP_FAIL_POINT("committed, not acknowledged");
     log_transfer(job_.log, transfer);
+    LOCKSTEP_FAIL_POINT("acknowledged");
     job_.root->note_save(took_s);
     job_.root->tidy();
   }
