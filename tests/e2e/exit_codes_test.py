@@ -129,7 +129,7 @@ class StoreThatFails(EndingTest):
         site = self.small(1200)
         often = self.sections(checkpoint={"interval": 2, "max_failures": 3})
         result = site.run(**often)
-        self.expect_exit(result, 3, "No space left", "failure 1 in a row", "failure 2 in a row")
+        self.expect_exit(result, 3, "no space left", "failure 1 in a row", "failure 2 in a row")
         saved = site.store.of_attempt(1)
         self.assertGreaterEqual(len(saved), 2, result)
         self.assertEqual(saved, list(range(2, saved[-1] + 1, 2)))
@@ -153,7 +153,7 @@ class StoreThatFails(EndingTest):
         job.until(lambda: "is not saved" in job.err(), "a save that fails")
         ballast.unlink()
         result = job.wait()
-        self.expect_exit(result, 0, "No space left")
+        self.expect_exit(result, 0, "no space left")
         lost = [int(n) for n in re.findall(r"iteration (\d+) is not saved \(", result.err)]
         self.assertEqual(sorted(site.store.of_attempt(1) + lost), list(range(2, 31, 2)), result)
         self.expect_intact(site, [30])
@@ -161,7 +161,7 @@ class StoreThatFails(EndingTest):
     def test_a_last_save_that_fails_for_good_is_3_and_never_0(self):
         site = self.small(200)
         result = site.run(**self.sections(5, checkpoint={"max_failures": 2}))
-        self.expect_exit(result, 3, "No space left", "iteration 5 is not saved")
+        self.expect_exit(result, 3, "no space left", "iteration 5 is not saved")
         self.expect_outcome(site, 1, "failed", 3, None)
         self.assertEqual(site.store.committed(), {})
 

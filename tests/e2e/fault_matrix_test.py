@@ -31,6 +31,7 @@ SLACK = 10  # what the promise allows beyond the stall time
 HOST = socket.gethostname()
 SECTIONS = {"run": {"id": "matrix", "max_iterations": 30}, "restore": "auto",
             "task": {"name": "synthetic", "parameters": 20000, "tensors": 6, "iteration_ms": 10},
+            "checkpoint": {"interval": 10, "async": False},  # a save's calls are the main thread's
             "watchdog": {"heartbeat_seconds": 0.1, "stall_seconds": STALL, "join_seconds": JOIN}}
 SECONDS = []  # of all trials
 SAVED = "open:/.0002-0000000020.partial/shard-"  # by every rank, in attempt 2

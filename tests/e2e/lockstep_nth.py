@@ -36,6 +36,7 @@ DIRECT_ERRORS = {
 }
 # Of these nobody may notice anything.
 INVISIBLE = ("EINTR", "short", "EOPNOTSUPP", "EINVAL")
+OWN_WORDS = {"ENOSPC": "no space left on device", "EDQUOT": "no space left: disk quota exceeded"}
 # What they failed to change must be told, or done anew.
 CHANGES = ("create", "write", "pwrite", "pwrite_direct", "fallocate", "ftruncate", "fsync", "close",
            "mkdir", "rename", "link", "unlink", "rmdir")
@@ -135,7 +136,9 @@ def judge(case, facts):
 
 
 def cause(case):
-    return "" if case.error in INVISIBLE else os.strerror(getattr(errno, case.error))
+    if case.error in INVISIBLE:
+        return ""
+    return OWN_WORDS.get(case.error) or os.strerror(getattr(errno, case.error))
 
 
 def judge_end(case, facts, require):

@@ -24,6 +24,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -243,6 +244,12 @@ int fstat(int fd, struct stat* into) noexcept {
 int statfs(const char* path, struct statfs* into) noexcept {
   if (on_path("statfs", path) == Fate::kFails) return -1;
   return real<int(const char*, struct statfs*)>("statfs")(path, into);
+}
+
+// The same system call.
+int statvfs(const char* path, struct statvfs* into) noexcept {
+  if (on_path("statfs", path) == Fate::kFails) return -1;
+  return real<int(const char*, struct statvfs*)>("statvfs")(path, into);
 }
 
 dirent* readdir(DIR* folder) {
