@@ -108,7 +108,10 @@ class Save final : public PendingSave {
   }
   bool under_way() const override { return is_under_way(writing_) || is_under_way(committing_); }
   bool failed() const override { return failed_; }
-  void give_up() override { others_failed_ = true; }
+  void give_up() override {
+    // A rank that has failed itself has a cause to tell.
+    if (!failed_) others_failed_ = true;
+  }
 
   bool advance() override {
     return or_dropped([&] {

@@ -19,7 +19,8 @@ class PendingSave {
   virtual bool under_way() const = 0;
   // Local: whether what this rank did has failed.
   virtual bool failed() const = 0;
-  // Local: another rank has failed, so this one need not go on. It is still under_way for a moment.
+  // Local, on every rank: one has failed, so the others need not go on. They are still under_way
+  // for a moment.
   virtual void give_up() = 0;
   // Collective, where no rank is under_way: the next step. true: committed and acknowledged.
   // AgreedError: nothing is committed. Neither is called again then.

@@ -286,7 +286,7 @@ class NthCall(JobTest):
         planted = {
             "it hangs": first(code=None), "exit code 139": first(code=139),
             "exit code 3": first(code=3),
-            "without its cause": first(said=said.replace("No s", "")),
+            "without its cause": first(said=said.replace("no s", "")),
             f"the save of {due}": first(said=silent),
             "work unsaved": first(said=said.replace(f" committed 2@{newest[1]}", "")),
             "verify after the first": first(verified=1), "verify after the sec": second(verified=1),

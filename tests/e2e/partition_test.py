@@ -19,7 +19,7 @@ SLACK = 10  # what the promise allows beyond the stall time
 RANKS = 4   # 0 and 1 on h1, 2 and 3 on h2
 SECTIONS = {"run": {"id": "cut", "max_iterations": 10**6}, "store": "./store", "restore": "auto",
             "task": {"name": "synthetic", "parameters": 20000, "tensors": 6, "iteration_ms": 20},
-            "data": {"global_batch": 12}, "checkpoint": {"interval": 20, "keep_last": 5},
+            "data": {"global_batch": 12}, "checkpoint": {"interval": 20, "keep_last": 5, "async": False},
             "watchdog": {"heartbeat_seconds": 0.5, "stall_seconds": STALL},
             "device": "cpu", "collectives": "mpi"}
 

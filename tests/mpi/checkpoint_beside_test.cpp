@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/checkpoint_site.h"
+#include "tests/support/fault_file_system.h"
 
 namespace lockstep {
 namespace {
@@ -120,6 +121,25 @@ TEST_F(CheckpointBeside, IsNeverCommittedWhereItIsDroppedOnTheWay) {
   EXPECT_FALSE(site.has(site.path(kId)));
   begin(site, state.view(), {3, 1201})->finish({});
   EXPECT_TRUE(site.has(site.path({3, 1201})));
+}
+
+TEST_F(CheckpointBeside, ThatIsGivenUpTellsTheCauseOfTheRankThatFailed) {
+  const Site site(world, "beside-given-up");
+  TestState state = original();
+  testing::FaultFileSystem faults(*files);
+  const int last = world.size() - 1;
+  if (world.rank() == last) faults.fail_when(testing::Op::kReserve, "shard-");
+  const auto save = begin_save(world, faults, site.store, Site::draft(kId), state.view(),
+                               site.steps(faults), Beside{arena, 1});
+  wait_for_all_parts(*save);
+  EXPECT_EQ(save->failed(), world.rank() == last);
+  save->give_up();
+  const auto failure = agreed_failure(world, [&] { save->advance(); });
+  EXPECT_EQ(failure.code, ErrorCode::kIo);
+  EXPECT_EQ(failure.rank, last);
+  testing::wait_for_all(world);  // rank 0 drops it after the others have thrown
+  EXPECT_FALSE(site.has(partial_path(site.store, kId)));
+  testing::wait_for_all(world);
 }
 
 TEST_F(CheckpointBeside, ThatCannotBeginFailsForAll) {
