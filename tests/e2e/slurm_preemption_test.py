@@ -25,7 +25,8 @@ class PreemptionTest(SlurmTest):
         """Gives what was saved last before the requeue: (attempt, iteration). A retry in the same
         allocation may have come to nothing."""
         job.until(lambda: job.facts().get("Restarts") == "1", "that it is requeued")
-        restarts = lambda attempt: self.store.record(attempt, "claim")["restart_count"]
+        # The folder is there a moment before claim.json.
+        restarts = lambda attempt: (self.store.record(attempt, "claim") or {}).get("restart_count")
         again, = job.until(lambda: [n for n in self.store.attempts() if restarts(n) == 1],
                            "an attempt after that")
         self.at_work(job, again)
