@@ -12,7 +12,6 @@ import json
 import re
 import sys
 import tempfile
-import unittest
 from pathlib import Path
 
 from lockstep_format import exported, read, reader
