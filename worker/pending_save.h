@@ -8,8 +8,8 @@ namespace lockstep {
 // thread alone, in the collective members.
 class PendingSave {
  public:
-  // Local. Where it is not through it is given up: nothing is committed any more, its threads are
-  // gone.
+  // Local. Where it is not through it is given up, but for a commit that rank 0 has begun, which is
+  // waited for; its threads are gone.
   virtual ~PendingSave() = default;
 
   // Local: waits until the state may change: its copy is whole.

@@ -21,7 +21,6 @@
 #include <string_view>
 #include <vector>
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <mpi.h>
@@ -29,17 +28,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/support/preloaded.h"
+
 namespace {
 
-template <typename Function>
-Function* real(const char* name) {
-  return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
-}
-
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe)
-  return value == nullptr ? "" : value;
-}
+using lockstep::testing::real;
+using lockstep::testing::variable;
 
 void write_note(const std::string& path) {
   timespec now{};

@@ -21,7 +21,6 @@
 #include <string_view>
 
 #include <dirent.h>
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -29,17 +28,12 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "tests/support/preloaded.h"
+
 namespace {
 
-template <typename Function>
-Function* real(const char* name) {
-  return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
-}
-
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe)
-  return value == nullptr ? "" : value;
-}
+using lockstep::testing::real;
+using lockstep::testing::variable;
 
 enum class Fate { kAsIs, kFails, kShort };
 

@@ -7,21 +7,19 @@
 #include <cstdlib>
 #include <cstring>
 
-#include <dlfcn.h>
 #include <unistd.h>
 
+#include "tests/support/preloaded.h"
+
 namespace {
+
+using lockstep::testing::real;
 
 void pause_if_due(const char* path) {
   static std::atomic<int> calls{0};
   static const char* at = std::getenv("LOCKSTEP_PAUSE_AT");  // NOLINT(concurrency-mt-unsafe)
   if (at == nullptr || std::strstr(path, ".trash-") == nullptr) return;
   if (++calls == std::atoi(at)) ::kill(::getpid(), SIGSTOP);
-}
-
-template <typename Function>
-Function* real(const char* name) {
-  return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
 }
 
 }  // namespace
