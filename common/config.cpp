@@ -127,18 +127,26 @@ struct Writer {
   }
 };
 
+// A float is not silently cut to an integer: one beyond its range has no integer at all.
+template <class T>
+T exact(const Json& value) {
+  if (std::is_integral_v<T> && !std::is_same_v<T, bool> && !value.is_number_integer())
+    throw Error(ErrorCode::kInternal, "config: " + value.dump() + " is no integer");
+  return value.get<T>();
+}
+
 // Takes fields from a JSON object. Throws Json::exception or Error(kInternal).
 struct Reader {
   const Json& object;
 
   template <class T>
   void operator()(const char* path, T& field) const {
-    object.at(key_pointer(path)).get_to(field);
+    field = exact<T>(object.at(key_pointer(path)));
   }
   template <class T>
   void operator()(const char* path, std::optional<T>& field) const {
     const Json& value = object.at(key_pointer(path));
-    field = value.is_null() ? std::optional<T>() : value.get<T>();
+    field = value.is_null() ? std::optional<T>() : exact<T>(value);
   }
   template <class Field, std::size_t kCount>
   void operator()(const char* path, const Worded<Field, kCount>& worded) const {

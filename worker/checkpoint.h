@@ -37,18 +37,19 @@ struct Beside {
 
 // Begins to save `state` as checkpoint `manifest.checkpoint` of the store.
 //
-// Collective over `comm`: every rank calls it at the same iteration. `manifest` must be filled in
-// on rank 0 but for world_size, finite, tensors, shards and partition; other ranks give checkpoint
-// only. `comm` and `files` must outlive what is returned.
+// Every rank calls it at the same iteration; only what is returned is collective over `comm`.
+// `manifest` must be filled in on rank 0 but for world_size, finite, tensors, shards and partition;
+// other ranks give checkpoint only. `comm`, `files` and `state` must outlive what is returned.
 // Protocol:
 //   1. rank 0 begins;
 //   2. every rank writes its shard into the .partial folder and fsyncs it;
 //   3. less than 64 bytes a rank go to rank 0: size, header digest, finite;
 //   4. rank 0 completes the manifest and commits;
 //   5. its result is every rank's result.
-// Step 1 is made here, 2 and 3 end in the first advance(), 4 and 5 in the second one; finish()
-// makes what is left. With `beside` 2 and 4 are threads' work, and the state may change after
-// await_snapshot(); else they are done in finish(), which must be called before it changes.
+// Step 1 ends in the first advance(), 2 and 3 in the second, 4 and 5 in the third; finish() makes
+// what is left. With `beside` 1, 2 and 4 are threads' work, so that nothing waits for the file
+// system, and the state may change after await_snapshot(); else they are done in finish(), which
+// must be called before it changes.
 //
 // What all ranks must have alike is compared before a shard is written: the checkpoint's name, the
 // tensors, the contents of replicated integer tensors. A difference is kInternal, and named.
@@ -76,26 +77,27 @@ void save_checkpoint(const Comm& comm, FileSystem& files, const std::string& sto
 // MPI.
 //
 // The tensors that are selected must be the state's: a name, dtype or shape that differs in either
-// direction is kMismatch, all listed, before anything is opened; so is a glob of selection.exclude
-// that matches nothing.
+// direction is kMismatch, all listed, before anything is opened or changed; so is a glob of
+// selection.exclude that matches nothing.
 //
-// Every byte is verified against its checksum before any of `state` changes: on AgreedError (equal
-// on all ranks; kDamaged, kIo, kMismatch) `state` is as it was, on every rank. What can't be read
-// now is tried three times, then kIo; a missing file is damage.
+// A byte reaches `state` only when its block is verified against its checksum. On AgreedError
+// (equal on all ranks; kDamaged, kIo) what is selected of `state` may hold a part of the
+// checkpoint: it must be loaded from another one, or thrown away. What can't be read now is tried
+// three times, then kIo; a missing file is damage.
 //
 // Opens only the shards that hold what this rank owns; lists nothing.
-// Cost: each byte is read once per job, but for blocks of 4 MiB that two ranks share; memory for
-// the own bytes, of `staging`, and four blocks; two allreduces, and an all-gather of each
-// replicated section.
+// Cost: each byte is read once per job, but for blocks of 4 MiB that two ranks share, and copied
+// once; memory for four blocks; three allreduces, and an all-gather of each replicated section,
+// beside the reading of the others.
 void load_checkpoint(const Comm& comm, const FileSystem& files, const std::string& folder,
-                     const Manifest& manifest, const Selection& selection, StateView& state,
-                     Arena& staging);
+                     const Manifest& manifest, const Selection& selection, const StateView& state);
 
 // The same from plain safetensors files, `name` for texts. Their tensors may be named as lockstep's
 // ("model.conv1.weight") or as the module's ("conv1.weight"). There are no checksums: that the
-// files are the ones whose headers rank 0 has read is all that is proven.
+// files are the ones whose headers rank 0 has read is all that is proven. On AgreedError `state` is
+// as it was, on every rank. Cost: memory for the own bytes, of `staging`.
 void load_weights(const Comm& comm, const FileSystem& files, const std::string& name,
-                  const Weights& weights, const Selection& selection, StateView& state,
+                  const Weights& weights, const Selection& selection, const StateView& state,
                   Arena& staging);
 
 }  // namespace lockstep

@@ -1,18 +1,18 @@
 // The save. No rank waits for one that has failed:
-//   1. rank 0 begins: makes the .partial folder, and sends what all ranks must have alike;
+//   1. rank 0 begins: makes the .partial folder; what all ranks must have alike goes to all;
 //   2. each rank compares that with its own, writes its shard and fsyncs it; all agree;
 //   3. each rank's receipt, less than 64 bytes, goes to rank 0;
 //   4. rank 0 completes the manifest and commits; its result is every rank's result.
 // Where 1, 2 or 4 fails, it has failed on all ranks alike, and rank 0 drops the .partial.
-// Beside training the ranks' work in 2 and 4 is done by threads, and the collectives follow when
+// Beside training the ranks' work in 1, 2 and 4 is done by threads, and the collectives follow when
 // all have said, by the tick, that they are through.
 
 #include <atomic>
-#include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <exception>
 #include <future>
 #include <optional>
-#include <system_error>
 #include <type_traits>
 #include <utility>
 
@@ -22,6 +22,7 @@
 #include "common/names.h"
 #include "worker/checkpoint.h"
 #include "worker/common_ground.h"
+#include "worker/own_work.h"
 #include "worker/shard_data.h"
 #include "worker/shard_writer.h"
 #include "worker/snapshot.h"
@@ -53,51 +54,26 @@ Manifest complete(Manifest manifest, std::span<const std::byte> records) {
   return manifest;
 }
 
-// Work of this rank's own, on a thread or, where none is asked for or can be had, in get().
-template <typename Work>
-auto start(bool on_thread, Work work) {
-  if (on_thread) try {
-      return std::async(std::launch::async, work);
-    } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch)
-      // A limit on threads fails no save.
-    }
-  return std::async(std::launch::deferred, work);
-}
-
-template <typename Result>
-bool is_under_way(const std::future<Result>& work) {
-  return work.valid() && work.wait_for(std::chrono::seconds(0)) == std::future_status::timeout;
-}
-
 class Save final : public PendingSave {
  public:
   Save(const Comm& comm, FileSystem& files, std::string store, const Manifest& manifest,
-       StateView state, CommitSteps steps, std::optional<Beside> beside)
+       const StateView& state, CommitSteps steps, std::optional<Beside> beside)
       : comm_(comm),
         files_(files),
         store_(std::move(store)),
         described_(manifest),
-        state_(std::move(state)),
+        state_(state),
         steps_(std::move(steps)),
         beside_(beside) {
     LOCKSTEP_FAIL_POINT("save begun");
-    const auto mine = common_ground(manifest.checkpoint, state_);
-    const auto ground = or_dropped([&] {
-      return root_decides(comm_, "begin save", [&] {
-        steps_.begin(described_.checkpoint);
-        return mine;
-      });
-    });
-    try {
-      if (beside_) take_snapshot();
-      writing_ = start(beside_.has_value(), [this, mine, ground] { return write(mine, ground); });
-    } catch (...) {
-      // Told when all ranks meet.
-      failed_ = true;
-      writing_ = start(false, [failure = std::current_exception()]() -> ShardReceipt {
-        std::rethrow_exception(failure);
-      });
-    }
+    contents_ = integer_contents(state_);
+    if (comm_.is_root()) beginning_ = start_work(is_beside(), [this] { return begin(); });
+    if (beside_) try {
+        take_snapshot();
+      } catch (...) {
+        failed_ = true;
+        no_snapshot_ = std::current_exception();
+      }
   }
   ~Save() override { others_failed_ = true; }
   Save(const Save&) = delete;
@@ -106,7 +82,9 @@ class Save final : public PendingSave {
   void await_snapshot() override {
     if (snapshot_) snapshot_->await();
   }
-  bool under_way() const override { return is_under_way(writing_) || is_under_way(committing_); }
+  bool under_way() const override {
+    return is_under_way(beginning_) || is_under_way(writing_) || is_under_way(committing_);
+  }
   bool failed() const override { return failed_; }
   void give_up() override {
     // A rank that has failed itself has a cause to tell.
@@ -115,24 +93,36 @@ class Save final : public PendingSave {
 
   bool advance() override {
     return or_dropped([&] {
-      if (committing_begun_) {
-        settle_commit();
-        return true;
-      }
-      settle_shards();
-      return false;
+      const auto stage = stage_;
+      settle(stage);
+      return stage == Stage::kCommitting;
     });
   }
 
   void finish(const std::function<bool()>& time_is_over) override {
     if (time_is_over) time_is_over_ = &time_is_over;
     or_dropped([&] {
-      if (!committing_begun_) settle_shards();
-      settle_commit();
+      while (stage_ != Stage::kCommitting)
+        settle(stage_);
+      settle(stage_);
     });
   }
 
  private:
+  // What is being done, or is done and not yet settled by all.
+  enum class Stage : std::uint8_t { kBeginning, kWriting, kCommitting };
+
+  void settle(Stage stage) {
+    switch (stage) {
+      case Stage::kBeginning:
+        return settle_begin();
+      case Stage::kWriting:
+        return settle_shards();
+      case Stage::kCommitting:
+        return settle_commit();
+    }
+  }
+
   void take_snapshot() {
     LOCKSTEP_FAIL_POINT("snapshot begun");
     ShardData data(state_, share());
@@ -143,10 +133,34 @@ class Save final : public PendingSave {
 
   Share share() const { return {comm_.rank(), comm_.size()}; }
 
-  // Local, on a thread beside training.
-  ShardReceipt write(const std::string& mine, const std::string& ground) {
+  bool is_beside() const { return beside_.has_value(); }
+
+  // Local, on a thread beside training: notes that it has failed.
+  template <typename Work>
+  auto noting_failure(Work work) {
     try {
-      require_common_ground(mine, ground);
+      return work();
+    } catch (...) {
+      failed_ = true;
+      throw;
+    }
+  }
+
+  std::string own_ground() const { return common_ground(described_.checkpoint, state_, contents_); }
+
+  // Rank 0.
+  std::string begin() {
+    return noting_failure([&] {
+      auto ground = own_ground();
+      steps_.begin(described_.checkpoint);
+      return ground;
+    });
+  }
+
+  ShardReceipt write(const std::string& ground) {
+    return noting_failure([&] {
+      if (no_snapshot_) std::rethrow_exception(no_snapshot_);
+      require_common_ground(own_ground(), ground);
       describe_state(state_, comm_.size(), described_);
       const auto folder = partial_path(store_, described_.checkpoint);
       const auto ends = [this] { return is_over(); };
@@ -154,10 +168,7 @@ class Save final : public PendingSave {
                                : write_shard(files_, folder, described_, state_, share(), ends);
       LOCKSTEP_FAIL_POINT("own shard durable");
       return receipt;
-    } catch (...) {
-      failed_ = true;
-      throw;
-    }
+    });
   }
 
   // Asked before each block.
@@ -165,6 +176,16 @@ class Save final : public PendingSave {
     ++steps_made_;
     const auto* time_is_over = time_is_over_.load();
     return others_failed_ || (time_is_over != nullptr && (*time_is_over)());
+  }
+
+  // Collective: rank 0's .partial, then all shards are begun.
+  void settle_begin() {
+    const auto ground = root_decides(comm_, "begin save", [&] {
+      wait(beginning_);
+      return beginning_.get();
+    });
+    stage_ = Stage::kWriting;
+    writing_ = start_work(is_beside(), [this, ground] { return write(ground); });
   }
 
   // Collective: all ranks' shards, then rank 0's commit is begun.
@@ -182,10 +203,10 @@ class Save final : public PendingSave {
     LOCKSTEP_FAIL_POINT("all shards durable");
     const auto records = gather_records(comm_, record);
     LOCKSTEP_FAIL_POINT("receipts gathered");
-    committing_begun_ = true;
+    stage_ = Stage::kCommitting;
     if (!comm_.is_root()) return;
-    committing_ = start(beside_.has_value(),
-                        [this, records] { steps_.commit(complete(described_, records)); });
+    committing_ =
+        start_work(is_beside(), [this, records] { steps_.commit(complete(described_, records)); });
   }
 
   // Collective.
@@ -198,16 +219,9 @@ class Save final : public PendingSave {
     LOCKSTEP_FAIL_POINT("commit agreed");
   }
 
-  // Counts as this rank's own work, and each block as a step of it.
   template <typename Result>
   void wait(const std::future<Result>& work) {
-    constexpr auto kLook = std::chrono::milliseconds(20);
-    while (is_under_way(work)) {
-      const auto at_work = files_.at_work();
-      const auto made = steps_made_.load();
-      while (made == steps_made_ && work.wait_for(kLook) == std::future_status::timeout) {
-      }
-    }
+    wait_at_work(files_, steps_made_, work);
   }
 
   // Collective step: where it throws, rank 0 drops the .partial. The first error is the one to
@@ -231,18 +245,21 @@ class Save final : public PendingSave {
   FileSystem& files_;
   const std::string store_;
   Manifest described_;  // by write()
-  StateView state_;
+  const StateView& state_;
   const CommitSteps steps_;
   const std::optional<Beside> beside_;
   std::atomic<bool> failed_ = false;
   std::atomic<bool> others_failed_ = false;
   std::atomic<const std::function<bool()>*> time_is_over_ = nullptr;
   std::atomic<std::uint64_t> steps_made_ = 0;
-  bool committing_begun_ = false;
+  Stage stage_ = Stage::kBeginning;
+  std::string contents_;
+  std::exception_ptr no_snapshot_;
   std::optional<Snapshot> snapshot_;
   // Last: their threads use what is above, and are gone first.
+  std::future<std::string> beginning_;  // rank 0
   std::future<ShardReceipt> writing_;
-  std::future<void> committing_;
+  std::future<void> committing_;  // rank 0
 };
 
 }  // namespace

@@ -31,9 +31,8 @@ std::string_view take_line(std::string_view& text) {
 
 }  // namespace
 
-std::string common_ground(const CheckpointId& checkpoint, const StateView& state) {
-  std::string text = "checkpoint " + to_text(checkpoint) + "\n";
-  text += "tensors " + tensors_digest(state) + "\n";
+std::string integer_contents(const StateView& state) {
+  std::string text;
   for (const auto& section : state.sections) {
     if (!section.replicated || !is_integer(section.dtype)) continue;
     const std::byte* at = section.data;
@@ -44,6 +43,12 @@ std::string common_ground(const CheckpointId& checkpoint, const StateView& state
     }
   }
   return text;
+}
+
+std::string common_ground(const CheckpointId& checkpoint, const StateView& state,
+                          const std::string& contents) {
+  return "checkpoint " + to_text(checkpoint) + "\ntensors " + tensors_digest(state) + "\n" +
+         contents;
 }
 
 void require_common_ground(std::string_view mine, std::string_view root) {

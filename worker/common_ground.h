@@ -8,10 +8,15 @@
 
 namespace lockstep {
 
+// Pure: a digest of each replicated integer tensor's contents, a line each. Floating ones are equal
+// by construction.
+std::string integer_contents(const StateView& state);
+
 // Pure: what all ranks must have alike when they save, a line each: the checkpoint's name, the
-// digest of the tensors' names and shapes, and a digest of each replicated integer tensor's
-// contents. Floating ones are equal by construction.
-std::string common_ground(const CheckpointId& checkpoint, const StateView& state);
+// digest of the tensors' names and shapes, and the contents as integer_contents had them. Cost:
+// O(tensors), nothing of their bytes.
+std::string common_ground(const CheckpointId& checkpoint, const StateView& state,
+                          const std::string& contents);
 
 // Pure: Error(kInternal) that names the first thing in which this rank differs from rank 0.
 void require_common_ground(std::string_view mine, std::string_view root);

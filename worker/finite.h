@@ -11,4 +11,7 @@ namespace lockstep {
 // aligned; what is left over behind the last whole element is not looked at.
 bool all_finite(Dtype dtype, std::span<const std::byte> bytes);
 
+// all_finite and stream_copy in one pass. `to` must be aligned to the elements.
+bool stream_copy_finite(Dtype dtype, std::span<const std::byte> from, std::byte* to);
+
 }  // namespace lockstep

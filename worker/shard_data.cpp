@@ -1,10 +1,12 @@
 #include "worker/shard_data.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 
 #include "common/digest.h"
 #include "worker/finite.h"
+#include "worker/stream_copy.h"
 
 namespace lockstep {
 
@@ -37,8 +39,20 @@ std::size_t ShardData::bytes_of(std::size_t block) const {
   return std::min(kChecksumBlockBytes, bytes_ - begin_of(block));
 }
 
+// Whether it is finite. It may begin and end inside an element: which is looked at where it ends.
+bool ShardData::copy_stretch(const Part& part, std::uint64_t from, std::uint64_t bytes,
+                             std::byte* to) {
+  const std::uint64_t width = lockstep::bytes_of(part.dtype);
+  const auto stretch = part.bytes.subspan(from, bytes);
+  if (from % width == 0 && reinterpret_cast<std::uintptr_t>(to) % width == 0)
+    return stream_copy_finite(part.dtype, stretch, to);
+  stream_copy(stretch, to);
+  const auto first = from / width * width;
+  return all_finite(part.dtype, part.bytes.subspan(first, (from + bytes) / width * width - first));
+}
+
 ShardData::Seen ShardData::copy(std::size_t block, std::span<std::byte> into) const {
-  constexpr std::uint64_t kStretch = std::uint64_t{256} << 10;
+  constexpr std::uint64_t kStretch = std::uint64_t{64} << 10;
   Seen seen;
   Checksum checksum;
   const auto begin = begin_of(block);
@@ -48,14 +62,10 @@ ShardData::Seen ShardData::copy(std::size_t block, std::span<std::byte> into) co
     for (auto at = std::max(begin, part.begin); at < last;) {
       const auto take = std::min(last - at, kStretch);
       const auto from = at - part.begin;  // in the part
-      const auto copy = into.subspan(at - begin, take);
-      std::memcpy(copy.data(), &part.bytes[from], take);
-      checksum.add(copy);
-      // A stretch may end inside an element, which is then looked at with the next one.
-      const std::uint64_t width = lockstep::bytes_of(part.dtype);
-      const auto first = from / width * width;
-      const auto whole = part.bytes.subspan(first, (from + take) / width * width - first);
-      seen.finite = seen.finite && all_finite(part.dtype, whole);
+      const auto stretch = part.bytes.subspan(from, take);
+      checksum.add(stretch);
+      const bool finite = copy_stretch(part, from, take, &into[at - begin]);
+      seen.finite = seen.finite && finite;
       at += take;
     }
   }

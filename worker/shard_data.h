@@ -41,6 +41,8 @@ class ShardData {
     std::uint64_t begin;  // in the data
     bool changes_in_forward;
   };
+  static bool copy_stretch(const Part& part, std::uint64_t from, std::uint64_t bytes,
+                           std::byte* to);
   std::vector<Part> parts_;
   std::vector<Pages> kept_;
   std::uint64_t bytes_ = 0;

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
+#include <deque>
+#include <memory>
+#include <mutex>
 #include <span>
 #include <thread>
 #include <vector>
 
 #include "common/open_shard.h"
+#include "common/pages.h"
 #include "common/parallel.h"
 #include "common/retries.h"
 
@@ -44,67 +47,127 @@ std::vector<WantedBlock> blocks_of(const std::vector<ReadRange>& ranges) {
   return wanted;
 }
 
-// Reads the blocks of a shard, several in flight.
-class BlockReader {
+// A shard that is read from: opened by the thread that comes first, closed behind its last block.
+class PlannedShard {
  public:
-  BlockReader(const OpenShard& shard, std::span<std::byte> staging, std::size_t threads)
-      : shard_(shard), staging_(staging), aside_(threads) {}
+  PlannedShard(const FileSystem& files, const std::string& folder, const Manifest& manifest,
+               const ShardReads& reads)
+      : files_(files),
+        folder_(folder),
+        manifest_(manifest),
+        index_(reads.shard),
+        blocks_(blocks_of(reads.ranges)),
+        left_(blocks_.size()) {}
 
-  // A block that goes to one place that takes direct reads is read and verified there, any other
-  // one beside it: its bytes are copied only when all are known to be right.
-  void read(const WantedBlock& wanted, std::size_t thread) {
-    const auto begin = wanted.index * kChecksumBlockBytes;
-    const auto bytes = shard_.block_bytes(wanted.index);
-    if (const auto there = place_of_all(wanted, begin, bytes); !there.empty()) {
-      shard_.read_block(wanted.index, there);
-      return;
-    }
-    auto& aside = aside_[thread];
-    if (aside.all().empty()) aside = Pages(kChecksumBlockBytes);
-    const auto block = aside.all().first(bytes);
-    shard_.read_block(wanted.index, block);
-    for (const auto& range : wanted.ranges) {
-      const auto first = std::max(range.from, begin);
-      const auto last = std::min(range.from + range.bytes, begin + bytes);
-      if (first < last)
-        std::memcpy(&staging_[range.to + (first - range.from)], &block[first - begin],
-                    last - first);
-    }
+  const std::vector<WantedBlock>& blocks() const { return blocks_; }
+
+  // A block's bytes, in the first ones of `into`, verified.
+  std::span<const std::byte> read(std::uint64_t block, std::span<std::byte> into) {
+    // Tried again from a new look-up on: a stale handle stays stale.
+    const auto bytes = with_retries([&] {
+      const auto shard = opened();
+      try {
+        const auto there = into.first(shard->block_bytes(block));
+        shard->read_block(block, there);
+        return there;
+      } catch (const Error&) {
+        close(shard);
+        throw;
+      }
+    });
+    if (--left_ == 0) shard_.reset();
+    return bytes;
   }
 
  private:
-  std::span<std::byte> place_of_all(const WantedBlock& wanted, std::uint64_t begin,
-                                    std::uint64_t bytes) const {
-    const auto& range = wanted.ranges.front();
-    if (range.from > begin || range.from + range.bytes < begin + bytes) return {};
-    const auto place = staging_.subspan(range.to + (begin - range.from), bytes);
-    const bool aligned = reinterpret_cast<std::uintptr_t>(place.data()) % kDirectAlignment == 0;
-    return aligned ? place : std::span<std::byte>{};
+  std::shared_ptr<const OpenShard> opened() {
+    const std::lock_guard lock(mutex_);
+    if (!shard_) {
+      wait_for_folder(files_, folder_);
+      shard_ = std::make_shared<const OpenShard>(
+          files_, folder_, manifest_, index_,
+          to_text(manifest_.checkpoint) + ": shard " + std::to_string(index_));
+    }
+    return shard_;
+  }
+  void close(const std::shared_ptr<const OpenShard>& failed) {
+    const std::lock_guard lock(mutex_);
+    if (shard_ == failed) shard_.reset();
   }
 
-  const OpenShard& shard_;
-  std::span<std::byte> staging_;
-  std::vector<Pages> aside_;  // a block for each thread
+  const FileSystem& files_;
+  const std::string& folder_;
+  const Manifest& manifest_;
+  const std::int64_t index_;
+  const std::vector<WantedBlock> blocks_;
+  std::atomic<std::size_t> left_;
+  std::mutex mutex_;
+  std::shared_ptr<const OpenShard> shard_;
 };
+
+struct Task {
+  PlannedShard* shard;
+  const WantedBlock* block;
+  bool shared;  // holds something that is
+};
+
+// Calls part(from, to, bytes) for each stretch of a block that is wanted; `from` in the block.
+template <typename Part>
+void for_each_part(const WantedBlock& wanted, Part part) {
+  const auto begin = wanted.index * kChecksumBlockBytes;
+  for (const auto& range : wanted.ranges) {
+    const auto first = std::max(range.from, begin);
+    const auto last = std::min(range.from + range.bytes, begin + kChecksumBlockBytes);
+    if (first < last) part(first - begin, range.to + (first - range.from), last - first);
+  }
+}
+
+bool any_shared(const WantedBlock& wanted, const Places& places) {
+  bool any = false;
+  for_each_part(wanted, [&](std::uint64_t, std::uint64_t to, std::uint64_t bytes) {
+    any = any || places.any_shared(to, bytes);
+  });
+  return any;
+}
+
+std::vector<Task> tasks_of(std::deque<PlannedShard>& shards, const Places& places) {
+  // A shard is closed behind its last block: so many may be open at once.
+  constexpr std::size_t kMostOpen = 64;
+  std::vector<Task> tasks;
+  for (auto& shard : shards)
+    for (const auto& block : shard.blocks())
+      tasks.push_back({&shard, &block, any_shared(block, places)});
+  if (shards.size() <= kMostOpen)
+    std::ranges::stable_partition(tasks, [](const Task& task) { return task.shared; });
+  return tasks;
+}
 
 }  // namespace
 
 void read_shards(const FileSystem& files, const std::string& folder, const Manifest& manifest,
-                 const ReadPlan& plan, std::span<std::byte> staging) {
+                 const ReadPlan& plan, const Places& places, ReadProgress& progress) {
+  std::deque<PlannedShard> shards;
+  for (const auto& reads : plan.shards)
+    shards.emplace_back(files, folder, manifest, reads);
+  const auto tasks = tasks_of(shards, places);
+  std::atomic<std::size_t> shared_left = static_cast<std::size_t>(
+      std::ranges::count_if(tasks, [](const Task& task) { return task.shared; }));
+  if (shared_left == 0) progress.shared_done();
+
   const auto threads = blocks_in_flight(files);
-  for (const auto& reads : plan.shards) {
-    const auto what = to_text(manifest.checkpoint) + ": shard " + std::to_string(reads.shard);
-    const auto blocks = blocks_of(reads.ranges);
-    // Tried again from a new look-up on: a stale handle stays stale.
-    with_retries([&] {
-      wait_for_folder(files, folder);
-      const auto at_work = files.at_work();
-      const OpenShard shard(files, folder, manifest, reads.shard, what);
-      BlockReader reader(shard, staging, threads);
-      for_each_index(blocks.size(), threads,
-                     [&](std::size_t i, std::size_t thread) { reader.read(blocks[i], thread); });
+  std::vector<Pages> memory(threads);
+  const auto at_work = files.at_work();
+  for_each_index(tasks.size(), threads, [&](std::size_t i, std::size_t thread) {
+    if (progress.given_up) throw Error(ErrorCode::kIo, "given up");
+    if (memory[thread].all().empty()) memory[thread] = Pages(kChecksumBlockBytes);
+    const auto& task = tasks[i];
+    const auto block = task.shard->read(task.block->index, memory[thread].all());
+    for_each_part(*task.block, [&](std::uint64_t from, std::uint64_t to, std::uint64_t bytes) {
+      places.put(to, block.subspan(from, bytes));
     });
-  }
+    ++progress.steps;
+    if (task.shared && --shared_left == 0) progress.shared_done();
+  });
 }
 
 }  // namespace lockstep

@@ -33,7 +33,7 @@ struct ShardReceipt {
 ShardReceipt write_shard(FileSystem& files, const std::string& folder, const Manifest& manifest,
                          const StateView& state, Share rank,
                          const std::function<bool()>& time_is_over = {});
-// The same of what a snapshot has copied, or is still copying. Cost: no memory.
+// The same of what a snapshot copies, when it is whole. Cost: no memory.
 ShardReceipt write_shard(FileSystem& files, const std::string& folder, const Manifest& manifest,
                          Snapshot& snapshot, Share rank,
                          const std::function<bool()>& time_is_over = {});

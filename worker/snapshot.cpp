@@ -9,11 +9,7 @@
 namespace lockstep {
 
 Snapshot::Snapshot(ShardData data, std::span<std::byte> memory, std::size_t threads)
-    : data_(std::move(data)),
-      memory_(memory),
-      seen_(data_.blocks()),
-      copied_(data_.blocks()),
-      missing_(data_.blocks()) {
+    : data_(std::move(data)), memory_(memory), seen_(data_.blocks()), missing_(data_.blocks()) {
   try {
     for (std::size_t i = 0; i < std::min(threads, data_.blocks()); ++i)
       threads_.emplace_back([this] { copy_blocks(); });
@@ -28,27 +24,19 @@ Snapshot::~Snapshot() {
 
 void Snapshot::copy_blocks() {
   for (auto i = next_++; i < data_.blocks(); i = next_++) {
-    const auto seen = data_.copy(i, memory_.subspan(data_.begin_of(i), data_.bytes_of(i)));
-    {
-      const std::lock_guard lock(mutex_);
-      seen_[i] = seen;
-      copied_[i] = true;
-      --missing_;
-    }
-    copied_one_.notify_all();
+    seen_[i] = data_.copy(i, memory_.subspan(data_.begin_of(i), data_.bytes_of(i)));
+    if (--missing_ == 0) missing_.notify_all();
     LOCKSTEP_FAIL_POINT("block copied");
   }
 }
 
 void Snapshot::await() {
-  std::unique_lock lock(mutex_);
-  copied_one_.wait(lock, [&] { return missing_ == 0; });
+  for (auto missing = missing_.load(); missing != 0; missing = missing_.load())
+    missing_.wait(missing);
   LOCKSTEP_FAIL_POINT("snapshot whole");
 }
 
-Snapshot::Block Snapshot::block(std::size_t index) {
-  std::unique_lock lock(mutex_);
-  copied_one_.wait(lock, [&] { return copied_[index]; });
+Snapshot::Block Snapshot::block(std::size_t index) const {
   return {memory_.subspan(data_.begin_of(index), data_.bytes_of(index)), seen_[index]};
 }
 

@@ -1,10 +1,8 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <span>
 #include <thread>
 #include <vector>
@@ -15,8 +13,7 @@ namespace lockstep {
 
 // A rank's own bytes of a state as they are at one moment, copied by threads of its own: forward
 // and backward may run meanwhile, since they change nothing of what is copied, but no optimizer
-// step (CheckFreq, FAST '21; DataStates-LLM, HPDC '24). What has been copied may be written while
-// the rest still is. All: Local.
+// step (CheckFreq, FAST '21; DataStates-LLM, HPDC '24). All: Local.
 class Snapshot {
  public:
   // Begins. `memory` holds data.bytes() and must outlive this. Where no thread can be had the copy
@@ -27,15 +24,15 @@ class Snapshot {
   Snapshot& operator=(const Snapshot&) = delete;
 
   const ShardData& data() const { return data_; }
-  // Waits until all is copied: then the state may change.
+  // Waits until all is copied: then the state may change. Any thread.
   void await();
 
   struct Block {
     std::span<const std::byte> bytes;
     ShardData::Seen seen;
   };
-  // Waits until the block is copied. Any thread.
-  Block block(std::size_t index);
+  // Of the copy; after await(). Any thread.
+  Block block(std::size_t index) const;
 
  private:
   void copy_blocks();
@@ -43,11 +40,8 @@ class Snapshot {
   const ShardData data_;
   const std::span<std::byte> memory_;
   std::atomic<std::size_t> next_ = 0;
-  std::mutex mutex_;  // guards what follows
-  std::condition_variable copied_one_;
-  std::vector<ShardData::Seen> seen_;
-  std::vector<bool> copied_;
-  std::size_t missing_;
+  std::vector<ShardData::Seen> seen_;  // each written by one thread
+  std::atomic<std::size_t> missing_;
   std::vector<std::jthread> threads_;
 };
 

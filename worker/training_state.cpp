@@ -129,6 +129,7 @@ TrainingState::TrainingState(Task& task, const OptimizerConfig& optimizer,
     at += elements_of(spec);
   }
   task.bind(memory);
+  make_view();
   if (seed) task.initialize(*seed);
 }
 
@@ -153,12 +154,11 @@ StateSection TrainingState::section_of(const Region& region, const std::string& 
   return section;
 }
 
-StateView TrainingState::view() {
-  StateView view;
-  const auto add = [&view](StateSection section, std::span<float> data) {
+void TrainingState::make_view() {
+  const auto add = [this](StateSection section, std::span<float> data) {
     if (section.tensors.empty()) return;
     section.data = std::as_writable_bytes(data).data();
-    view.sections.push_back(std::move(section));
+    view_.sections.push_back(std::move(section));
   };
   for (const auto& region : layout_.regions) {
     StateSection section = section_of(region, "");
@@ -179,7 +179,6 @@ StateView TrainingState::view() {
         {.name = "buffer." + spec.name, .dtype = Dtype::kF32, .shape = spec.shape});
   }
   add(std::move(section), buffers_.all());
-  return view;
 }
 
 }  // namespace lockstep

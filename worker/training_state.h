@@ -74,7 +74,7 @@ class TrainingState {
                 Share rank);
 
   // What a checkpoint holds: model.NAME, buffer.NAME, optimizer.NAME.KIND. Valid while this lives.
-  StateView view();
+  const StateView& view() const { return view_; }
 
   const FlatLayout& layout() const { return layout_; }
   Share rank() const { return rank_; }
@@ -87,6 +87,7 @@ class TrainingState {
 
  private:
   StateSection section_of(const Region& region, const std::string& kind) const;
+  void make_view();
 
   Share rank_;
   std::vector<TensorSpec> parameter_specs_;
@@ -97,6 +98,7 @@ class TrainingState {
   FloatBuffer buffers_;
   std::vector<FloatBuffer> own_gradients_;  // by region: the sum over ranks
   std::vector<OptimizerSlot> slots_;
+  StateView view_;
 };
 
 }  // namespace lockstep

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/error.h"
+#include "common/parallel.h"
 #include "common/retries.h"
 #include "common/safetensors.h"
 #include "worker/finite.h"
@@ -31,6 +32,8 @@ struct FileRange {
   std::uint64_t to = 0;    // from the start of the staging buffer
   std::uint64_t bytes = 0;
 };
+
+constexpr std::uint64_t kPieceBytes = std::uint64_t{4} << 20;
 
 using RangesByFile = std::map<std::size_t, std::vector<FileRange>>;
 
@@ -66,8 +69,18 @@ void read_file(const FileSystem& files, const WeightFile& expected,
   const auto header = read_safetensors_header(*file, expected.path);
   if (file->size() != expected.bytes || header.digest != expected.header_digest)
     throw Error(ErrorCode::kDamaged, expected.path + " is another file than when it was decided");
-  for (const auto& range : ranges)
-    file->read_at(range.from, staging.subspan(range.to, range.bytes));
+  const auto at_work = files.at_work();
+  // Several in flight, as of a shard.
+  std::vector<FileRange> pieces;
+  for (auto range : ranges)
+    while (range.bytes > 0) {
+      const auto bytes = std::min(range.bytes, kPieceBytes);
+      pieces.push_back({range.from, range.to, bytes});
+      range = {range.from + bytes, range.to + bytes, range.bytes - bytes};
+    }
+  for_each_index(pieces.size(), blocks_in_flight(files), [&](std::size_t i) {
+    file->read_at(pieces[i].from, staging.subspan(pieces[i].to, pieces[i].bytes));
+  });
 }
 
 // Training would stop at its first iteration, and not say why. A buffer may hold Inf: a mask does.

@@ -123,7 +123,7 @@ void say_restored(const Job& job, const StateView& view, double seconds) {
 // Loads what was decided, all of it or nothing on every rank. What is not loaded starts with its
 // initial values; where all of it is, they would be made for nothing.
 void load(Job& job) {
-  auto view = job.state->view();
+  const auto& view = job.state->view();
   const auto& decision = job.decision;
   const bool loads = job.manifest || !decision.weights.empty();
   if (!loads || !decision.selection.exclude.empty())
@@ -131,8 +131,7 @@ void load(Job& job) {
   const auto clock = steady_clock();
   const auto began_s = clock.now_s();
   if (job.manifest) {
-    load_checkpoint(job.comm, job.files, decision.folder, *job.manifest, decision.selection, view,
-                    job.arena);
+    load_checkpoint(job.comm, job.files, decision.folder, *job.manifest, decision.selection, view);
   } else if (!decision.weights.empty()) {
     const auto weights = agree(job.comm, "read the weights' places",
                                [&] { return parse_weights(decision.weights); });

@@ -46,14 +46,12 @@ class JobSave final : public PendingSave {
  public:
   JobSave(Job& job, const SaveRequest& request) : job_(job), request_(request) {
     const Held held(*this);
-    in_phase([&] {
-      const auto steps = job.root ? job.root->commit_steps(bytes_) : CommitSteps{};
-      std::optional<Beside> beside;
-      if (request.beside_training)
-        beside.emplace(Beside{job.arena, static_cast<std::size_t>(job.host.threads)});
-      save_ = begin_save(job.comm, job.files, job.loaded.paths.store, manifest_of(job, request),
-                         job.state->view(), steps, beside);
-    });
+    const auto steps = job.root ? job.root->commit_steps(bytes_) : CommitSteps{};
+    std::optional<Beside> beside;
+    if (request.beside_training)
+      beside.emplace(Beside{job.arena, static_cast<std::size_t>(job.host.threads)});
+    save_ = begin_save(job.comm, job.files, job.loaded.paths.store, manifest_of(job, request),
+                       job.state->view(), steps, beside);
   }
 
   void await_snapshot() override {

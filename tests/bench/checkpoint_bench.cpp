@@ -12,7 +12,7 @@
 //   held         a save beside training, and its copy awaited at once: for so long it is held
 //   beside       the same until it is durable and acknowledged
 //   raw_read     the shards' bytes, as raw_write, into memory that is used again and again
-//   load         load_checkpoint: staged, verified, installed, parameters spread
+//   load         load_checkpoint: verified, put into place, parameters spread
 //   load_other   the same of what another number of ranks saved (--saved-by)
 // Cold: the page cache is dropped before (as root), else what is read was written past it anyway.
 
@@ -356,6 +356,7 @@ class Bench {
     const auto save = begin_save(comm_, *files_, store_, draft(id), state_.view(), steps(),
                                  Beside{.arena = arena_, .copy_threads = options_.copy_threads});
     const auto call = since(begin);
+    save->advance();  // as the tick of the next iteration has it: the writing begins
     save->await_snapshot();
     const auto held = since(begin);
     save->finish({});
@@ -371,7 +372,7 @@ class Bench {
       return read_small_file(*files_, folder + "/manifest.json", kMaxManifestBytes);
     });
     const auto manifest = parse_manifest(text, id, "manifest.json");
-    load_checkpoint(comm_, *files_, folder, manifest, {}, state_.view(), arena_);
+    load_checkpoint(comm_, *files_, folder, manifest, {}, state_.view());
   }
 
   void remove(const CheckpointId& id) {

@@ -74,12 +74,12 @@ TEST_F(CheckpointBeside, HoldsTheStateAsItWasWhenItBegan) {
     const auto save = begin(site, state.view());
     save->await_snapshot();
     spoil(state);
-    wait_for_all_parts(*save);
-    EXPECT_FALSE(site.has(site.path(kId)));
     EXPECT_FALSE(save->failed());
-    EXPECT_FALSE(save->advance());
-    wait_for_all_parts(*save);
-    EXPECT_TRUE(save->advance());
+    for (const bool through : {false, false, true}) {  // begun, written, committed
+      EXPECT_FALSE(site.has(site.path(kId)));
+      wait_for_all_parts(*save);
+      EXPECT_EQ(save->advance(), through);
+    }
     EXPECT_TRUE(site.has(site.path(kId)));
     expect_loads_as(site, expected);
     testing::wait_for_all(world);
@@ -107,8 +107,10 @@ TEST_F(CheckpointBeside, CanBeWaitedForAtAnyTime) {
   begin(site, state.view())->finish({});
   expect_loads_as(site, state);
   const auto save = begin(site, state.view(), {3, 1201});
-  wait_for_all_parts(*save);
-  EXPECT_FALSE(save->advance());
+  for (int stage = 0; stage < 2; ++stage) {
+    wait_for_all_parts(*save);
+    EXPECT_FALSE(save->advance());
+  }
   save->finish({});
   EXPECT_TRUE(site.has(site.path({3, 1201})));
 }
@@ -132,6 +134,8 @@ TEST_F(CheckpointBeside, ThatIsGivenUpTellsTheCauseOfTheRankThatFailed) {
   const auto save = begin_save(world, faults, site.store, Site::draft(kId), state.view(),
                                site.steps(faults), Beside{arena, 1});
   wait_for_all_parts(*save);
+  EXPECT_FALSE(save->advance());
+  wait_for_all_parts(*save);
   EXPECT_EQ(save->failed(), world.rank() == last);
   save->give_up();
   const auto failure = agreed_failure(world, [&] { save->advance(); });
@@ -147,7 +151,10 @@ TEST_F(CheckpointBeside, ThatCannotBeginFailsForAll) {
   TestState state = original();
   if (world.is_root()) std::filesystem::remove_all(checkpoints_path(site.store));
   testing::wait_for_all(world);
-  const auto failure = agreed_failure(world, [&] { begin(site, state.view()); });
+  const auto save = begin(site, state.view());
+  wait_for_all_parts(*save);
+  EXPECT_EQ(save->failed(), world.is_root());
+  const auto failure = agreed_failure(world, [&] { save->advance(); });
   EXPECT_EQ(failure.text.rfind("begin save: rank 0: ", 0), 0U) << failure.text;
 }
 

@@ -121,9 +121,7 @@ TEST_F(Checkpoint, MisfitsInBothDirectionsAreListedBeforeAnythingIsOpened) {
   const auto manifest = site.manifest(kId);
   const auto before = other.bytes();
   const auto failure = agreed_failure(world, [&] {
-    auto view = other.view();
-    Arena staging;
-    load_checkpoint(world, *files, "/there/is/no/such/folder", manifest, {}, view, staging);
+    load_checkpoint(world, *files, "/there/is/no/such/folder", manifest, {}, other.view());
   });
   EXPECT_EQ(failure.code, ErrorCode::kMismatch);
   EXPECT_EQ(failure.text,

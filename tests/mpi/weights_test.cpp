@@ -76,9 +76,8 @@ class WeightsTest : public ::testing::Test {
   }
 
   void load(const Weights& weights, const Selection& selection, TestState& state) {
-    auto view = state.view();
     Arena staging;
-    load_weights(world, *files, "w", weights, selection, view, staging);
+    load_weights(world, *files, "w", weights, selection, state.view(), staging);
   }
 };
 
@@ -172,9 +171,7 @@ TEST_F(WeightsTest, APartOfACheckpoint) {
   TestState saved(saved_layout(), share_of(world), 1);
   site.save(world, *files, kId, saved);
   const auto load_part = [&](const Selection& selection, TestState& state) {
-    auto view = state.view();
-    Arena staging;
-    load_checkpoint(world, *files, site.path(kId), site.manifest(kId), selection, view, staging);
+    load_checkpoint(world, *files, site.path(kId), site.manifest(kId), selection, state.view());
   };
   TestState state(saved_layout(), share_of(world), 2);
   load_part({true, {}}, state);

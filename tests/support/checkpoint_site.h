@@ -122,9 +122,7 @@ class Site {
 
   void load(const Comm& comm, const FileSystem& files, const CheckpointId& id,
             TestState& state) const {
-    auto view = state.view();
-    Arena staging;
-    load_checkpoint(comm, files, path(id), manifest(id), {}, view, staging);
+    load_checkpoint(comm, files, path(id), manifest(id), {}, state.view());
   }
 
   std::string path(const CheckpointId& id) const { return checkpoint_path(store, id); }

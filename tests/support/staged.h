@@ -11,7 +11,8 @@ namespace lockstep::testing {
 inline Pages read_staged(const FileSystem& files, const std::string& folder,
                          const Manifest& manifest, const ReadPlan& plan) {
   Pages staging(plan.bytes);
-  read_shards(files, folder, manifest, plan, staging.all());
+  ReadProgress progress;
+  read_shards(files, folder, manifest, plan, Places({{staging.all()}}), progress);
   return staging;
 }
 

@@ -27,11 +27,11 @@ class TestState {
       add(plan, seed);
   }
 
-  StateView view() {
-    StateView view{sections_};
+  // Valid while this lives and stays in place.
+  StateView& view() {
     for (std::size_t i = 0; i < buffers_.size(); ++i)
-      view.sections[i].data = buffers_[i].data();
-    return view;
+      view_.sections[i].data = buffers_[i].data();
+    return view_;
   }
 
   // Every byte that this rank holds.
@@ -56,7 +56,7 @@ class TestState {
       const auto begin = flat.begin() + part.first * static_cast<std::ptrdiff_t>(width);
       flat = {begin, begin + part.count * static_cast<std::ptrdiff_t>(width)};
     }
-    sections_.push_back(std::move(section));
+    view_.sections.push_back(std::move(section));
     buffers_.push_back(std::move(flat));
   }
 
@@ -73,7 +73,7 @@ class TestState {
   }
 
   Share rank_;
-  std::vector<StateSection> sections_;
+  StateView view_;
   std::vector<std::vector<std::byte>> buffers_;
 };
 

@@ -167,22 +167,26 @@ TEST(RequireFit, ARestoreOfNothingIsAnError) {
               "restore.exclude leaves nothing of 1@10 to load; to start anew write restore: fresh");
 }
 
+std::string ground_of(const CheckpointId& id, TestState& state) {
+  return common_ground(id, state.view(), integer_contents(state.view()));
+}
+
 TEST(CommonGround, NamesTheIntegerBufferThatDiffers) {
   const std::vector<SectionPlan> plans = {
       {{{"buffer.x", Dtype::kI64, {2}}, {"buffer.n", Dtype::kI64, {}}}, true},
       {{{"model.w", Dtype::kF32, {3}}}, true},
       {{{"optimizer.w.count", Dtype::kI32, {3}}}, false}};
   TestState state(plans, {0, 1}, 1);
-  const auto ground = common_ground({3, 1200}, state.view());
+  const auto ground = ground_of({3, 1200}, state);
   require_common_ground(ground, ground);
 
   state.bytes()[1][0] ^= std::byte{1};  // a float, equal by construction
   state.bytes()[2][0] ^= std::byte{1};  // a part, of which there is no other copy
-  require_common_ground(common_ground({3, 1200}, state.view()), ground);
+  require_common_ground(ground_of({3, 1200}, state), ground);
 
   state.bytes()[0][16] ^= std::byte{1};
   const auto text = error_of(ErrorCode::kInternal, [&] {
-    require_common_ground(common_ground({3, 1200}, state.view()), ground);
+    require_common_ground(ground_of({3, 1200}, state), ground);
   });
   EXPECT_TRUE(text.starts_with("'buffer.n ")) << text;
   EXPECT_NE(text.find("differs from rank 0's 'buffer.n "), std::string::npos) << text;
@@ -191,14 +195,14 @@ TEST(CommonGround, NamesTheIntegerBufferThatDiffers) {
 TEST(CommonGround, NamesTheCheckpointAndTheTensorsWhereTheseDiffer) {
   TestState state({{{{"buffer.x", Dtype::kI64, {2}}}, true}}, {0, 1}, 1);
   TestState other({{{{"buffer.y", Dtype::kI64, {2}}}, true}}, {0, 1}, 1);
-  const auto ground = common_ground({3, 1200}, state.view());
+  const auto ground = ground_of({3, 1200}, state);
   EXPECT_EQ(error_of(ErrorCode::kInternal,
                      [&] {
-                       require_common_ground(common_ground({3, 1300}, state.view()), ground);
+                       require_common_ground(ground_of({3, 1300}, state), ground);
                      }),
             "'checkpoint 3@1300' differs from rank 0's 'checkpoint 3@1200'");
   EXPECT_TRUE(error_of(ErrorCode::kInternal, [&] {
-                require_common_ground(common_ground({3, 1200}, other.view()), ground);
+                require_common_ground(ground_of({3, 1200}, other), ground);
               }).starts_with("'tensors "));
   EXPECT_TRUE(error_of(ErrorCode::kInternal, [&] {
                 require_common_ground("", ground);

@@ -45,6 +45,7 @@ TEST(Config, DecodeRefusesWhatEncodeDidNotMake) {
     bad.push_back(changed);
   };
   swap(R"("seed":9223372036854775807)", R"("seed":1.5)");
+  swap(R"("seed":9223372036854775807)", R"("seed":5e29)");
   swap(R"("seed":)", R"("sead":)");
   swap(R"("async":false)", R"("async":0)");
   swap(R"("format":"json")", R"("format":"xml")");

@@ -176,6 +176,32 @@ TEST_F(ShardFile, IsWrittenAndReadAsWorkOfTheCallingThread) {
   EXPECT_TRUE(noting.opened_at_work);
 }
 
+// What all ranks wait for comes first, wherever it lies in the shard.
+TEST_F(ShardFile, WhatIsSharedIsReadFirst) {
+  write();
+  Pages staging(9 * kMiB + 1);
+  const auto all = staging.all();
+  // Blocks 0 and 1 hold none of it, the last one does.
+  const Places places({{all.first(8 * kMiB + 77)}, {all.subspan(8 * kMiB + 77), true}});
+  ReadProgress progress;
+  std::vector<std::uint64_t> done_at;
+  progress.shared_done = [&] { done_at.push_back(progress.steps); };
+  read_shards(files, folder, manifest, plan_reads(manifest, expected_pieces(manifest, 0)), places,
+              progress);
+  EXPECT_EQ(done_at, std::vector<std::uint64_t>{1});
+  EXPECT_EQ(progress.steps, 3U);
+  expect_all(staging);
+
+  progress.given_up = true;
+  EXPECT_EQ(error_of(ErrorCode::kIo,
+                     [&] {
+                       read_shards(files, folder, manifest,
+                                   plan_reads(manifest, expected_pieces(manifest, 0)), places,
+                                   progress);
+                     }),
+            "given up");
+}
+
 TEST_F(ShardFile, AStretchIsReadFromTheBlocksThatHoldItAlone) {
   write();
   const auto before = files.calls(Op::kReadAt);
