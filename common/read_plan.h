@@ -13,7 +13,7 @@ namespace lockstep {
 // Bytes of a shard's data section and where they go.
 struct ReadRange {
   std::uint64_t from = 0;  // from the start of the shard's data section
-  std::uint64_t to = 0;    // from the start of the staging buffer
+  std::uint64_t to = 0;    // of all that is read, end to end
   std::uint64_t bytes = 0;
 
   friend bool operator==(const ReadRange&, const ReadRange&) = default;
@@ -28,7 +28,7 @@ struct ShardReads {
 
 struct ReadPlan {
   std::vector<ShardReads> shards;  // ascending; only those that hold something that is wanted
-  std::uint64_t bytes = 0;         // of the staging buffer, all of it filled
+  std::uint64_t bytes = 0;         // of all that is read
 };
 
 // Pure: where pieces of a checkpoint's tensors lie. They are looked up by name: the checkpoint's
@@ -38,8 +38,8 @@ class ReadPlanner {
  public:
   explicit ReadPlanner(const Manifest& manifest);
 
-  // In the staging buffer the pieces lie one after the other in the order given. Error(kMismatch)
-  // on a piece that the checkpoint doesn't have.
+  // The pieces are read end to end in the order given. Error(kMismatch) on a piece that the
+  // checkpoint does not have.
   ReadPlan plan(std::span<const Piece> wanted) const;
 
  private:

@@ -8,9 +8,10 @@
 
 namespace lockstep {
 
-// A rank's memory for its own bytes of one checkpoint: what a load stages, and what a save copies
-// so that training goes on. Taken and touched once, then used again and again: the first touch of a
-// page costs several times as much as the copy (PERFORMANCE.md 3). Local; one user at a time.
+// A rank's memory for its own bytes of one checkpoint: what a save copies so that training goes on,
+// and what a load of foreign weights stages. Taken and touched once, then used again and again: the
+// first touch of a page costs several times as much as the copy (PERFORMANCE.md 3). Local; one user
+// at a time.
 class Arena {
  public:
   Arena() = default;

@@ -91,8 +91,8 @@ StateBytes state_bytes(const Task& task, const OptimizerConfig& optimizer, Share
   for (const auto& region : layout.regions)
     own += part_of(region.range.count, rank).count;
   const auto saved = layout.elements * (1 + slots) + buffers;
-  // Parameters and gradients whole; gradients and optimizer state of the own part; what a load
-  // stages.
+  // Parameters and gradients whole; gradients and optimizer state of the own part; what a save
+  // beside training copies.
   const auto kept = 2 * layout.elements + buffers + own * (1 + slots) + part_of(saved, rank).count;
   return {static_cast<std::uint64_t>(kept) * sizeof(float),
           static_cast<std::uint64_t>(saved) * sizeof(float)};

@@ -5,6 +5,7 @@
 
 #include "common/agree.h"
 #include "common/error.h"
+#include "common/retries.h"
 #include "common/strict_json.h"
 #include "coordinator/amounts.h"
 #include "coordinator/daemon/build_id.h"
@@ -120,9 +121,12 @@ struct Nonce {
 Check see_nonce(const FileSystem& files, const std::string& store, const Nonce& nonce) {
   std::string why = "holds something else";
   try {
-    if (read_small_file(files, nonce.folder + "/nonce") == nonce.text)
-      return Check::ok("one store", "rank 0's file is seen");
+    const auto text = with_retries([&] { return read_small_file(files, nonce.folder + "/nonce"); });
+    if (text == nonce.text) return Check::ok("one store", "rank 0's file is seen");
   } catch (const Error& e) {
+    // What can't be read just now says nothing of whose it is.
+    if (e.code() == ErrorCode::kIo)
+      return Check::error("one store", ErrorCode::kIo, e.what(), "try again");
     why = e.what();
   }
   return Check::error("one store", ErrorCode::kMismatch,

@@ -43,7 +43,7 @@ struct Job {
   HostShare host;
   std::unique_ptr<Task> task;
   std::unique_ptr<TrainingState> state;
-  Arena arena;  // for one load, and then for one save at a time
+  Arena arena;  // for one load of weights, and then for one save at a time
   SharedDecision decision;
   std::optional<Manifest> manifest;      // of the decided checkpoint
   bool training = false;                 // iterations may have been made

@@ -24,7 +24,9 @@ inline void fill_randomly(std::span<std::byte> bytes, std::uint64_t seed) {
 // each has its part.
 class BenchState {
  public:
-  BenchState(std::int64_t tensors, std::int64_t elements, Share rank) {
+  // `gigabytes` (10^9 bytes) in all, `tensors` of the model.
+  BenchState(std::int64_t tensors, double gigabytes, Share rank) {
+    const auto elements = static_cast<std::int64_t>(gigabytes * 1e9 / 12);
     constexpr std::int64_t kColumns = 64;
     const auto rows = std::max<std::int64_t>(1, elements / tensors / kColumns);
     const auto total = rows * kColumns * tensors;
@@ -48,7 +50,7 @@ class BenchState {
     }
   }
 
-  StateView& view() { return view_; }
+  const StateView& view() const { return view_; }
   std::uint64_t kept_bytes() const {  // in this rank's memory
     std::uint64_t bytes = 0;
     for (const auto& memory : memory_)

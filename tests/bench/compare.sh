@@ -10,7 +10,7 @@
 #     --tensors 144      of the model: three times as many in the checkpoint
 #     --many 4000        the same for many tensors, 12,000 in all; 0: leaves that out
 #     --many-worlds 2    on these numbers of ranks
-#     --async yes        DCP's asynchronous saves too, apart; or no
+#     --async yes        asynchronous saves too; or no
 #     --dir .            on the disk to measure
 #
 # A round is one launch of checkpoint_bench and one of dcp_checkpoint.py; the heads of both say what their clocks mean.

@@ -14,9 +14,9 @@ KINDS = (("durable save", "save", "save", "total_s", False),
          ("first durable save", "save", "save", "total_s", True),
          ("cold load", "load", "load", "total_s", False),
          ("first cold load", "load", "load", "total_s", True),
-         ("durable save, DCP's asynchronous", "save", "async", "total_s", False),
-         ("DCP's stall at an asynchronous save", None, "async", "stall_s", False))
-LIMITS = {"save": "raw_write", "load": "raw_read"}  # what the disk does bare
+         ("asynchronous save, until durable", "beside", "async", "total_s", False),
+         ("asynchronous save, training held", "held", "async", "stall_s", False))
+LIMITS = {"save": "raw_write", "beside": "raw_write", "load": "raw_read", "held": "memcpy"}
 
 
 def series(lines, bench, op, first, field="total_s"):
@@ -41,7 +41,7 @@ def compare(lines, kind):
     seconds = {f"dcp, {config}": summary(values) for config, values in theirs.items()}
     fields = {"what": name, "rounds": len(theirs[best]), "against": best,
               "seconds": {**({"lockstep": summary(ours)} if ours else {}),
-                          **({"bare disk": summary(limit)} if limit else {}), **seconds}}
+                          **({"bare": summary(limit)} if limit else {}), **seconds}}
     if ratios:
         ratio = statistics.median(theirs[best]) / statistics.median(ours)
         fields |= {"ratio": round(ratio, 2), "min": round(min(ratios), 2),
@@ -55,13 +55,13 @@ def row(where, fields):
         return "{median:.3f} ({min:.3f}-{max:.3f})".format(**found) if found else "-"
 
     ratio = "{ratio} ({min}-{max})".format(**fields) if "ratio" in fields else "-"
-    return (*map(str, where), fields["what"], times("lockstep"), times("bare disk"),
+    return (*map(str, where), fields["what"], times("lockstep"), times("bare"),
             times(f"dcp, {fields['against']}"), fields["against"], ratio)
 
 
 def main():
     lines = [json.loads(line) for line in Path(sys.argv[1]).read_text().splitlines()]
-    rows = [("ranks", "tensors", "GB", "seconds: median (min-max)", "lockstep", "bare disk",
+    rows = [("ranks", "tensors", "GB", "seconds: median (min-max)", "lockstep", "bare",
              "DCP's best", "which is", "ratio (of a round)")]
     places = dict.fromkeys((x["world"], x["tensors"]) for x in lines)
     for world, tensors in places:
