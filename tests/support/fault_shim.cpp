@@ -1,5 +1,5 @@
 // Preloaded into the ranks of a job. In rank LOCKSTEP_FAULT_RANK a fault comes right before a call
-// of the main thread, so that it is surely in the phase that makes this call. LOCKSTEP_FAULT_AT
+// of it, on any thread, so that it is surely in the phase that makes this call. LOCKSTEP_FAULT_AT
 // names the calls that lead there, in their order and with others between them, each by its
 // function and, where that has a path, a part of it: "MPI_Comm_split_type open:/shard-". The last
 // thing of MPI is "behind:MPI_Finalize".
@@ -16,6 +16,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <mutex>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -80,17 +81,24 @@ std::vector<std::string> way_there() {
   return calls;
 }
 
-void before(std::string_view function, const char* path = "") {
+// Whether this call is the last of the way.
+bool arrives(std::string_view function, std::string_view path) {
   static const auto kCalls = way_there();
-  static std::size_t next = 0;  // of the main thread alone
-  if (::gettid() != ::getpid() || next == kCalls.size()) return;
+  static std::size_t next = 0;
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  if (next == kCalls.size()) return false;
   const std::string_view call = kCalls[next];
   const auto colon = call.find(':');
-  if (call.substr(0, colon) != function) return;
+  if (call.substr(0, colon) != function) return false;
   if (colon != std::string_view::npos &&
-      std::string_view(path).find(call.substr(colon + 1)) == std::string_view::npos)
-    return;
-  if (++next == kCalls.size()) do_fault();
+      path.find(call.substr(colon + 1)) == std::string_view::npos)
+    return false;
+  return ++next == kCalls.size();
+}
+
+void before(std::string_view function, const char* path = "") {
+  if (arrives(function, path)) do_fault();  // other threads go on
 }
 
 }  // namespace
