@@ -46,7 +46,7 @@ using Flat = std::map<std::string, std::string>;
 
 std::string value_at(const Flat& flat, const std::string& key) {
   const auto found = flat.find(key);
-  return found != flat.end() ? found->second : "none";
+  return found != flat.end() && found->second != "null" ? found->second : "none";
 }
 
 // "key old -> new" for each key of either that differs.

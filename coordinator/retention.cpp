@@ -1,11 +1,11 @@
 #include "coordinator/retention.h"
 
-#include <functional>
 #include <vector>
 
 #include "common/error.h"
 #include "coordinator/attempt.h"
 #include "coordinator/catalog.h"
+#include "coordinator/commit.h"
 #include "coordinator/pins.h"
 
 namespace lockstep {
@@ -117,6 +117,18 @@ void sweep_partials(FileSystem& files, const std::string& store, std::int64_t mi
       if (e.code() != ErrorCode::kNotFound) throw;
     }
   }
+}
+
+void make_space(FileSystem& files, const std::string& store, std::int64_t mine,
+                const std::function<std::optional<std::uint64_t>()>& free,
+                std::uint64_t checkpoint_bytes) {
+  const auto before = free();
+  if (before && *before < checkpoint_bytes) try {
+      sweep_partials(files, store, mine);
+    } catch (const Error& e) {
+      if (e.code() == ErrorCode::kSuperseded) throw;  // else the space tells
+    }
+  require_space(free(), checkpoint_bytes);
 }
 
 namespace {

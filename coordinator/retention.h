@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 
 #include "common/file_system.h"
@@ -31,6 +33,13 @@ bool delete_unpinned(FileSystem& files, const std::string& store, std::int64_t d
 // Local: after the own first commit: sweeps .partial folders of earlier attempts, and trash that is
 // no checkpoint any more: of a .partial, without a manifest, or left by a deleter that has ended.
 void sweep_partials(FileSystem& files, const std::string& store, std::int64_t mine);
+
+// Local: before a save that takes `checkpoint_bytes`: where the store has less free, sweeps first.
+// An attempt that died in a save leaves as much behind as a checkpoint takes, and there may be no
+// own first commit without that space. Error(kIo) as require_space; kSuperseded.
+void make_space(FileSystem& files, const std::string& store, std::int64_t mine,
+                const std::function<std::optional<std::uint64_t>()>& free,
+                std::uint64_t checkpoint_bytes);
 
 // Local: renames back what attempts without outcome left in trash, and says so in `view`. false:
 // one of them was awake and took something out of it meanwhile; scan again.

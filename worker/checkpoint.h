@@ -82,7 +82,7 @@ void save_checkpoint(const Comm& comm, FileSystem& files, const std::string& sto
 //
 // A byte reaches `state` only when its block is verified against its checksum. On AgreedError
 // (equal on all ranks; kDamaged, kIo) what is selected of `state` may hold a part of the
-// checkpoint: it must be loaded from another one, or thrown away. What can't be read now is tried
+// checkpoint, and the caller must clear it before it is used. What can't be read now is tried
 // three times, then kIo; a missing file is damage.
 //
 // Opens only the shards that hold what this rank owns; lists nothing.

@@ -55,11 +55,19 @@ void Saver::step_or_warn(Step step) {
   } catch (const AgreedError& error) {
     pending_.reset();
     const auto most = config_.checkpoint.max_failures;
-    if (error.code() != ErrorCode::kIo || ++failed_ >= most) throw;
+    if (error.code() != ErrorCode::kIo) throw;
+    const bool ends = ++failed_ >= most;
     warn(" is not saved (failure " + std::to_string(failed_) + " in a row, the run ends at " +
-             std::to_string(most) + ")",
+             std::to_string(most) + ")" + (ends ? "; " + lost() : ""),
          error);
+    if (ends) throw;
   }
+}
+
+// What ends with the run where the save in flight has failed.
+std::string Saver::lost() const {
+  return "iterations after " + (last_saved_ ? std::to_string(*last_saved_) : "the start") +
+         " are lost";
 }
 
 void Saver::warn(const std::string& what, const AgreedError& error) const {
@@ -133,7 +141,11 @@ bool Saver::save_surely(const SaveRequest& request, std::optional<double> given_
       return true;
     } catch (const AgreedError& error) {
       pending_.reset();
-      if (error.code() != ErrorCode::kIo || failures > config_.checkpoint.max_failures) throw;
+      if (error.code() != ErrorCode::kIo) throw;
+      if (failures > config_.checkpoint.max_failures) {
+        warn(" is not saved in " + std::to_string(failures) + " tries; " + lost(), error);
+        throw;
+      }
       const bool again = may_try_again(failures, end);
       warn(again ? " is not saved, trying again" : " is not saved", error);
       if (!again) return false;

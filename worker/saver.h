@@ -73,6 +73,7 @@ class Saver {
   void finish(const TimeIsOver& time_is_over);
   void note_saved();
   void warn(const std::string& what, const AgreedError& error) const;
+  std::string lost() const;
   void wait_for_the_last(const SaveRequest& next);
   bool may_try_again(std::int64_t failures, const std::optional<Clock::time_point>& end);
 

@@ -83,7 +83,8 @@ FloatBuffer::FloatBuffer(std::int64_t count)
     : pages_(static_cast<std::size_t>(count) * sizeof(float)),
       floats_(reinterpret_cast<float*>(pages_.all().data()), static_cast<std::size_t>(count)) {}
 
-StateBytes state_bytes(const Task& task, const OptimizerConfig& optimizer, Share rank) {
+StateBytes state_bytes(const Task& task, const OptimizerConfig& optimizer, Share rank,
+                       bool saves_beside) {
   const auto layout = lay_out(task.parameters(), optimizer.no_decay);
   const auto slots = static_cast<std::int64_t>(slot_kinds(optimizer).size());
   const auto buffers = elements_of(task.buffers());
@@ -93,7 +94,8 @@ StateBytes state_bytes(const Task& task, const OptimizerConfig& optimizer, Share
   const auto saved = layout.elements * (1 + slots) + buffers;
   // Parameters and gradients whole; gradients and optimizer state of the own part; what a save
   // beside training copies.
-  const auto kept = 2 * layout.elements + buffers + own * (1 + slots) + part_of(saved, rank).count;
+  const auto kept = 2 * layout.elements + buffers + own * (1 + slots) +
+                    (saves_beside ? part_of(saved, rank).count : 0);
   return {static_cast<std::uint64_t>(kept) * sizeof(float),
           static_cast<std::uint64_t>(saved) * sizeof(float)};
 }
@@ -131,6 +133,15 @@ TrainingState::TrainingState(Task& task, const OptimizerConfig& optimizer,
   task.bind(memory);
   make_view();
   if (seed) task.initialize(*seed);
+}
+
+void TrainingState::clear() {
+  for (const auto& section : view_.sections) {
+    const auto bytes = section.replicated
+                           ? static_cast<std::size_t>(section.elements) * bytes_of(section.dtype)
+                           : own_bytes(section, rank_).size();
+    std::fill_n(section.data, bytes, std::byte{0});
+  }
 }
 
 Range TrainingState::own_range(const Region& region) const {

@@ -62,7 +62,9 @@ struct StateBytes {
   std::uint64_t checkpoint = 0;
 };
 // Pure but for `task`; allocates nothing of that size. Error(kInvalidConfig) as lay_out.
-StateBytes state_bytes(const Task& task, const OptimizerConfig& optimizer, Share rank);
+// saves_beside: checkpoint.async, which takes memory of its own.
+StateBytes state_bytes(const Task& task, const OptimizerConfig& optimizer, Share rank,
+                       bool saves_beside);
 
 // All that training changes, in flat buffers that stay in place: parameters and gradients whole on
 // every rank, optimizer state for the own part only (ZeRO-1), buffers whole.
@@ -75,6 +77,9 @@ class TrainingState {
 
   // What a checkpoint holds: model.NAME, buffer.NAME, optimizer.NAME.KIND. Valid while this lives.
   const StateView& view() const { return view_; }
+
+  // All of it zero again, as it is before it is loaded or initialized.
+  void clear();
 
   const FlatLayout& layout() const { return layout_; }
   Share rank() const { return rank_; }

@@ -37,8 +37,17 @@ struct Standing {
   bool taken = false;  // the request
   std::int64_t iteration = 0;
   std::optional<std::int64_t> last_committed;
+  std::int64_t being_saved = -1;  // the last iteration of which a save has begun and not ended
   bool ended = false;
 };
+
+std::int64_t last_partial(const FileSystem& files, const std::string& store, std::int64_t attempt) {
+  std::int64_t last = -1;
+  for (const auto& entry : files.list(checkpoints_path(store)))
+    if (const auto id = parse_partial_folder(entry.name); id && id->attempt == attempt)
+      last = std::max(last, id->iteration);
+  return last;
+}
 
 Standing standing_of(const FileSystem& files, const JobSight& sight, const std::string& request) {
   Standing now;
@@ -59,10 +68,10 @@ Standing standing_of(const FileSystem& files, const JobSight& sight, const std::
   return now;
 }
 
-// Whether a checkpoint has been committed that is younger than the request.
+// Whether a checkpoint has been committed that was begun after the request.
 bool saved_since(const Standing& before, const Standing& now) {
   return now.last_committed && now.last_committed != before.last_committed &&
-         *now.last_committed >= before.iteration;
+         *now.last_committed >= before.iteration && *now.last_committed > before.being_saved;
 }
 
 void require_alive(const FileSystem& files, const JobSight& sight) {
@@ -134,7 +143,8 @@ int ask(FileSystem& files, const Options& options, Asked asked) {
   const auto sight = look_for_job(files, options.store);
   if (!sight.alive) return say_no_job(sight);
   const auto& attempt = *sight.attempt;
-  const auto before = standing_of(files, sight, "");
+  auto before = standing_of(files, sight, "");
+  before.being_saved = last_partial(files, sight.store.path, attempt.number);
   const auto request = leave_request(files, sight.store.path, attempt.number, {asked, who_asks()});
   const auto text = "attempt " + std::to_string(attempt.number) + " of run " +
                     (attempt.claim ? escape_controls(attempt.claim->run) : "?") + " is asked to " +

@@ -217,7 +217,8 @@ void judge_store(const std::vector<Report>& reports, std::vector<Check>& checks)
 void judge_sizes(const Job& job, const std::vector<Report>& reports, std::vector<Check>& checks,
                  const Scratch& scratch) {
   const auto& config = job.loaded.config;
-  const auto bytes = state_bytes(*job.task, config.optimizer, {job.comm.rank(), job.comm.size()});
+  const auto bytes = state_bytes(*job.task, config.optimizer, {job.comm.rank(), job.comm.size()},
+                                 config.checkpoint.async);
   checks.push_back(judge_memory(memory_of_hosts(reports, bytes.rank)));
   if (const auto free = free_bytes(scratch.path()))
     checks.push_back(judge_space({*free, bytes.checkpoint, config.checkpoint.keep_last,

@@ -149,6 +149,8 @@ void load_decided(Job& job) {
       return load(job);
     } catch (const AgreedError& e) {
       if (e.code() != ErrorCode::kDamaged) throw;
+      // What is decided now may be less: a fresh start, weights alone.
+      job.state->clear();
       const auto bytes = root_decides(job.comm, "choose restore again",
                                       [&] { return job.root->decide_again(e.cause()); });
       require_same(job.comm, {{"decision", hash128(bytes)}});

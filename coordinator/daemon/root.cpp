@@ -12,6 +12,7 @@
 #include "coordinator/commit.h"
 #include "coordinator/probe.h"
 #include "coordinator/retainer.h"
+#include "coordinator/retention.h"
 #include "coordinator/source.h"
 #include "worker/stop_time.h"
 
@@ -205,7 +206,9 @@ CommitSteps Root::commit_steps(std::uint64_t checkpoint_bytes) {
   const auto& store = launch_.store_path;
   return {[this, &store, checkpoint_bytes](const CheckpointId& id) {
             in_reach(store, [&] {
-              require_space(free_bytes(store), checkpoint_bytes);
+              make_space(
+                  files_, store, claimed_->attempt, [&] { return free_bytes(store); },
+                  checkpoint_bytes);
               begin_commit(files_, store, id);
             });
           },

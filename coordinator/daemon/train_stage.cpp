@@ -111,7 +111,8 @@ class JobSave final : public PendingSave {
     const auto what = to_text(CheckpointId{job_.decision.attempt, request_.iteration});
     Transfer transfer{"committed", what,   after_comma(metrics_text(request_.metrics)),
                       bytes_,      took_s, job_.root->engine()};
-    if (request_.beside_training)
+    // Behind the last iteration nothing is held.
+    if (request_.beside_training || !job_.loaded.config.checkpoint.async)
       transfer.held_seconds = held_s_ + (clock_.now_s() - held_since_s_);
     LOCKSTEP_FAIL_POINT("committed, not acknowledged");
     log_transfer(job_.log, transfer);

@@ -6,6 +6,7 @@ import shutil
 import struct
 from pathlib import Path
 
+from lockstep_faults import Fault
 from lockstep_store import difference, snapshot
 from lockstep_test import JobTest, main, pair
 
@@ -34,6 +35,10 @@ def exchange(one, other):
     kept = one.read_bytes()
     one.write_bytes(other.read_bytes())
     other.write_bytes(kept)
+
+
+def bytes_read(pid):
+    return int(Path(f"/proc/{pid}/io").read_text().split()[1])  # rchar
 
 
 def shard(index, change):
@@ -199,6 +204,28 @@ class DamageThatOnlyTheLoadFinds(JobTest):
         straight = self.site("straight")
         straight.trained(30, ranks=3)
         self.expect_same_tensors(straight.store.tensors(1, 30), site.store.tensors(2, 30))
+
+    def test_that_leads_to_a_fresh_start_leaves_nothing_of_the_load_behind(self):
+        """Rank 0 has its part in place when rank 1 finds its own gone."""
+        task = {"name": "synthetic", "parameters": 2_000_000, "tensors": 6, "iteration_ms": 0}
+        site = self.site()
+        site.trained(10, task=task)
+        # Nothing tells then that there was a checkpoint.
+        for record in ("outcome.json", "heartbeat"):
+            (site.store.attempt(1) / record).unlink()
+        size = site.store.shard(1, 10, 0).stat().st_size
+        fault = Fault(site.folder / "fault", "hold", 1, "open:/shard-00001")
+        job = site.start(wrapper=fault.wrapper, foreseen=False, task=task,
+                         run={"id": "other", "max_iterations": 20}, restore="auto")
+        job.until(fault.began, "that rank 1 is about to read")
+        job.until(lambda: bytes_read(job.pids(0)[0]) >= size, "that rank 0 has read its part")
+        shutil.rmtree(site.store.checkpoint(1, 10))
+        fault.go()
+        self.expect_exit(job.wait(), 0, "1@10 is damaged: shard 1: missing", "decision: fresh")
+
+        straight = self.site("straight")
+        straight.trained(20, task=task)
+        self.expect_same_tensors(straight.store.tensors(1, 20), site.store.tensors(2, 20))
 
     def test_in_every_checkpoint_is_an_error_that_lists_them_all(self):
         site = self.site()

@@ -3,6 +3,7 @@
 
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from lockstep_faults import Fault
 from lockstep_jobs import command
@@ -53,6 +54,29 @@ class Requests(JobTest):
         self.assertIn(f"1@{last[1]} is committed", said)
         # Carried on from exactly there.
         self.place.trained(last[1] + 3, restore="latest")
+
+    def test_a_save_that_began_before_it_was_asked_for_is_not_the_answer(self):
+        fault = Fault(self.place.folder / "fault", "hold", 0, "rename:/0001-")
+        # By the last heartbeat the save has not begun yet.
+        job = self.at_work(wrapper=fault.wrapper, watchdog={"heartbeat_seconds": 2})
+        self.asked(0, "save")
+        job.until(fault.began, "that the first save is about to be committed")
+        early = self.partial_iteration()
+        with ThreadPoolExecutor() as beside:
+            waiting = beside.submit(self.asked, 0, "save", "--wait")
+            job.until(lambda: job.err().count("save asked for by") == 2, "that it is asked again")
+            fault.go()
+            said = waiting.result().out
+        saved = [iteration for _, iteration in sorted(self.place.store.committed())]
+        self.assertEqual(saved[0], early)
+        self.assertEqual(len(saved), 2, said)
+        self.assertIn(f"1@{saved[1]} is committed", said)
+        self.asked(0, "stop", "--wait")
+        self.expect_exit(job.wait(), 77)
+
+    def partial_iteration(self):
+        (partial,) = (self.place.store.path / "checkpoints").glob(".0001-*.partial")
+        return int(partial.name.split("-")[1].split(".")[0])
 
     def test_where_no_job_is_at_work(self):
         self.place.trained(10)

@@ -219,5 +219,25 @@ TEST(Retention, TrashWithoutAManifestIsSweptNeverRestored) {
   EXPECT_THAT(good_ones(disk), ElementsAre("1@20"));
 }
 
+// Nobody else would: an attempt that has no space for its first commit never sweeps behind it.
+TEST(Retention, WithoutSpaceForASaveWhatDeadAttemptsLeftIsSweptFirst) {
+  StoreOnDisk disk("space");
+  disk.attempt("a", {}, std::nullopt);
+  disk.checkpoint({1, 10});
+  disk.attempt("b", CheckpointId{1, 10});
+  begin_commit(disk.files(), disk.path(), {1, 20});
+  const auto left = partial_path(disk.path(), {1, 20});
+  const auto free = [&] { return std::optional<std::uint64_t>(fs::exists(left) ? 99 : 100); };
+  make_space(disk.files(), disk.path(), 2, free, 99);
+  EXPECT_TRUE(fs::exists(left)) << "there was enough";
+  make_space(
+      disk.files(), disk.path(), 2, [] { return std::nullopt; }, 100);
+  EXPECT_TRUE(fs::exists(left)) << "it can't be told";
+  make_space(disk.files(), disk.path(), 2, free, 100);
+  EXPECT_FALSE(fs::exists(left));
+  EXPECT_THROW(make_space(disk.files(), disk.path(), 2, free, 101), Error);
+  EXPECT_THAT(good_ones(disk), ElementsAre("1@10"));
+}
+
 }  // namespace
 }  // namespace lockstep

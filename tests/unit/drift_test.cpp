@@ -65,6 +65,15 @@ TEST(Drift, NothingIsSaidWhereNothingDiffers) {
   EXPECT_THAT(drift_reasons(made_with(config), today(config), true), IsEmpty());
 }
 
+TEST(Drift, ASectionThatIsAbsentIsNoValueOfItsOwn) {
+  auto changed = config_of(0.5);
+  changed.checkpoint.keep_best = KeepBest{"accuracy", true, 2};
+  const auto reasons = drift_reasons(made_with(config_of(0.5)), today(changed), true);
+  ASSERT_EQ(reasons.size(), 1U);
+  EXPECT_TRUE(reasons[0].starts_with("differs, harmless: checkpoint.keep_best.count none -> 2, "))
+      << reasons[0];
+}
+
 TEST(Drift, SaysWhatChangesTrainingAndWhatDoesNot) {
   auto changed = config_of(0.25);
   changed.checkpoint.keep_last = 7;

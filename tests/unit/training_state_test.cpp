@@ -63,6 +63,25 @@ TEST(TrainingState, ViewNamesAllThatACheckpointHolds) {
                   "optimizer.a.bias.exp_avg_sq", "buffer.mean"));
 }
 
+TEST(TrainingState, IsZeroWhenItIsCleared) {
+  ToyTask task;
+  TrainingState state(task, {}, 1, {.index = 1, .count = 3});
+  const auto is_zero = [](std::span<const float> values) {
+    return std::ranges::all_of(values, [](float value) { return value == 0; });
+  };
+  for (auto& slot : state.slots())
+    for (const auto& part : slot.parts)
+      std::ranges::fill(part.all(), 2.0F);
+  std::ranges::fill(state.buffers(), 2.0F);
+  EXPECT_FALSE(is_zero(state.parameters()));
+  state.clear();
+  EXPECT_TRUE(is_zero(state.parameters()));
+  EXPECT_TRUE(is_zero(state.buffers()));
+  for (const auto& slot : state.slots())
+    for (const auto& part : slot.parts)
+      EXPECT_TRUE(is_zero(part.all()));
+}
+
 TEST(TrainingState, OptimizersKeepWhatTheyNeed) {
   ToyTask task;
   OptimizerConfig sgd;
