@@ -224,9 +224,6 @@ std::string encode_manifest(const Manifest& manifest) {
                  {"world_size", manifest.world_size},
                  {"seed", manifest.seed},
                  {"finite", manifest.finite},
-                 {"tensors", tensors_json(manifest.tensors)},
-                 {"shards", shards_json(manifest.shards)},
-                 {"partition", partition_json(manifest.partition)},
                  {"parent", parent_json(manifest.parent)},
                  {"data",
                   {{"position", manifest.data.position},
@@ -237,8 +234,12 @@ std::string encode_manifest(const Manifest& manifest) {
                  {"run", manifest.run},
                  {"created", manifest.created},
                  {"environment", manifest.environment}};
+  // Not in the list, which copies what it holds: twice for tens of thousands of tensors.
+  object["tensors"] = tensors_json(manifest.tensors);
+  object["shards"] = shards_json(manifest.shards);
+  object["partition"] = partition_json(manifest.partition);
   if (manifest.engine) object["engine"] = *manifest.engine;
-  return seal(object);
+  return seal(std::move(object));
 }
 
 Manifest parse_manifest(std::string_view text, const CheckpointId& expected,

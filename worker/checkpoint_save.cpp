@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <exception>
 #include <future>
+#include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -85,6 +86,16 @@ class Save final : public PendingSave {
   bool under_way() const override {
     return is_under_way(beginning_) || is_under_way(writing_) || is_under_way(committing_);
   }
+  void rest() override {
+    // The same work as long as no step of it is made.
+    if (!under_way() || rested_at_ != steps_made_) resting_.reset();
+    if (!under_way()) return;
+    rested_at_ = steps_made_.load();
+    if (!resting_) resting_ = files_.at_work();
+    if (is_under_way(beginning_)) beginning_.wait_for(kWorkLook);
+    if (is_under_way(writing_)) writing_.wait_for(kWorkLook);
+    if (is_under_way(committing_)) committing_.wait_for(kWorkLook);
+  }
   bool failed() const override { return failed_; }
   void give_up() override {
     // A rank that has failed itself has a cause to tell.
@@ -92,6 +103,7 @@ class Save final : public PendingSave {
   }
 
   bool advance() override {
+    resting_.reset();
     return or_dropped([&] {
       const auto stage = stage_;
       settle(stage);
@@ -100,6 +112,7 @@ class Save final : public PendingSave {
   }
 
   void finish(const std::function<bool()>& time_is_over) override {
+    resting_.reset();
     if (time_is_over) time_is_over_ = &time_is_over;
     or_dropped([&] {
       while (stage_ != Stage::kCommitting)
@@ -252,6 +265,8 @@ class Save final : public PendingSave {
   std::atomic<bool> others_failed_ = false;
   std::atomic<const std::function<bool()>*> time_is_over_ = nullptr;
   std::atomic<std::uint64_t> steps_made_ = 0;
+  std::shared_ptr<void> resting_;
+  std::uint64_t rested_at_ = 0;
   Stage stage_ = Stage::kBeginning;
   std::string contents_;
   std::exception_ptr no_snapshot_;

@@ -28,16 +28,18 @@ bool is_under_way(const std::future<Result>& work) {
   return work.valid() && work.wait_for(std::chrono::seconds(0)) == std::future_status::timeout;
 }
 
+// How long one waits before one looks again.
+constexpr auto kWorkLook = std::chrono::milliseconds(20);
+
 // Waits for what is under way as the watchdog should see it: as this rank's own work, and each step
 // that `steps` counts as one.
 template <typename Result>
 void wait_at_work(const FileSystem& files, const std::atomic<std::uint64_t>& steps,
                   const std::future<Result>& work) {
-  constexpr auto kLook = std::chrono::milliseconds(20);
   while (is_under_way(work)) {
     const auto at_work = files.at_work();
     const auto made = steps.load();
-    while (made == steps && work.wait_for(kLook) == std::future_status::timeout) {
+    while (made == steps && work.wait_for(kWorkLook) == std::future_status::timeout) {
     }
   }
 }

@@ -17,6 +17,8 @@ class PendingSave {
   // Local, never waits: whether this rank still works at what all must be through with before
   // advance(): its shard, or on rank 0 the commit.
   virtual bool under_way() const = 0;
+  // Local: waits a little where this rank is under_way, as for its own work.
+  virtual void rest() = 0;
   // Local: whether what this rank did has failed.
   virtual bool failed() const = 0;
   // Local, on every rank: one has failed, so the others need not go on. They are still under_way

@@ -74,12 +74,13 @@ void Saver::warn(const std::string& what, const AgreedError& error) const {
   log_.warning("iteration " + std::to_string(in_flight_) + what + ": " + error.what());
 }
 
-void Saver::save_or_warn(const SaveRequest& request) {
-  wait_for_the_last(request);
+bool Saver::save_or_warn(const SaveRequest& request, const std::function<bool()>& interrupted) {
+  if (!wait_for_the_last(request, interrupted)) return false;
   step_or_warn([&] {
     begin(request);
     if (!request.beside_training) finish({});
   });
+  return true;
 }
 
 void Saver::hear(const TickVerdict& verdict) {
@@ -95,19 +96,22 @@ void Saver::finish_or_warn() {
   if (busy()) step_or_warn([&] { finish({}); });
 }
 
-// checkpoint.when_busy: wait.
-void Saver::wait_for_the_last(const SaveRequest& next) {
+// checkpoint.when_busy: wait. By ticks, so that a stop is heard meanwhile.
+bool Saver::wait_for_the_last(const SaveRequest& next, const std::function<bool()>& interrupted) {
   constexpr double kWorthTelling = 0.1;
-  if (!busy()) return;
   const auto before = in_flight_;
   const auto began = Clock::now();
-  finish_or_warn();
+  while (busy()) {
+    pending_->rest();
+    if (interrupted()) return false;
+  }
   const std::chrono::duration<double> took = Clock::now() - began;
-  if (took.count() < kWorthTelling) return;
+  if (took.count() < kWorthTelling) return true;
   std::array<char, 32> text{};
   std::snprintf(text.data(), text.size(), "%.1f s", took.count());
   log_.info("iteration " + std::to_string(next.iteration) + " is due to be saved while " +
             std::to_string(before) + " still was being written: training waited " + text.data());
+  return true;
 }
 
 void Saver::vote(TickVote& vote) const {

@@ -42,8 +42,10 @@ class Saver {
   // All: Collective. In all of them a save that fails is a warning, the next one may succeed;
   // checkpoint.max_failures of them in a row are thrown: AgreedError, as what is not kIo.
 
-  // A save in the midst of training; one that is in flight is waited for first.
-  void save_or_warn(const SaveRequest& request);
+  // A save in the midst of training; one that is in flight is waited for first, with a tick now and
+  // then: `interrupted` makes one, hears it, and says whether training shall stop; then this is not
+  // begun. Whether it was.
+  bool save_or_warn(const SaveRequest& request, const std::function<bool()>& interrupted);
   // Carries the save in flight on, by what all have said of it in a tick.
   void hear(const TickVerdict& verdict);
   // Waits for the save in flight; where none is, nothing is done.
@@ -74,7 +76,7 @@ class Saver {
   void note_saved();
   void warn(const std::string& what, const AgreedError& error) const;
   std::string lost() const;
-  void wait_for_the_last(const SaveRequest& next);
+  bool wait_for_the_last(const SaveRequest& next, const std::function<bool()>& interrupted);
   bool may_try_again(std::int64_t failures, const std::optional<Clock::time_point>& end);
 
   const Comm& comm_;

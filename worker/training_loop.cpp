@@ -96,6 +96,7 @@ TrainingResult Loop::run() {
       saver_.save_surely(request());
     } else {
       save_now();
+      if (stop_) return stop();
     }
   }
   return result(TrainingEnd::kFinished, "finished at iteration " + std::to_string(at_.iteration));
@@ -220,8 +221,9 @@ void Loop::save_now() {
   }
   auto next = request();
   next.beside_training = training_.config.checkpoint.async;
-  saver_.save_or_warn(next);
-  save_asked_ = false;
+  std::optional<WithinPhase> waiting;
+  if (saver_.busy()) waiting.emplace(training_.board, Phase::kSave);
+  if (saver_.save_or_warn(next, [this] { return interrupted(); })) save_asked_ = false;
 }
 
 bool Loop::evaluation_due() const {

@@ -59,6 +59,10 @@ class JobSave final : public PendingSave {
     save_->await_snapshot();
   }
   bool under_way() const override { return save_->under_way(); }
+  void rest() override {
+    const Held held(*this);
+    save_->rest();
+  }
   bool failed() const override { return save_->failed(); }
   void give_up() override { save_->give_up(); }
 

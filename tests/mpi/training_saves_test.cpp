@@ -39,6 +39,9 @@ struct SlowSave : PendingSave {
     if (left > 0 && !given_up) --left;
     return left > 0 && !given_up;
   }
+  void rest() override {
+    if (on_rest) on_rest();
+  }
   bool failed() const override { return fails; }
   void give_up() override {
     if (!given_up) note("given up");
@@ -68,6 +71,7 @@ struct SlowSave : PendingSave {
   bool given_up = false;
   int steps = 0;
   std::function<void()> on_await;
+  std::function<void()> on_rest;
 };
 
 class TrainingSaves : public TrainingLoop {
@@ -109,8 +113,23 @@ TEST_F(TrainingSaves, OneThatIsDueMeanwhileWaits) {
   };
   config.run.max_iterations = last = 12;
   run();
-  EXPECT_THAT(events, ElementsAre("5 begun", "5 waited for", "5 gone", "10 begun", "10 through",
+  EXPECT_THAT(events, ElementsAre("5 begun", "5 through", "5 gone", "10 begun", "10 through",
                                   "10 gone", "12 begun", "12 waited for", "12 gone"));
+}
+
+TEST_F(TrainingSaves, AStopIsHeardWhileOneWaits) {
+  last = 10;  // the stop's save
+  callbacks.stop_signal = [this] { return signalled ? SIGUSR1 : 0; };
+  plan = [this](SlowSave& save) {
+    if (save.iteration != 5 || !is_last()) return;
+    save.left = 1000000;
+    save.on_rest = [this] { signalled = true; };
+  };
+  const auto result = run();
+  EXPECT_EQ(result.end, TrainingEnd::kPreempted);
+  EXPECT_EQ(result.iteration, 10);
+  EXPECT_THAT(events, ElementsAre("5 begun", "5 waited for", "5 gone", "10 begun", "10 waited for",
+                                  "10 gone"));
 }
 
 TEST_F(TrainingSaves, OrIsLeftOut) {

@@ -19,6 +19,7 @@ namespace lockstep::testing {
 struct NotedSave : PendingSave {
   void await_snapshot() override {}
   bool under_way() const override { return false; }
+  void rest() override {}
   bool failed() const override { return false; }
   void give_up() override {}
   bool advance() override { return true; }
