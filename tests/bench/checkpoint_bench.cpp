@@ -28,6 +28,7 @@
 
 #include "common/pages.h"
 #include "common/parallel.h"
+#include "tests/bench/bench_options.h"
 #include "tests/bench/bench_store.h"
 
 namespace lockstep {
@@ -36,11 +37,7 @@ namespace {
 constexpr std::uint64_t kPiece = std::uint64_t{4} << 20;
 constexpr std::size_t kThreads = 4;  // that write and read
 
-struct Options {
-  double gigabytes = 2;
-  std::int64_t tensors = 144;
-  int rounds = 5;
-  std::string dir = ".";
+struct Options : BenchOptions {
   std::size_t copy_threads = 1;
 };
 
@@ -199,10 +196,7 @@ class Bench {
 int main(int argc, char** argv) {
   lockstep::Options options;
   CLI::App app("Saving and loading a checkpoint beside the bare disk and memory");
-  app.add_option("--gigabytes", options.gigabytes, "10^9 bytes, all tensors");
-  app.add_option("--tensors", options.tensors, "of the model");
-  app.add_option("--rounds", options.rounds, "counted, behind a first one");
-  app.add_option("--dir", options.dir, "a folder on the disk to measure");
+  lockstep::add_options(app, options);
   app.add_option("--copy-threads", options.copy_threads, "of each rank's copy");
   CLI11_PARSE(app, argc, argv);
   MPI_Init(&argc, &argv);

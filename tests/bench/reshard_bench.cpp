@@ -16,16 +16,13 @@
 #include <mpi.h>
 #include <unistd.h>
 
+#include "tests/bench/bench_options.h"
 #include "tests/bench/bench_store.h"
 
 namespace lockstep {
 namespace {
 
-struct Options {
-  double gigabytes = 2;
-  std::int64_t tensors = 144;
-  int rounds = 5;
-  std::string dir = ".";
+struct Options : BenchOptions {
   std::vector<std::string> pairs = {"2:4", "4:2", "4:1", "2:3", "4:3"};
 };
 
@@ -88,10 +85,7 @@ void run_pair(const Comm& world, const Options& options, int savers, int loaders
 int main(int argc, char** argv) {
   lockstep::Options options;
   CLI::App app("Loads of what other numbers of ranks saved");
-  app.add_option("--gigabytes", options.gigabytes, "10^9 bytes, all tensors");
-  app.add_option("--tensors", options.tensors, "of the model");
-  app.add_option("--rounds", options.rounds, "counted, behind a first one");
-  app.add_option("--dir", options.dir, "a folder on the disk to measure");
+  lockstep::add_options(app, options);
   app.add_option("--pairs", options.pairs, "SAVERS:LOADERS ...");
   CLI11_PARSE(app, argc, argv);
   MPI_Init(&argc, &argv);

@@ -113,8 +113,7 @@ TEST_F(ShardFile, ThreadsReadTheSameToAnyPlace) {
   write();
   const auto pieces = expected_pieces(manifest, 0);
   expect_all(read_staged(*real, folder, manifest, plan_reads(manifest, pieces)));
-  // Without the odd byte before them the floats lie across blocks; in the second half of a shard
-  // with nothing before it they lie at a place that takes direct reads.
+  // Without the odd byte before them the floats lie across blocks.
   const auto half = static_cast<std::int64_t>(floats.size() / 2);
   for (const Piece& piece :
        {Piece{"model.w", Dtype::kF32, 0, 2 * half}, Piece{"model.w", Dtype::kF32, half, half}}) {
