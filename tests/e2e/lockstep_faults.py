@@ -22,13 +22,13 @@ def preloading(shim, **variables):
 
 class Fault:
     """What comes to a rank, and the note that tells when. `how`: kill, stop, freeze (a disk), or
-    hold, until `go`."""
+    hold, until `go`; that many `times`."""
 
-    def __init__(self, note, how, rank, calls, disk=""):
+    def __init__(self, note, how, rank, calls, disk="", times=1):
         self.note = note
         self.wrapper = preloading(
             SHIM, LOCKSTEP_FAULT=how, LOCKSTEP_FAULT_RANK=rank, LOCKSTEP_FAULT_AT=calls,
-            LOCKSTEP_FAULT_NOTE=note, LOCKSTEP_FAULT_DISK=disk)
+            LOCKSTEP_FAULT_NOTE=note, LOCKSTEP_FAULT_DISK=disk, LOCKSTEP_FAULT_TIMES=times)
 
     def began(self):
         """When it came, by time.monotonic(); None before."""

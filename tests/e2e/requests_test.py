@@ -56,15 +56,23 @@ class Requests(JobTest):
         self.place.trained(last[1] + 3, restore="latest")
 
     def test_a_save_that_began_before_it_was_asked_for_is_not_the_answer(self):
-        fault = Fault(self.place.folder / "fault", "hold", 0, "rename:/0001-")
-        # By the last heartbeat the save has not begun yet.
+        fault = Fault(self.place.folder / "fault", "hold", 0, "rename:/0001-", times=2)
         job = self.at_work(wrapper=fault.wrapper, watchdog={"heartbeat_seconds": 2})
         self.asked(0, "save")
-        job.until(fault.began, "that the first save is about to be committed")
-        early = self.partial_iteration()
         with ThreadPoolExecutor() as beside:
+            # Looks for the next heartbeat, at which the job begins what was asked for first: by
+            # that heartbeat the save has not begun, and in the store it has.
             waiting = beside.submit(self.asked, 0, "save", "--wait")
-            job.until(lambda: job.err().count("save asked for by") == 2, "that it is asked again")
+            job.until(fault.began, "that the first save is about to be committed")
+            early = self.partial_iteration()
+            job.until(lambda: any(self.requests(1).iterdir()), "that it is asked again")
+            fault.go()
+            job.until(fault.began, "that the second save is about to be committed")
+            for _ in range(2):  # of them the second surely tells of the first save
+                last = self.place.store.iteration(1)
+                job.until(lambda: self.place.store.iteration(1) > last, "another heartbeat")
+            self.assertEqual(self.place.store.heartbeat(1).committed, early)
+            self.assertFalse(waiting.done())
             fault.go()
             said = waiting.result().out
         saved = [iteration for _, iteration in sorted(self.place.store.committed())]

@@ -8,6 +8,7 @@
 //   kill, stop  SIGKILL or SIGSTOP to its own process
 //   freeze      the file system LOCKSTEP_FAULT_DISK is frozen, and the call made
 //   hold        the call is made once LOCKSTEP_FAULT_NOTE is gone
+// It comes LOCKSTEP_FAULT_TIMES times, each time at the end of the whole way.
 // Before it the file LOCKSTEP_FAULT_NOTE is made, with the seconds of the monotonic clock in it.
 
 #include <array>
@@ -84,17 +85,21 @@ std::vector<std::string> way_there() {
 // Whether this call is the last of the way.
 bool arrives(std::string_view function, std::string_view path) {
   static const auto kCalls = way_there();
+  static auto times = std::strtol(variable("LOCKSTEP_FAULT_TIMES").c_str(), nullptr, 10);
   static std::size_t next = 0;
   static std::mutex mutex;
   const std::lock_guard lock(mutex);
-  if (next == kCalls.size()) return false;
+  if (kCalls.empty() || times == 0) return false;
   const std::string_view call = kCalls[next];
   const auto colon = call.find(':');
   if (call.substr(0, colon) != function) return false;
   if (colon != std::string_view::npos &&
       path.find(call.substr(colon + 1)) == std::string_view::npos)
     return false;
-  return ++next == kCalls.size();
+  if (++next < kCalls.size()) return false;
+  next = 0;
+  --times;
+  return true;
 }
 
 void before(std::string_view function, const char* path = "") {
