@@ -50,21 +50,12 @@ bool is_control(std::string_view name, std::size_t at) {
   return next >= 0x80 && next <= 0x9F;
 }
 
-void append_shape(std::string& text, std::span<const std::int64_t> shape) {
-  text += '[';
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    if (i > 0) text += ',';
-    text += std::to_string(shape[i]);
-  }
-  text += ']';
-}
-
 void append_entry(std::string& text, const TensorEntry& tensor) {
   text += dump_json(tensor.name);
   text += R"(:{"dtype":")";
   text += row_of(tensor.dtype).text;
   text += R"(","shape":)";
-  append_shape(text, tensor.shape);
+  append_integers(text, tensor.shape);
   text += R"(,"data_offsets":[)" + std::to_string(tensor.begin) + ',' + std::to_string(tensor.end);
   text += "]}";
 }

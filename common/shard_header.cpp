@@ -1,3 +1,4 @@
+#include <array>
 #include <utility>
 
 #include "common/digest.h"
@@ -66,13 +67,15 @@ std::vector<std::uint64_t> checksums_of(const SafetensorsHeader& header, std::st
 
 std::string encode_shard_header(const ShardDescription& shard) {
   std::vector<TensorEntry> tensors;
-  json ranges = json::object();
+  // Not as a tree: see the manifest's tensors.
+  std::string ranges = "{";
   tensors.reserve(shard.pieces.size());
   for (const Piece& piece : shard.pieces) {
     if (piece.first < 0 || piece.count < 1) {
       throw Error(ErrorCode::kInternal, "a shard's piece of " + piece.name + " is no range");
     }
-    ranges[piece.name] = {piece.first, piece.count};
+    ranges += (ranges.size() > 1 ? "," : "") + dump_json(piece.name) + ':';
+    append_integers(ranges, std::array{piece.first, piece.count});
     TensorEntry& tensor = tensors.emplace_back();
     tensor.name = piece.name;
     tensor.dtype = piece.dtype;
@@ -87,7 +90,7 @@ std::string encode_shard_header(const ShardDescription& shard) {
                          {"index", shard.index},
                          {"count", shard.count}};
   std::string text = encode_safetensors_header(tensors, {{kShardKey, dump_json(identity)},
-                                                         {kPiecesKey, dump_json(ranges)},
+                                                         {kPiecesKey, std::move(ranges) + '}'},
                                                          {kChecksumsKey, std::move(checksums)}});
   if (shard.checksums.size() != blocks_of(tensors.empty() ? 0 : tensors.back().end)) {
     throw Error(ErrorCode::kInternal, "a shard's checksums are not one for each block");

@@ -1,5 +1,6 @@
 #include "common/strict_json.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <new>
@@ -161,12 +162,6 @@ std::optional<std::string> without_digest(std::string_view line, const std::stri
   return std::string(before) + std::string(behind);
 }
 
-std::string seal_in_place(json& object) {
-  object.erase(kDigestKey);
-  object[kDigestKey] = digest128(dump_json(object));
-  return dump_json(object) + "\n";
-}
-
 }  // namespace
 
 void throw_damaged(std::string_view what, std::string_view problem) {
@@ -280,8 +275,37 @@ std::string dump_json(const json& value) {
   }
 }
 
-std::string seal(json object) {
-  return seal_in_place(object);
+void append_integers(std::string& text, std::span<const std::int64_t> integers) {
+  text += '[';
+  for (const auto integer : integers)
+    text += (text.back() == '[' ? "" : ",") + std::to_string(integer);
+  text += ']';
+}
+
+std::string seal(json object, std::span<const ReadyMember> ready) {
+  object[kDigestKey] = nullptr;
+  for (const auto& member : ready)
+    object[member.key] = nullptr;
+  std::string line = "{";  // without the digest
+  std::size_t digest_at = 1;
+  for (const auto& [key, value] : object.items()) {
+    if (key == kDigestKey) {
+      digest_at = line.size();
+      continue;
+    }
+    if (line.size() > 1) line += ',';
+    line += dump_json(key) + ':';
+    const auto member = std::ranges::find(ready, key, &ReadyMember::key);
+    line += member == ready.end() ? dump_json(value) : member->text;
+  }
+  line += '}';
+  auto digest = std::string("\"") + kDigestKey + "\":\"" + digest128(line) + "\"";
+  if (digest_at > 1)
+    digest.insert(0, 1, ',');
+  else if (line != "{}")
+    digest += ',';
+  line.insert(digest_at, digest);
+  return line + '\n';
 }
 
 json unseal(std::string_view text, std::string_view what, std::string_view opaque) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,6 +51,9 @@ nlohmann::json object_of_text(std::string_view text, const char* key);
 // UTF-8.
 std::string dump_json(const nlohmann::json& value);
 
+// [1,2,3] behind `text`, as dump_json writes it.
+void append_integers(std::string& text, std::span<const std::int64_t> integers);
+
 // Throws Error(kDamaged) "WHAT: PROBLEM".
 [[noreturn]] void throw_damaged(std::string_view what, std::string_view problem);
 
@@ -57,7 +61,13 @@ std::string dump_json(const nlohmann::json& value);
 // seal gives the file's text (keys sorted, one line, newline at the end); unseal checks and gives
 // the object without the digest. Error(kDamaged) where the digest is absent or wrong. It is over
 // the text, not its meaning, so every flipped bit is seen, white space included.
-std::string seal(nlohmann::json object);
+// `ready`: further members, as JSON texts without white space: large lists, of which a tree would
+// take many times the memory.
+struct ReadyMember {
+  std::string key;
+  std::string text;
+};
+std::string seal(nlohmann::json object, std::span<const ReadyMember> ready = {});
 // `opaque`: a member that comes as its JSON text, not as a tree: a large one that few look into.
 nlohmann::json unseal(std::string_view text, std::string_view what, std::string_view opaque = {});
 

@@ -38,7 +38,8 @@ std::string engine_text(bool direct, bool buffered) {
   return buffered ? "pwrite-dio, buffered" : "pwrite-dio";
 }
 
-Manifest complete(Manifest manifest, std::span<const std::byte> records) {
+// What the ranks' receipts tell, into the manifest.
+void complete(Manifest& manifest, std::span<const std::byte> records) {
   manifest.finite = true;
   manifest.shards.clear();
   bool direct = false;
@@ -52,7 +53,6 @@ Manifest complete(Manifest manifest, std::span<const std::byte> records) {
         {shard_file({i, manifest.world_size}), receipt.bytes, std::move(receipt.header_digest)});
   }
   manifest.engine = engine_text(direct, buffered);
-  return manifest;
 }
 
 class Save final : public PendingSave {
@@ -218,8 +218,10 @@ class Save final : public PendingSave {
     LOCKSTEP_FAIL_POINT("receipts gathered");
     stage_ = Stage::kCommitting;
     if (!comm_.is_root()) return;
-    committing_ =
-        start_work(is_beside(), [this, records] { steps_.commit(complete(described_, records)); });
+    committing_ = start_work(is_beside(), [this, records] {
+      complete(described_, records);
+      steps_.commit(described_);
+    });
   }
 
   // Collective.
@@ -257,7 +259,7 @@ class Save final : public PendingSave {
   const Comm& comm_;
   FileSystem& files_;
   const std::string store_;
-  Manifest described_;  // by write()
+  Manifest described_;  // by write(), and for rank 0's commit
   const StateView& state_;
   const CommitSteps steps_;
   const std::optional<Beside> beside_;
