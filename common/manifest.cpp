@@ -25,7 +25,9 @@ std::string tensors_text(const std::vector<TensorInfo>& tensors) {
   std::string text = "[";
   for (const TensorInfo& tensor : tensors) {
     text += (text.size() > 1 ? R"(,{"dtype":")" : R"({"dtype":")") + to_text(tensor.dtype);
-    text += R"(","name":)" + dump_json(tensor.name) + R"(,"shape":)";
+    text += R"(","name":)";
+    append_string(text, tensor.name);
+    text += R"(,"shape":)";
     append_integers(text, tensor.shape);
     text += '}';
   }
@@ -51,7 +53,7 @@ json partition_json(const std::vector<PartitionSection>& partition) {
 
 std::vector<TensorInfo> parse_tensors(const json& object, std::string_view what) {
   std::vector<TensorInfo> tensors;
-  for (const json& entry : array_member(object, "tensors", what)) {
+  for_each_element(object, "tensors", what, [&](const json& entry) {
     TensorInfo& tensor = tensors.emplace_back();
     tensor.name = text_member(entry, "name", what);
     try {
@@ -60,7 +62,7 @@ std::vector<TensorInfo> parse_tensors(const json& object, std::string_view what)
       throw_damaged(what, error.what());
     }
     tensor.shape = integers_member(entry, "shape", what);
-  }
+  });
   return tensors;
 }
 
@@ -120,7 +122,7 @@ DataPosition parse_data(const json& object, std::string_view what) {
 
 // What is wrong with values of the right types; "" where nothing is. Encoder and parser ask alike.
 std::string problem_of_tensors(const std::vector<TensorInfo>& tensors) {
-  std::unordered_set<std::string_view> names;
+  std::unordered_set<std::string_view> names(tensors.size());
   for (const TensorInfo& tensor : tensors) {
     if (!is_tensor_name(tensor.name)) return "a tensor has a bad name";
     if (!names.insert(tensor.name).second) return "tensor " + tensor.name + " is there twice";
@@ -248,7 +250,7 @@ std::string encode_manifest(const Manifest& manifest) {
 Manifest parse_manifest(std::string_view text, const CheckpointId& expected,
                         std::string_view what) {
   if (text.size() > kMaxManifestBytes) throw_damaged(what, "is too large");
-  const json object = unseal(text, what);
+  const json object = unseal(text, what, "tensors");
   Manifest manifest;
   manifest.checkpoint = checkpoint_members(object, what);
   manifest.world_size = integer_member(object, "world_size", what);

@@ -51,7 +51,7 @@ bool is_control(std::string_view name, std::size_t at) {
 }
 
 void append_entry(std::string& text, const TensorEntry& tensor) {
-  text += dump_json(tensor.name);
+  append_string(text, tensor.name);
   text += R"(:{"dtype":")";
   text += row_of(tensor.dtype).text;
   text += R"(","shape":)";
@@ -62,7 +62,7 @@ void append_entry(std::string& text, const TensorEntry& tensor) {
 
 // Fills in begin and end.
 void lay_out(std::span<TensorEntry> tensors) {
-  std::unordered_set<std::string_view> names;
+  std::unordered_set<std::string_view> names(tensors.size());
   std::uint64_t end = 0;
   for (TensorEntry& tensor : tensors) {
     const auto elements = elements_of(tensor.shape);
@@ -100,10 +100,8 @@ Dtype parse_dtype(std::string_view text) {
 
 bool is_tensor_name(std::string_view name) {
   if (name.empty() || name.size() > kMaxNameBytes || name == "__metadata__") return false;
-  if (name.find_first_of("/\\") != std::string_view::npos) return false;
-  for (std::size_t i = 0; i < name.size(); ++i) {
-    if (is_control(name, i)) return false;
-  }
+  for (std::size_t i = 0; i < name.size(); ++i)
+    if (name[i] == '/' || name[i] == '\\' || is_control(name, i)) return false;
   return true;
 }
 

@@ -74,7 +74,9 @@ std::string encode_shard_header(const ShardDescription& shard) {
     if (piece.first < 0 || piece.count < 1) {
       throw Error(ErrorCode::kInternal, "a shard's piece of " + piece.name + " is no range");
     }
-    ranges += (ranges.size() > 1 ? "," : "") + dump_json(piece.name) + ':';
+    if (ranges.size() > 1) ranges += ',';
+    append_string(ranges, piece.name);
+    ranges += ':';
     append_integers(ranges, std::array{piece.first, piece.count});
     TensorEntry& tensor = tensors.emplace_back();
     tensor.name = piece.name;

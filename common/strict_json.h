@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -51,7 +52,8 @@ nlohmann::json object_of_text(std::string_view text, const char* key);
 // UTF-8.
 std::string dump_json(const nlohmann::json& value);
 
-// [1,2,3] behind `text`, as dump_json writes it.
+// "value" or [1,2,3] behind `text`, as dump_json writes it.
+void append_string(std::string& text, std::string_view value);
 void append_integers(std::string& text, std::span<const std::int64_t> integers);
 
 // Throws Error(kDamaged) "WHAT: PROBLEM".
@@ -70,5 +72,8 @@ struct ReadyMember {
 std::string seal(nlohmann::json object, std::span<const ReadyMember> ready = {});
 // `opaque`: a member that comes as its JSON text, not as a tree: a large one that few look into.
 nlohmann::json unseal(std::string_view text, std::string_view what, std::string_view opaque = {});
+// The elements of a list that came so, one tree at a time.
+void for_each_element(const nlohmann::json& object, const char* opaque, std::string_view what,
+                      const std::function<void(const nlohmann::json&)>& each);
 
 }  // namespace lockstep
