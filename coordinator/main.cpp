@@ -13,6 +13,7 @@
 #include "common/config.h"
 #include "common/error.h"
 #include "common/file_system.h"
+#include "common/heap.h"
 #include "common/log.h"
 #include "coordinator/config_loader.h"
 #include "coordinator/daemon/arguments.h"
@@ -103,6 +104,7 @@ void end_mpi(int code, const std::string& who, lockstep::Supervision& supervisio
 }  // namespace
 
 int main(int argc, char** argv) {
+  lockstep::share_heap_arenas();
   lockstep::watch_stop_signals();
   // Output that nobody reads any more must not cost the work.
   std::signal(SIGPIPE, SIG_IGN);

@@ -26,6 +26,7 @@
 #include <CLI/CLI.hpp>
 #include <mpi.h>
 
+#include "common/heap.h"
 #include "common/pages.h"
 #include "common/parallel.h"
 #include "tests/bench/bench_options.h"
@@ -194,6 +195,7 @@ class Bench {
 }  // namespace lockstep
 
 int main(int argc, char** argv) {
+  lockstep::share_heap_arenas();
   lockstep::Options options;
   CLI::App app("Saving and loading a checkpoint beside the bare disk and memory");
   lockstep::add_options(app, options);
