@@ -14,6 +14,7 @@
 #     --dir .            on the disk to measure
 #
 # A round is one launch of checkpoint_bench and one of dcp_checkpoint.py; the heads of both say what their clocks mean.
+# The first round has all of DCP's configurations, the later ones only those that were its best there at something.
 # The first save and the first load of a launch are told apart. What they print goes to standard output as it comes, and
 # behind it one JSON line for each comparison: seconds by side, the ratio of medians (above 1: lockstep is quicker)
 # to DCP's best configuration, and the least and greatest ratio of a round. Last a table on standard error.
@@ -55,6 +56,7 @@ export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_btl_vader_single_copy_me
 export CUDA_VISIBLE_DEVICES='' GLOO_SOCKET_IFNAME=lo TORCH_CPP_LOG_LEVEL=ERROR
 scratch=$(mktemp -d "$(realpath "$dir")/compare-XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
+: >"$scratch/lines"
 
 # Both sides have tensors of ROWS x 64; 12 divides ROWS, so that 1, 2, 3, 4, 6 and 12 ranks have equal parts.
 rows_of() {
@@ -67,10 +69,11 @@ lockstep_turn() { # WORLD TENSORS ROWS
     --gigabytes "$(printf '%d.%09d' $((bytes / 1000000000)) $((bytes % 1000000000)))"
 }
 dcp_turn() {
-  local asynchronous=()
+  local asynchronous=() only
+  mapfile -t only < <("$here/compare_report.py" --best "$1" "$((3 * $2))" "$scratch/lines")
   [ "$async" != yes ] || asynchronous=(--asynchronous)
   "$python" -B -W ignore -m torch.distributed.run --standalone --nproc-per-node="$1" "$here/dcp_checkpoint.py" \
-    --tensors "$2" --rows "$3" --dir "$scratch" "${asynchronous[@]}"
+    --tensors "$2" --rows "$3" --dir "$scratch" "${asynchronous[@]}" "${only[@]}"
 }
 turn() {
   "$@" 2>"$scratch/said" | grep -E '^\{"bench": "(checkpoint|dcp)"' | tee -a "$scratch/lines" || {

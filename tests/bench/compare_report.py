@@ -1,6 +1,7 @@
 #!/usr/bin/env -S python3 -B
 """The comparisons of compare.sh, from the JSON lines of its turns: one JSON line each, and a table
-on standard error."""
+on standard error. Or with --best WORLD TENSORS: DCP's best configurations there so far, as options
+of dcp_checkpoint.py, one word a line."""
 
 import json
 import statistics
@@ -28,6 +29,21 @@ def series(lines, bench, op, first, field="total_s"):
     return found
 
 
+def best_of(theirs):
+    """Of the configurations that were in the most rounds the quickest."""
+    return min(theirs, key=lambda config: (-len(theirs[config]), statistics.median(theirs[config])))
+
+
+def best_options(lines):
+    """Those of dcp_checkpoint.py that name what was best at something, later rounds put aside."""
+    pairs = {}
+    for _, _, op, field, first in KINDS:
+        theirs = series(lines, "dcp", op, first, field)
+        if theirs and not first:
+            pairs[op, best_of({config: times[:1] for config, times in theirs.items()})] = None
+    return [word for pair in pairs for word in ("--only", *pair)]
+
+
 def compare(lines, kind):
     """A comparison's fields; None where DCP has no such line."""
     name, own_op, op, field, first = kind
@@ -36,7 +52,7 @@ def compare(lines, kind):
     limit = series(lines, "checkpoint", LIMITS.get(own_op), first).get("", [])
     if not theirs:
         return None
-    best = min(theirs, key=lambda config: statistics.median(theirs[config]))
+    best = best_of(theirs)
     ratios = [b / a for a, b in zip(ours, theirs[best])]
     seconds = {f"dcp, {config}": summary(values) for config, values in theirs.items()}
     fields = {"what": name, "rounds": len(theirs[best]), "against": best,
@@ -60,7 +76,13 @@ def row(where, fields):
 
 
 def main():
-    lines = [json.loads(line) for line in Path(sys.argv[1]).read_text().splitlines()]
+    *best, path = sys.argv[1:]
+    lines = [json.loads(line) for line in Path(path).read_text().splitlines()]
+    if best:
+        place = tuple(map(int, best[1:]))
+        for word in best_options([x for x in lines if (x["world"], x["tensors"]) == place]):
+            print(word)
+        return
     rows = [("ranks", "tensors", "GB", "seconds: median (min-max)", "lockstep", "bare",
              "DCP's best", "which is", "ratio (of a round)")]
     places = dict.fromkeys((x["world"], x["tensors"]) for x in lines)

@@ -154,15 +154,19 @@ class Bench:
         else:
             dcp.save(self.state, checkpoint_id=folder)
 
+    def wanted(self, op, configs):
+        only = [config for one, config in self.options.only if one == op]
+        return only or configs
+
     def run(self):
         planners = {}
         for first in (True, False):
-            for config in SAVE:
+            for config in self.wanted("save", SAVE):
                 self.save(first, config, planners)
-        for config in ASYNC if self.options.asynchronous else ():
+        for config in self.wanted("async", ASYNC) if self.options.asynchronous else ():
             self.async_saves(config)
         self.clean()
-        for config in LOAD:
+        for config in self.wanted("load", LOAD):
             self.keep(config)
             for first in (True, False):
                 self.load(first, config)
@@ -176,6 +180,8 @@ def main():
     parser.add_argument("--rows", type=int, required=True, help="of a tensor; divisible by ranks")
     parser.add_argument("--dir", type=Path, required=True)
     parser.add_argument("--asynchronous", action="store_true", help="asynchronous saves too")
+    parser.add_argument("--only", nargs=2, action="append", default=[], metavar=("OP", "CONFIG"),
+                        help="of save, async and load the named configurations; else all")
     options = parser.parse_args()
     torch.set_num_threads(1)
     dist.init_process_group("gloo")
