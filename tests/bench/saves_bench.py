@@ -39,7 +39,8 @@ def throughput(folder, config, seconds):
     """Samples/s of a job that is stopped after `seconds`, and how many checkpoints it committed."""
     folder.mkdir()
     (folder / "train.yaml").write_text(yaml_text(config))
-    command = ["timeout", "--signal=TERM", str(seconds), MPIEXEC, "-n", "1", str(BIN / "lockstepd"),
+    # USR1, which mpirun hands on; at TERM it may end before the rank has.
+    command = ["timeout", "--signal=USR1", str(seconds), MPIEXEC, "-n", "1", str(BIN / "lockstepd"),
                "train.yaml"]
     job = subprocess.run(command, cwd=folder, env=environment(), text=True, capture_output=True)
     lines = [json.loads(line) for line in job.stderr.splitlines() if line.startswith("{")]
@@ -56,13 +57,15 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=35, help="of a job")
     parser.add_argument("--parameters", type=int, default=10**7, help="of the synthetic task")
+    parser.add_argument("--tasks", default="fashion_mnist,synthetic")
     parser.add_argument("--dir", default=".", help="on the disk to save to")
     options = parser.parse_args()
     tasks = {"fashion_mnist": ({"name": "fashion_mnist"}, 64),
              "synthetic": ({"name": "synthetic", "parameters": options.parameters, "tensors": 66,
                             "iteration_ms": 0}, 1)}
     with tempfile.TemporaryDirectory(dir=options.dir, prefix="saves-") as scratch:
-        for name, (task, batch) in tasks.items():
+        for name in options.tasks.split(","):
+            task, batch = tasks[name]
             rates = {job: [] for job in JOBS}
             for number in range(options.rounds):
                 order = list(JOBS.items())[::1 if number % 2 else -1]
