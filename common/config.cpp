@@ -43,6 +43,10 @@ void each_field(C& c, const Visit& visit) {
   visit("task.parameters", c.task.parameters);
   visit("task.tensors", c.task.tensors);
   visit("task.iteration_ms", c.task.iteration_ms);
+  visit("task.layers", c.task.layers);
+  visit("task.width", c.task.width);
+  visit("task.heads", c.task.heads);
+  visit("task.context", c.task.context);
   visit("data.path", c.data.path);
   visit("data.global_batch", c.data.global_batch);
   visit("data.micro_batch", c.data.micro_batch);

@@ -41,11 +41,20 @@ struct RunConfig {
 };
 
 struct TaskConfig {
-  std::string name;  // fashion_mnist | synthetic
+  std::string name;  // fashion_mnist | language_model | synthetic
   // synthetic's own keys; at their defaults for other tasks.
   std::int64_t parameters = 1'000'000;
   std::int64_t tensors = 16;
   std::int64_t iteration_ms = 0;
+  // language_model's own keys; absent for other tasks, and where the YAML has them not.
+  static constexpr std::int64_t kLayers = 4;
+  static constexpr std::int64_t kWidth = 256;
+  static constexpr std::int64_t kHeads = 4;
+  static constexpr std::int64_t kContext = 128;
+  std::optional<std::int64_t> layers;
+  std::optional<std::int64_t> width;
+  std::optional<std::int64_t> heads;
+  std::optional<std::int64_t> context;  // bytes of a sample
 };
 
 struct DataConfig {

@@ -30,13 +30,35 @@ std::int64_t integer_or(const GivenValues& given, const char* path, std::int64_t
   return one == given.end() ? absent : one->second.value.get<std::int64_t>();
 }
 
+void check_own_keys(const GivenValues& given, const std::string& name, const std::string& owner,
+                    std::initializer_list<const char*> keys) {
+  for (const char* key : keys) {
+    if (!is_given(given, key) || name == owner) continue;
+    fail(given.at(key).place, std::string(key) + " belongs to the task " + owner + ", not to " +
+                                  name + "; leave it out");
+  }
+}
+
+void check_language_model(const GivenValues& given) {
+  if (!is_given(given, "data.path"))
+    fail(given.at("task.name").place,
+         "language_model needs data.path: a text file, or a folder of them");
+  const auto width = integer_or(given, "task.width", TaskConfig::kWidth);
+  const auto heads = integer_or(given, "task.heads", TaskConfig::kHeads);
+  if (width % heads == 0) return;
+  const char* key = is_given(given, "task.heads") ? "task.heads" : "task.width";
+  fail(given.at(key).place, "task.width (" + std::to_string(width) +
+                                ") is no multiple of task.heads (" + std::to_string(heads) +
+                                "); each head takes an equal part");
+}
+
 void check_task(const GivenValues& given) {
   const std::string name = text_or(given, "task.name", "");
-  for (const char* key : {"task.parameters", "task.tensors", "task.iteration_ms"}) {
-    if (!is_given(given, key) || name == "synthetic") continue;
-    fail(given.at(key).place,
-         std::string(key) + " belongs to the task synthetic, not to " + name + "; leave it out");
-  }
+  check_own_keys(given, name, "synthetic",
+                 {"task.parameters", "task.tensors", "task.iteration_ms"});
+  check_own_keys(given, name, "language_model",
+                 {"task.layers", "task.width", "task.heads", "task.context"});
+  if (name == "language_model") check_language_model(given);
   const TaskConfig defaults;
   const auto parameters = integer_or(given, "task.parameters", defaults.parameters);
   const auto tensors = integer_or(given, "task.tensors", defaults.tensors);

@@ -101,6 +101,13 @@ constexpr Foreign kForeign[] = {
      "checkpoint.store run.store run.dir out_dir work_dir",
      "store"},
     {"model model_name arch task_name dataset_name architecture model_type", "task.name"},
+    {"num_layers n_layer n_layers num_hidden_layers task.n_layer task.num_layers", "task.layers"},
+    {"hidden_size n_embd d_model hidden_dim task.hidden_size task.n_embd task.d_model",
+     "task.width"},
+    {"num_attention_heads n_head n_heads num_heads task.n_head task.num_heads", "task.heads"},
+    {"seq_length seq_len block_size max_seq_len sequence_length max_seq_length n_ctx "
+     "task.block_size task.seq_len",
+     "task.context"},
     {"dataset data_path data_dir dataset_path train_data train_file data_root data.dir data.root "
      "data.folder data.train",
      "data.path"},

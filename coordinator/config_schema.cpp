@@ -42,6 +42,10 @@ std::vector<KeySpec> training_keys() {
       integer("task.parameters", 1, std::int64_t{1} << 40),
       integer("task.tensors", 1, 100'000),
       integer("task.iteration_ms", 0, 3'600'000),
+      integer("task.layers", 1, 1000),
+      integer("task.width", 1, 1 << 16),
+      integer("task.heads", 1, 1 << 10),
+      integer("task.context", 1, 1 << 20),
       plain("data.path", ValueKind::kPath),
       integer("data.global_batch", 1, std::int64_t{1} << 31),
       integer("data.micro_batch", 1, std::int64_t{1} << 31),
@@ -124,7 +128,7 @@ std::set<std::string> sections() {
 
 const std::vector<Gate>& gates() {
   static const std::vector<Gate> table = {
-      {"task.name", {"fashion_mnist", "synthetic"}},
+      {"task.name", {"fashion_mnist", "language_model", "synthetic"}},
       {"precision", {"fp32"}},
       {"control.listen", {"off"}},
       {"metrics.tensorboard", {"false"}},

@@ -2,14 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <climits>
 #include <cmath>
 #include <cstddef>
 #include <utility>
 #include <vector>
 
-#include <ATen/Context.h>
-#include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/argmax.h>
@@ -18,18 +15,17 @@
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/eq.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/sum.h>
-#include <malloc.h>
 
 #include "common/digest.h"
 #include "common/error.h"
 #include "worker/data_order.h"
 #include "worker/idx_file.h"
+#include "worker/model_tensors.h"
 
 namespace lockstep {
 namespace {
@@ -92,17 +88,6 @@ bool is_norm_weight(const std::string& name) {
   return name.starts_with("norm") && name.ends_with(".weight");
 }
 
-// Process-wide settings of LibTorch and malloc: equal bits for equal batches, and memory of one
-// iteration is kept for the next instead of being fetched from the kernel anew.
-void prepare_process(int threads) {
-  at::set_num_threads(threads);
-  at::globalContext().setDeterministicAlgorithms(true, false);
-  at::globalContext().setDeterministicFillUninitializedMemory(false);
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, INT_MAX);
-  mallopt(M_TOP_PAD, 1 << 28);
-}
-
 class FashionMnist : public Task {
  public:
   FashionMnist(const std::string& folder, int threads);
@@ -145,7 +130,7 @@ class FashionMnist : public Task {
 
 FashionMnist::FashionMnist(const std::string& folder, int threads)
     : training_(read_images(folder, "train")), test_(read_images(folder, "t10k")) {
-  prepare_process(threads);
+  prepare_libtorch(threads);
   std::string digests;
   for (const auto* bytes : {&training_.pixels, &training_.labels, &test_.pixels, &test_.labels}) {
     digests += digest128(std::as_bytes(std::span(*bytes)));
@@ -169,19 +154,8 @@ FashionMnist::FashionMnist(const std::string& folder, int threads)
 }
 
 void FashionMnist::bind(const TensorMemory& memory) {
-  parameters_.clear();
-  buffers_.clear();
-  for (std::size_t i = 0; i < parameter_specs_.size(); ++i) {
-    const auto& shape = parameter_specs_[i].shape;
-    auto parameter = at::from_blob(memory.parameters[i].data(), shape);
-    parameter.set_requires_grad(true);
-    // Backward adds to a gradient that is there, in place: it stays this view.
-    parameter.mutable_grad() = at::from_blob(memory.gradients[i].data(), shape);
-    parameters_.push_back(std::move(parameter));
-  }
-  for (std::size_t i = 0; i < buffer_specs_.size(); ++i) {
-    buffers_.push_back(at::from_blob(memory.buffers[i].data(), buffer_specs_[i].shape));
-  }
+  parameters_ = parameter_views(parameter_specs_, memory);
+  buffers_ = buffer_views(buffer_specs_, memory);
 }
 
 void FashionMnist::initialize(std::uint64_t seed) {
@@ -195,11 +169,7 @@ void FashionMnist::initialize(std::uint64_t seed) {
     // He et al., uniform: the variance of what a layer gives is that of what it gets.
     const auto inputs = static_cast<float>(parameter.numel() / parameter.size(0));
     const float bound = (parameter.dim() > 2 ? kSmallWeights : 1.0F) * std::sqrt(6.0F / inputs);
-    std::uint64_t key = mix64(seed ^ mix64(i));
-    auto* values = parameter.data_ptr<float>();
-    for (std::int64_t k = 0; k < parameter.numel(); ++k) {
-      values[k] = bound * (2 * unit_float(mix64(key++)) - 1);
-    }
+    fill_uniformly(parameter, bound, mix64(seed ^ mix64(i)));
   }
   for (std::size_t i = 0; i < buffers_.size(); ++i)
     buffers_[i].fill_(i % 2 == 0 ? 0 : 1);

@@ -2,6 +2,7 @@
 
 #include "common/error.h"
 #include "worker/fashion_mnist.h"
+#include "worker/language_model.h"
 #include "worker/synthetic.h"
 
 namespace lockstep {
@@ -12,6 +13,8 @@ std::unique_ptr<Task> make_task(const LoadedConfig& loaded, int threads) {
     return std::make_unique<Synthetic>(task, static_cast<std::uint64_t>(loaded.config.run.seed));
   }
   if (task.name == "fashion_mnist") return make_fashion_mnist(loaded.paths.data, threads);
+  if (task.name == "language_model")
+    return make_language_model(task, loaded.paths.data.value_or(""), threads);
   throw Error(ErrorCode::kInvalidConfig, "task.name: '" + task.name + "' is not in this version");
 }
 

@@ -71,6 +71,10 @@ class Task {
   // Forward only, on evaluation samples [first, first + count); leaves everything as it was.
   virtual Sums evaluate(Range samples) = 0;
 
+  // For people: some of what the model now makes, such as text; a function of its state and the
+  // seed. Empty: nothing to show.
+  virtual std::string show(std::uint64_t /*seed*/) { return {}; }
+
   // Each iteration takes at least so long; the training loop sleeps the rest.
   virtual std::int64_t minimum_iteration_ms() const { return 0; }
 };

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/agree.h"
+#include "worker/data_order.h"
 #include "worker/progress.h"
 #include "worker/recent_median.h"
 #include "worker/saver.h"
@@ -57,6 +58,7 @@ class Loop {
   double given_to_save();
   TrainingResult result(TrainingEnd end, std::string message) const;
   TrainingResult stop();
+  void show_model();
   TrainingResult nonfinite(const IterationOutcome& outcome);
 
   const Comm& comm_;
@@ -247,6 +249,20 @@ void Loop::evaluate_now() {
   training_.log.info("evaluation at iteration " + std::to_string(at_.iteration) + ": " +
                          (metrics.empty() ? "no metric is finite" : metrics_text(metrics)),
                      fields);
+  show_model();
+}
+
+// Rank 0 shows people what the model makes now; the others wait at their next collective.
+void Loop::show_model() {
+  if (!comm_.is_root()) return;
+  const auto seed = static_cast<std::uint64_t>(training_.config.run.seed);
+  try {
+    const auto made =
+        training_.task.show(rng_seed({.seed = seed, .iteration = at_.iteration, .rank = 0}));
+    if (!made.empty()) training_.log.info("the model writes:\n" + made);
+  } catch (const std::exception& error) {
+    training_.log.warning(std::string("what the model makes can't be shown: ") + error.what());
+  }
 }
 
 SaveRequest Loop::request() const {

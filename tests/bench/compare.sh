@@ -3,7 +3,7 @@
 # many tensors on the same disk, incompressible, by as many ranks, in turns. On a machine that does nothing else, as
 # root (the page cache is dropped).
 #
-#   tests/bench/compare.sh [OPTION VALUE]...
+#   tests/bench/compare.sh [OPTION VALUE]...         compare.sh ddp: training, see compare_training.sh
 #     --gigabytes 2      10^9 bytes of parameters and Adam's two moments, all ranks together
 #     --rounds 5         of both sides; who begins changes with each
 #     --worlds '1 2 4'   numbers of ranks
@@ -27,6 +27,7 @@
 # $LOCKSTEP_MPIEXEC, else that on the PATH.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+if [ "${1:-}" = ddp ]; then exec "$here/compare_training.sh" "${@:2}"; fi
 gigabytes=2 rounds=5 worlds='1 2 4' tensors=144 many=4000 many_worlds=2 async=yes dir=.
 while [ $# -gt 0 ]; do
   case $1 in
@@ -42,18 +43,9 @@ while [ $# -gt 0 ]; do
   esac
 done
 bench=${CHECKPOINT_BENCH:-$here/../../build/release/tests/checkpoint_bench}
-venv=${OPPONENTS_VENV:-${XDG_CACHE_HOME:-$HOME/.cache}/lockstep-opponents}
-python=${OPPONENTS_PYTHON:-$venv/bin/python}
 [ -x "$bench" ] || { echo "compare.sh: $bench is not there: build first" >&2; exit 2; }
-[ -x "$python" ] || {
-  echo "compare.sh: $python is not there; make it so:" >&2
-  echo "  python3 -m venv '$venv' && '$venv/bin/pip' install -r '$here/opponents.txt'" >&2
-  exit 2
-}
-
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1
-export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_btl_vader_single_copy_mechanism=none
-export CUDA_VISIBLE_DEVICES='' GLOO_SOCKET_IFNAME=lo TORCH_CPP_LOG_LEVEL=ERROR
+# shellcheck source=tests/bench/opponents.sh
+. "$here/opponents.sh"
 scratch=$(mktemp -d "$(realpath "$dir")/compare-XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 : >"$scratch/lines"

@@ -125,6 +125,19 @@ class SyntheticRun(JobTest):
         self.expect_same_end(straight.store, (1, 16), store, (2, 16))
         self.assertIn("accuracy", store.manifest(2, 16)["metrics"])
 
+    def test_language_model_cut_by_USR1_equals_never_cut(self):
+        text = {"task": {"name": "language_model", "layers": 2, "width": 32, "heads": 2,
+                         "context": 64},
+                "data": {"path": "/usr/share/common-licenses", "global_batch": 6},
+                "schedule": {"name": "cosine", "warmup": 10}, "optimizer": {"clip_norm": 1.0},
+                "run": {"max_iterations": ITERATIONS}, "checkpoint": {"interval": INTERVAL}}
+        straight = self.site("straight")
+        result = straight.run(**text)
+        self.expect_exit(result, 0, "the model writes:")
+        store = self.cut_by_signal(lambda job: job.signal_launcher(signal.SIGUSR1), "USR1",
+                                   self.site(), {**text, "restore": "auto"})
+        self.expect_same_end(straight.store, (1, ITERATIONS), store, (2, ITERATIONS))
+
 
 if __name__ == "__main__":
     main()
