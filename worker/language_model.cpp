@@ -19,6 +19,7 @@
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/softmax.h>
+#include <nlohmann/json.hpp>
 
 #include "common/error.h"
 #include "worker/data_order.h"
@@ -68,6 +69,12 @@ std::vector<TensorSpec> specs_of(std::int64_t layers, std::int64_t width, std::i
   add("norm", {width});
   specs.push_back({"head.weight", {kBytes, width}});
   return specs;
+}
+
+// Bytes that are no UTF-8 as U+FFFD: a log with others in it is no text to grep and its like.
+std::string in_utf8(const std::string& bytes) {
+  using nlohmann::json;
+  return json::parse(json(bytes).dump(-1, ' ', false, json::error_handler_t::replace));
 }
 
 class LanguageModel : public Task {
@@ -230,7 +237,7 @@ std::string LanguageModel::show(std::uint64_t seed) {
       ++byte;
     text += static_cast<char>(byte);
   }
-  return text.substr(1);
+  return in_utf8(text.substr(1));
 }
 
 }  // namespace
@@ -238,7 +245,11 @@ std::string LanguageModel::show(std::uint64_t seed) {
 std::unique_ptr<Task> make_language_model(const TaskConfig& config, const std::string& path,
                                           int threads) {
   prepare_libtorch(threads);
-  return std::make_unique<LanguageModel>(config, path);
+  try {
+    return std::make_unique<LanguageModel>(config, path);
+  } catch (const Error& error) {
+    throw Error(error.code(), std::string("data.path: ") + error.what());
+  }
 }
 
 }  // namespace lockstep

@@ -76,8 +76,9 @@ void MappedText::map_file(const std::string& path) {
   files_.emplace_back(static_cast<const std::byte*>(memory), size);
   ends_.push_back((ends_.empty() ? 0 : ends_.back()) + static_cast<std::int64_t>(size));
   if (files_.size() > kMostFiles)
-    throw Error(ErrorCode::kInvalidConfig, "data.path: more than " + std::to_string(kMostFiles) +
-                                               " files of text; put them together into fewer");
+    throw Error(ErrorCode::kInvalidConfig,
+                path + ": more than " + std::to_string(kMostFiles) +
+                    " files of text up to this one; put them together into fewer");
 }
 
 std::string MappedText::digest() const {
