@@ -337,7 +337,8 @@ json unseal(std::string_view text, std::string_view what, std::string_view opaqu
       text.ends_with('\n') ? without_digest(text.substr(0, text.size() - 1), digest) : std::nullopt;
   if (!digested || digest128(*digested) != digest)
     throw_damaged(what, "its digest does not fit its contents");
-  if (object.contains(opaque)) object[std::string(opaque)] = text_of_member(text, opaque);
+  if (!opaque.empty() && object.contains(opaque))
+    object[std::string(opaque)] = text_of_member(text, opaque);
   object.erase(kDigestKey);
   return object;
 }
