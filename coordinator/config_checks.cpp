@@ -59,6 +59,9 @@ void check_task(const GivenValues& given) {
   check_own_keys(given, name, "language_model",
                  {"task.layers", "task.width", "task.heads", "task.context"});
   if (name == "language_model") check_language_model(given);
+  if (name == "synthetic" && text_or(given, "precision", "fp32") != "fp32")
+    fail(given.at("precision").place,
+         "precision: the task synthetic computes in fp32 only; leave it out");
   const TaskConfig defaults;
   const auto parameters = integer_or(given, "task.parameters", defaults.parameters);
   const auto tensors = integer_or(given, "task.tensors", defaults.tensors);

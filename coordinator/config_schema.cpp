@@ -129,7 +129,6 @@ std::set<std::string> sections() {
 const std::vector<Gate>& gates() {
   static const std::vector<Gate> table = {
       {"task.name", {"fashion_mnist", "language_model", "synthetic"}},
-      {"precision", {"fp32"}},
       {"control.listen", {"off"}},
       {"metrics.tensorboard", {"false"}},
       {"metrics.textfile", {}},

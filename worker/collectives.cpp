@@ -13,14 +13,6 @@
 namespace lockstep {
 namespace {
 
-std::vector<int> part_counts(std::int64_t elements, int ranks) {
-  std::vector<int> counts;
-  for (int rank = 0; rank < ranks; ++rank) {
-    counts.push_back(static_cast<int>(part_of(elements, {.index = rank, .count = ranks}).count));
-  }
-  return counts;
-}
-
 // Calls `send(root, first, count)` for every rank's part in pieces of at most `limit` elements.
 template <typename Send>
 void for_each_piece(const Comm& comm, std::size_t elements, std::int64_t limit, Send&& send) {
@@ -50,6 +42,14 @@ int threads_from_environment() {
 }
 
 }  // namespace
+
+std::vector<int> part_counts(std::int64_t elements, int ranks) {
+  std::vector<int> counts;
+  for (int rank = 0; rank < ranks; ++rank) {
+    counts.push_back(static_cast<int>(part_of(elements, {.index = rank, .count = ranks}).count));
+  }
+  return counts;
+}
 
 void reduce_scatter(const Comm& comm, std::span<const float> all, std::span<float> own,
                     std::int64_t limit) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "common/comm.h"
 
@@ -12,6 +13,9 @@ namespace lockstep {
 // rank and for every call on the same world. Throw MpiError only. Pieces above `limit` elements
 // travel in several messages: MPI counts are ints.
 constexpr std::int64_t kMessageLimit = std::int64_t{1} << 28;
+
+// The sizes of the ranks' parts of `elements`, as MPI takes them.
+std::vector<int> part_counts(std::int64_t elements, int ranks);
 
 // own := the sum over ranks of their `all`, this rank's part of it.
 void reduce_scatter(const Comm& comm, std::span<const float> all, std::span<float> own,

@@ -102,11 +102,16 @@ class FashionMnist : public Task {
   std::string data_digest() const override { return digest_; }
   bool counts_correct() const override { return true; }
 
+  bool fetches() const override { return true; }
+  std::unique_ptr<Inputs> fetch(std::span<const std::int64_t> samples) override;
   Sums train(const Batch& batch) override;
+  void tell_gradients(std::function<void(std::size_t)> through) override {
+    parameters_.tell(std::move(through));
+  }
   Sums evaluate(Range samples) override;
 
  private:
-  struct Inputs {
+  struct LabelledImages final : Inputs {
     at::Tensor images;
     at::Tensor labels;
   };
@@ -115,8 +120,9 @@ class FashionMnist : public Task {
     at::Tensor correct;
   };
   template <typename SampleAt>
-  Inputs gather(const Images& from, std::int64_t count, SampleAt&& sample_at) const;
-  Judged forward(const Inputs& inputs, bool training) const;
+  std::unique_ptr<LabelledImages> gather(const Images& from, std::int64_t count,
+                                         SampleAt&& sample_at) const;
+  Judged forward(const LabelledImages& inputs, bool training) const;
 
   Images training_;
   Images test_;
@@ -124,7 +130,7 @@ class FashionMnist : public Task {
   std::array<float, 256> pixel_values_ = normalized_pixels();
   std::vector<TensorSpec> parameter_specs_;
   std::vector<TensorSpec> buffer_specs_;
-  std::vector<at::Tensor> parameters_;  // views of TrainingState's memory
+  ModelParameters parameters_;  // as the next, in TrainingState's memory
   std::vector<at::Tensor> buffers_;
 };
 
@@ -154,8 +160,8 @@ FashionMnist::FashionMnist(const std::string& folder, int threads)
 }
 
 void FashionMnist::bind(const TensorMemory& memory) {
-  parameters_ = parameter_views(parameter_specs_, memory);
-  buffers_ = buffer_views(buffer_specs_, memory);
+  parameters_.bind(parameter_specs_, memory);
+  buffers_ = views_of(buffer_specs_, memory.buffers);
 }
 
 void FashionMnist::initialize(std::uint64_t seed) {
@@ -176,12 +182,14 @@ void FashionMnist::initialize(std::uint64_t seed) {
 }
 
 template <typename SampleAt>
-FashionMnist::Inputs FashionMnist::gather(const Images& from, std::int64_t count,
-                                          SampleAt&& sample_at) const {
-  Inputs inputs{.images = at::empty({count, 1, kSide, kSide}, at::kFloat),
-                .labels = at::empty({count}, at::kLong)};
-  auto* pixel = inputs.images.data_ptr<float>();
-  auto* label = inputs.labels.data_ptr<std::int64_t>();
+std::unique_ptr<FashionMnist::LabelledImages> FashionMnist::gather(const Images& from,
+                                                                   std::int64_t count,
+                                                                   SampleAt&& sample_at) const {
+  auto inputs = std::make_unique<LabelledImages>();
+  inputs->images = at::empty({count, 1, kSide, kSide}, at::kFloat);
+  inputs->labels = at::empty({count}, at::kLong);
+  auto* pixel = inputs->images.data_ptr<float>();
+  auto* label = inputs->labels.data_ptr<std::int64_t>();
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t sample = sample_at(i);
     const std::uint8_t* source = from.pixels.data() + sample * kPixels;
@@ -192,7 +200,7 @@ FashionMnist::Inputs FashionMnist::gather(const Images& from, std::int64_t count
   return inputs;
 }
 
-FashionMnist::Judged FashionMnist::forward(const Inputs& inputs, bool training) const {
+FashionMnist::Judged FashionMnist::forward(const LabelledImages& inputs, bool training) const {
   at::Tensor x = inputs.images;
   for (std::size_t layer = 0; layer < kLayers; ++layer) {
     x = at::conv2d(x, parameters_[3 * layer], {}, 1, 1);
@@ -208,12 +216,17 @@ FashionMnist::Judged FashionMnist::forward(const Inputs& inputs, bool training) 
           .correct = scores.argmax(1).eq(inputs.labels).sum()};
 }
 
+std::unique_ptr<Inputs> FashionMnist::fetch(std::span<const std::int64_t> samples) {
+  return gather(training_, std::ssize(samples),
+                [&](std::int64_t i) { return samples[static_cast<std::size_t>(i)]; });
+}
+
 Sums FashionMnist::train(const Batch& batch) {
   const std::int64_t count = std::ssize(batch.samples);
-  const Inputs inputs = gather(
-      training_, count, [&](std::int64_t i) { return batch.samples[static_cast<std::size_t>(i)]; });
-  const Judged judged = forward(inputs, true);
-  judged.loss.backward(at::scalar_tensor(batch.weight, at::kFloat));
+  const auto fetched = batch.inputs ? nullptr : fetch(batch.samples);
+  const auto& inputs = batch.inputs ? *batch.inputs : *fetched;
+  const Judged judged = forward(dynamic_cast<const LabelledImages&>(inputs), true);
+  parameters_.backward(judged.loss, batch.weight, batch.first);
   return {.loss = judged.loss.item<double>(),
           .correct = judged.correct.item<double>(),
           .samples = count};
@@ -221,9 +234,9 @@ Sums FashionMnist::train(const Batch& batch) {
 
 Sums FashionMnist::evaluate(Range samples) {
   const at::NoGradGuard no_grad;
-  const Inputs inputs =
+  const auto inputs =
       gather(test_, samples.count, [&](std::int64_t i) { return samples.first + i; });
-  const Judged judged = forward(inputs, false);
+  const Judged judged = forward(*inputs, false);
   return {.loss = judged.loss.item<double>(),
           .correct = judged.correct.item<double>(),
           .samples = samples.count};

@@ -16,7 +16,6 @@
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linear.h>
-#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/softmax.h>
 #include <nlohmann/json.hpp>
@@ -83,7 +82,7 @@ class LanguageModel : public Task {
 
   const std::vector<TensorSpec>& parameters() const override { return specs_; }
   const std::vector<TensorSpec>& buffers() const override { return no_buffers_; }
-  void bind(const TensorMemory& memory) override { tensors_ = parameter_views(specs_, memory); }
+  void bind(const TensorMemory& memory) override { tensors_.bind(specs_, memory); }
   void initialize(std::uint64_t seed) override;
 
   std::int64_t training_samples() const override { return samples_ - evaluated_; }
@@ -91,17 +90,22 @@ class LanguageModel : public Task {
   std::string data_digest() const override { return digest_; }
   bool counts_correct() const override { return false; }
 
+  bool fetches() const override { return true; }
+  std::unique_ptr<Inputs> fetch(std::span<const std::int64_t> samples) override;
   Sums train(const Batch& batch) override;
+  void tell_gradients(std::function<void(std::size_t)> through) override {
+    tensors_.tell(std::move(through));
+  }
   Sums evaluate(Range samples) override;
   std::string show(std::uint64_t seed) override;
 
  private:
-  struct Texts {
+  struct Texts final : Inputs {
     at::Tensor read;      // [samples, context] int64
     at::Tensor foreseen;  // [samples * context] int64
   };
   template <typename SampleAt>
-  Texts gather(std::int64_t count, SampleAt&& sample_at) const;
+  std::unique_ptr<Texts> gather(std::int64_t count, SampleAt&& sample_at) const;
   at::Tensor scores(const at::Tensor& texts) const;
   at::Tensor attention(const at::Tensor& x, const at::Tensor* block) const;
   at::Tensor normed(const at::Tensor& x, const at::Tensor* weight) const;
@@ -116,7 +120,7 @@ class LanguageModel : public Task {
   std::int64_t evaluated_ = 0;
   std::vector<TensorSpec> specs_;
   std::vector<TensorSpec> no_buffers_;
-  std::vector<at::Tensor> tensors_;  // views of TrainingState's memory
+  ModelParameters tensors_;
 };
 
 LanguageModel::LanguageModel(const TaskConfig& config, const std::string& path)
@@ -154,10 +158,13 @@ void LanguageModel::initialize(std::uint64_t seed) {
 }
 
 template <typename SampleAt>
-LanguageModel::Texts LanguageModel::gather(std::int64_t count, SampleAt&& sample_at) const {
-  Texts texts{at::empty({count, context_}, at::kLong), at::empty({count * context_}, at::kLong)};
-  auto* read = texts.read.data_ptr<std::int64_t>();
-  auto* foreseen = texts.foreseen.data_ptr<std::int64_t>();
+std::unique_ptr<LanguageModel::Texts> LanguageModel::gather(std::int64_t count,
+                                                            SampleAt&& sample_at) const {
+  auto texts = std::make_unique<Texts>();
+  texts->read = at::empty({count, context_}, at::kLong);
+  texts->foreseen = at::empty({count * context_}, at::kLong);
+  auto* read = texts->read.data_ptr<std::int64_t>();
+  auto* foreseen = texts->foreseen.data_ptr<std::int64_t>();
   std::vector<std::uint8_t> bytes(static_cast<std::size_t>(context_) + 1);
   for (std::int64_t i = 0; i < count; ++i) {
     text_.copy(sample_at(i) * context_, bytes);
@@ -192,17 +199,23 @@ at::Tensor LanguageModel::scores(const at::Tensor& texts) const {
     const auto wide = at::gelu(at::linear(normed(x, block + kNorm2), block[kUp], block[kUp + 1]));
     x = x + at::linear(wide, block[kDown], block[kDown + 1]);
   }
-  return at::linear(normed(x, &tensors_[tensors_.size() - 3]), tensors_.back()).flatten(0, 1);
+  return at::linear(normed(x, &tensors_[tensors_.size() - 3]), tensors_[tensors_.size() - 1])
+      .flatten(0, 1);
+}
+
+std::unique_ptr<Inputs> LanguageModel::fetch(std::span<const std::int64_t> samples) {
+  return gather(std::ssize(samples),
+                [&](std::int64_t i) { return samples[static_cast<std::size_t>(i)]; });
 }
 
 Sums LanguageModel::train(const Batch& batch) {
-  const auto texts = gather(std::ssize(batch.samples), [&](std::int64_t i) {
-    return batch.samples[static_cast<std::size_t>(i)];
-  });
+  const auto fetched = batch.inputs ? nullptr : fetch(batch.samples);
+  const auto& inputs = batch.inputs ? *batch.inputs : *fetched;
+  const auto& texts = dynamic_cast<const Texts&>(inputs);
   const auto loss =
       at::cross_entropy_loss(scores(texts.read), texts.foreseen, {}, at::Reduction::Sum);
   const auto bytes = static_cast<double>(context_);
-  loss.backward(at::scalar_tensor(batch.weight / bytes, at::kFloat));
+  tensors_.backward(loss, batch.weight / bytes, batch.first);
   return {.loss = loss.item<double>() / bytes, .correct = 0, .samples = std::ssize(batch.samples)};
 }
 
@@ -214,7 +227,7 @@ Sums LanguageModel::evaluate(Range samples) {
     const auto texts = gather(std::min(at_once, samples.count - done), [&](std::int64_t i) {
       return training_samples() + samples.first + done + i;
     });
-    loss += at::cross_entropy_loss(scores(texts.read), texts.foreseen, {}, at::Reduction::Sum)
+    loss += at::cross_entropy_loss(scores(texts->read), texts->foreseen, {}, at::Reduction::Sum)
                 .item<double>();
   }
   return {.loss = loss / static_cast<double>(context_), .correct = 0, .samples = samples.count};

@@ -1,14 +1,20 @@
 #include "worker/model_tensors.h"
 
+#include <algorithm>
 #include <climits>
+#include <memory>
 #include <utility>
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/scalar_tensor.h>
 #include <malloc.h>
+#include <torch/csrc/autograd/function_hook.h>
+#include <torch/csrc/autograd/variable.h>
 
 #include "worker/data_order.h"
+#include "worker/precision.h"
 
 namespace lockstep {
 
@@ -21,30 +27,61 @@ void prepare_libtorch(int threads) {
   mallopt(M_TOP_PAD, 1 << 28);
 }
 
-std::vector<at::Tensor> parameter_views(const std::vector<TensorSpec>& specs,
-                                        const TensorMemory& memory) {
-  std::vector<at::Tensor> views;
-  for (std::size_t i = 0; i < specs.size(); ++i) {
-    auto parameter = at::from_blob(memory.parameters[i].data(), specs[i].shape);
-    parameter.set_requires_grad(true);
-    parameter.mutable_grad() = at::from_blob(memory.gradients[i].data(), specs[i].shape);
-    views.push_back(std::move(parameter));
-  }
-  return views;
-}
-
-std::vector<at::Tensor> buffer_views(const std::vector<TensorSpec>& specs,
-                                     const TensorMemory& memory) {
-  std::vector<at::Tensor> views;
-  for (std::size_t i = 0; i < specs.size(); ++i)
-    views.push_back(at::from_blob(memory.buffers[i].data(), specs[i].shape));
-  return views;
-}
-
 void fill_uniformly(at::Tensor& tensor, float bound, std::uint64_t key) {
   auto* values = tensor.data_ptr<float>();
   for (std::int64_t k = 0; k < tensor.numel(); ++k)
     values[k] = bound * (2 * unit_float(mix64(key++)) - 1);
+}
+
+std::vector<at::Tensor> views_of(const std::vector<TensorSpec>& specs,
+                                 const std::vector<std::span<float>>& memory) {
+  std::vector<at::Tensor> views;
+  for (std::size_t i = 0; i < specs.size(); ++i)
+    views.push_back(at::from_blob(memory[i].data(), specs[i].shape));
+  return views;
+}
+
+class ModelParameters::Hook : public torch::autograd::PostAccumulateGradHook {
+ public:
+  Hook(ModelParameters& owner, std::size_t parameter) : owner_(owner), parameter_(parameter) {}
+  void operator()(const torch::autograd::Variable& tensor) override {
+    owner_.take(parameter_, tensor.mutable_grad());
+  }
+
+ private:
+  ModelParameters& owner_;
+  const std::size_t parameter_;
+};
+
+void ModelParameters::bind(const std::vector<TensorSpec>& specs, const TensorMemory& memory) {
+  tensors_ = views_of(specs, memory.parameters);
+  gradients_ = memory.gradients;
+  written_.assign(specs.size(), 0);
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    tensors_[i].set_requires_grad(true);
+    torch::autograd::impl::set_post_acc_grad_hooks(tensors_[i], std::make_unique<Hook>(*this, i));
+  }
+}
+
+void ModelParameters::take(std::size_t parameter, at::Tensor& gradient) {
+  const auto values = std::exchange(gradient, at::Tensor()).contiguous();
+  const auto place = gradients_[parameter];
+  const std::span<const float> from(values.const_data_ptr<float>(), place.size());
+  if (written_[parameter] == 0) {
+    std::ranges::copy(from, place.begin());
+  } else {
+    std::ranges::transform(place, from, place.begin(), std::plus{});
+  }
+  written_[parameter] = 1;
+  if (through_) through_(parameter);
+}
+
+void ModelParameters::backward(const at::Tensor& loss, double weight, bool first) {
+  if (first) std::ranges::fill(written_, 0);
+  const Autocast fp32(false);  // operations of backward take forward's dtypes
+  loss.backward(at::scalar_tensor(weight, at::kFloat));
+  for (std::size_t i = 0; i < written_.size(); ++i)
+    if (std::exchange(written_[i], 1) == 0) std::ranges::fill(gradients_[i], 0.0F);
 }
 
 }  // namespace lockstep

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -14,14 +18,36 @@ namespace lockstep {
 // kernel anew. `threads`: that an operation may compute with.
 void prepare_libtorch(int threads);
 
-// Views of the memory, in the order of `specs`. Backward adds to a parameter's gradient in place:
-// it stays the view that it is.
-std::vector<at::Tensor> parameter_views(const std::vector<TensorSpec>& specs,
-                                        const TensorMemory& memory);
-std::vector<at::Tensor> buffer_views(const std::vector<TensorSpec>& specs,
-                                     const TensorMemory& memory);
-
 // Fills it with numbers from -bound to bound, a function of `key` alone.
 void fill_uniformly(at::Tensor& tensor, float bound, std::uint64_t key);
+
+std::vector<at::Tensor> views_of(const std::vector<TensorSpec>& specs,
+                                 const std::vector<std::span<float>>& memory);
+
+// A model's parameters: views of a task's memory, whose gradients backward leaves in that memory.
+//
+// Autograd makes a tensor for each gradient. It is taken as soon as it is complete (PyTorch's
+// post-accumulate-grad hook): copied to its place while it is in the cache, and dropped. Had
+// autograd the places themselves, it would add to them, and they would have to be zero before.
+class ModelParameters {
+ public:
+  void bind(const std::vector<TensorSpec>& specs, const TensorMemory& memory);
+  void tell(std::function<void(std::size_t parameter)> through) { through_ = std::move(through); }
+  // Of `loss`, scaled by `weight`. `first`: as Batch has it.
+  void backward(const at::Tensor& loss, double weight, bool first);
+
+  const at::Tensor& operator[](std::size_t index) const { return tensors_[index]; }
+  at::Tensor& operator[](std::size_t index) { return tensors_[index]; }
+  std::size_t size() const { return tensors_.size(); }
+
+ private:
+  class Hook;
+  void take(std::size_t parameter, at::Tensor& gradient);
+
+  std::vector<at::Tensor> tensors_;
+  std::vector<std::span<float>> gradients_;
+  std::vector<char> written_;  // by parameter, in this iteration
+  std::function<void(std::size_t parameter)> through_;
+};
 
 }  // namespace lockstep

@@ -151,6 +151,9 @@ float Synthetic::error(const Sample& sample, const Features& combined) const {
 }
 
 Sums Synthetic::train(const Batch& batch) {
+  if (batch.first)
+    for (const auto& gradient : memory_.gradients)
+      std::ranges::fill(gradient, 0.0F);
   Sums sums{.loss = 0, .correct = 0, .samples = std::ssize(batch.samples)};
   const Features s = combined();
   Features by_feature{};

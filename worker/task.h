@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -22,11 +25,22 @@ struct TensorMemory {
   std::vector<std::span<float>> buffers;
 };
 
+// What a task makes of samples before it trains on them.
+class Inputs {
+ public:
+  Inputs() = default;
+  Inputs(const Inputs&) = delete;
+  Inputs& operator=(const Inputs&) = delete;
+  virtual ~Inputs() = default;
+};
+
 // Samples that this rank trains on at once.
 struct Batch {
   std::span<const std::int64_t> samples;  // indices in [0, training_samples()); may repeat
   double weight = 1;                      // of each sample in the gradient: 1 / global_batch
-  std::uint64_t rng_seed = 0;  // the only source of randomness: from (seed, iteration, rank)
+  bool first = true;  // of an iteration: gradients are written, not added to; 0 where not used
+  const Inputs* inputs = nullptr;  // that fetch() made of them; null: not yet made
+  std::uint64_t rng_seed = 0;      // the only source of randomness: from (seed, iteration, rank)
 };
 
 // Sums over samples: they add up over batches and ranks.
@@ -66,8 +80,18 @@ class Task {
   virtual std::string data_digest() const = 0;  // of training and evaluation data
   virtual bool counts_correct() const = 0;      // classification: Sums::correct means something
 
-  // Forward and backward: adds weight * d(loss of each sample) to the gradients.
+  // Reads what `train` needs of samples, in a thread of its own while the batch before is trained
+  // on: beside all other members, so that it must leave alone what they write.
+  virtual bool fetches() const { return false; }
+  virtual std::unique_ptr<Inputs> fetch(std::span<const std::int64_t> /*samples*/) {
+    return nullptr;
+  }
+
+  // Forward and backward: weight * d(loss of each sample), written or added to the gradients.
   virtual Sums train(const Batch& batch) = 0;
+  // Whom `train` tells, in its own thread, that it is through with the gradient of a parameter, by
+  // its index: each once at most. A task that tells nothing is through with all when it returns.
+  virtual void tell_gradients(std::function<void(std::size_t parameter)> /*through*/) {}
   // Forward only, on evaluation samples [first, first + count); leaves everything as it was.
   virtual Sums evaluate(Range samples) = 0;
 

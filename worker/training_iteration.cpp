@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <functional>
 #include <span>
 #include <thread>
 #include <vector>
@@ -12,6 +13,8 @@
 #include "common/partition.h"
 #include "worker/collectives.h"
 #include "worker/data_order.h"
+#include "worker/gradient_reduction.h"
+#include "worker/precision.h"
 #include "worker/sharded_optimizer.h"
 
 namespace lockstep {
@@ -23,38 +26,36 @@ std::span<float> part(std::span<float> all, Range range) {
   return all.subspan(static_cast<std::size_t>(range.first), static_cast<std::size_t>(range.count));
 }
 
-// Forward and backward on this rank's slice of the batch.
-Sums compute_gradients(const Comm& comm, const Training& training, const TrainingStart& start) {
+// Forward and backward on this rank's slice of the batch. The last batch of it tells the reduction
+// which gradients are complete.
+Sums compute_gradients(IterationParts& parts, const Training& training,
+                       const TrainingStart& start) {
   const auto& config = training.config;
   const auto seed = static_cast<std::uint64_t>(config.run.seed);
-  const DataOrder order{.seed = seed, .length = training.task.training_samples()};
-  const Range slice =
-      batch_slice(config.data.global_batch, {.index = comm.rank(), .count = comm.size()});
-  const auto samples = samples_of_slice(order, start.position, slice);
   std::uint64_t randomness =
-      rng_seed({.seed = seed, .iteration = start.iteration + 1, .rank = comm.rank()});
+      rng_seed({.seed = seed, .iteration = start.iteration + 1, .rank = parts.comm.rank()});
 
   Sums sums;
-  std::span<const std::int64_t> left = samples;
-  const auto micro = static_cast<std::size_t>(config.data.micro_batch.value_or(slice.count));
-  while (!left.empty()) {
-    const auto now = left.first(std::min(micro, left.size()));
-    sums += training.task.train({.samples = now,
+  for (bool last = false; !last;) {
+    const auto next = parts.feed.next();
+    last = next.last;
+    training.task.tell_gradients(
+        last ? [&parts](std::size_t parameter) { parts.reduction.through(parameter); }
+             : std::function<void(std::size_t)>());
+    sums += training.task.train({.samples = next.samples,
                                  .weight = 1 / static_cast<double>(config.data.global_batch),
+                                 .first = next.first,
+                                 .inputs = next.inputs.get(),
                                  .rng_seed = randomness++});
     training.board.move();
-    left = left.subspan(now.size());
   }
   return sums;
 }
 
-// Sums over ranks into `outcome`; says whether this rank's own loss or gradients are not finite.
-bool add_up(const Comm& comm, const TrainingState& state, const Sums& mine,
+// Sums over ranks into `outcome`; `squares`: of this rank's part of the gradient. Says whether this
+// rank's own loss or gradients are not finite.
+bool add_up(const Comm& comm, const TrainingState& state, const Sums& mine, double squares,
             IterationOutcome& outcome) {
-  double squares = 0;
-  for (std::size_t r = 0; r < state.layout().regions.size(); ++r) {
-    squares += sum_of_squares(state.own_gradients(r));
-  }
   std::array<double, 4> words = {squares, mine.loss, mine.correct,
                                  static_cast<double>(mine.samples)};
   sum_over_ranks(comm, words);
@@ -67,26 +68,28 @@ bool add_up(const Comm& comm, const TrainingState& state, const Sums& mine,
          (!std::isfinite(mine.loss) || !std::isfinite(sum_of_squares(state.gradients())));
 }
 
-void reduce_gradients(const Comm& comm, const TrainingState& state) {
-  const auto& regions = state.layout().regions;
-  for (std::size_t r = 0; r < regions.size(); ++r) {
-    reduce_scatter(comm, part(state.gradients(), regions[r].range), state.own_gradients(r));
-  }
-  average_over_ranks(comm, state.buffers());
-}
-
 }  // namespace
 
-IterationOutcome run_iteration(const Comm& comm, Tick& tick, const Training& training,
+IterationParts::IterationParts(const Comm& shared, const Training& training,
+                               const TrainingStart& start)
+    : comm(shared),
+      tick(shared),
+      reduction(shared, training.state),
+      feed(training.config, training.task, {.index = shared.rank(), .count = shared.size()},
+           start.position) {}
+
+IterationOutcome run_iteration(IterationParts& parts, const Training& training,
                                const TrainingStart& start, const IterationHooks& hooks) {
   const auto began = std::chrono::steady_clock::now();
+  const Comm& comm = parts.comm;
   TrainingState& state = training.state;
   IterationOutcome outcome;
   Sums mine;
-  std::ranges::fill(state.gradients(), 0.0F);
+  parts.reduction.begin();
   try {
     const AtWork at_work(training.board);
-    mine = compute_gradients(comm, training, start);
+    const Autocast precision(training.config.precision == "bf16");
+    mine = compute_gradients(parts, training, start);
   } catch (...) {
     outcome.failure = std::current_exception();
   }
@@ -97,13 +100,14 @@ IterationOutcome run_iteration(const Comm& comm, Tick& tick, const Training& tra
 
   training.board.pass();
 
-  reduce_gradients(comm, state);
-  const bool mine_nonfinite = add_up(comm, state, mine, outcome);
+  const double squares = parts.reduction.finish();
+  average_over_ranks(comm, state.buffers());
+  const bool mine_nonfinite = add_up(comm, state, mine, squares, outcome);
 
   TickVote my_vote = hooks.vote();
   my_vote.nonfinite = mine_nonfinite;
   my_vote.failed = outcome.failure != nullptr;
-  tick.start(my_vote);
+  parts.tick.start(my_vote);
 
   const auto& config = training.config;
   outcome.learning_rate =
@@ -116,7 +120,7 @@ IterationOutcome run_iteration(const Comm& comm, Tick& tick, const Training& tra
   for (const auto& region : state.layout().regions) {
     all_gather(comm, part(state.parameters(), region.range));
   }
-  outcome.verdict = tick.finish();
+  outcome.verdict = parts.tick.finish();
   training.board.pass();
   return outcome;
 }
@@ -138,6 +142,7 @@ Metrics run_evaluation(const Comm& comm, const Training& training,
     if (count <= 0 || failure) continue;
     try {
       const AtWork at_work(training.board);
+      const Autocast precision(training.config.precision == "bf16");
       sums += task.evaluate({.first = own.first + done, .count = count});
     } catch (...) {
       failure = std::current_exception();

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "common/comm.h"
+#include "worker/batch_feed.h"
+#include "worker/gradient_reduction.h"
 #include "worker/task.h"
 #include "worker/tick.h"
 #include "worker/training_loop.h"
@@ -32,13 +34,26 @@ struct IterationHooks {
   std::function<void()> before_step;  // the first change of what a save in flight may still copy
 };
 
-// Makes iteration `start.iteration + 1` from the batch at `start.position`.
+// What all iterations of a training are made with, from `start` on.
+struct IterationParts {
+  // Collective. `comm` and what `training` refers to must outlive it.
+  IterationParts(const Comm& comm, const Training& training, const TrainingStart& start);
+
+  const Comm& comm;
+  Tick tick;
+  GradientReduction reduction;
+  BatchFeed feed;
+};
+
+// Makes iteration `start.iteration + 1` from the batch at `start.position`, where the one before it
+// ended.
 //
-// Collective over `comm`: 1. forward and backward on the own slice; 2. reduce-scatter of gradients,
-// average of buffers; 3. sums and gradient norm; 4. tick starts, with what `vote` says then;
-// 5. optimizer step on the own part; 6. all-gather of parameters; 7. tick finishes.
+// Collective over `parts.comm`: 1. forward and backward on the own slice, and beside them 2. the
+// reduction of gradients; average of buffers; 3. sums and gradient norm; 4. tick starts, with what
+// `vote` says then; 5. optimizer step on the own part; 6. all-gather of parameters; 7. tick
+// finishes.
 // A local failure in 1 is kept, and the rest still happens, so that no rank waits for another.
-IterationOutcome run_iteration(const Comm& comm, Tick& tick, const Training& training,
+IterationOutcome run_iteration(IterationParts& parts, const Training& training,
                                const TrainingStart& start, const IterationHooks& hooks);
 
 // Evaluates as train() does: `interrupted` runs between batches on every rank, equally often, and

@@ -35,7 +35,7 @@ class Loop {
         callbacks_(callbacks),
         at_(start),
         final_(final_iteration(training.config, start, training.task.training_samples())),
-        tick_(comm),
+        parts_(comm, training, start),
         progress_(training.log),
         saver_(comm, training.config, training.log, callbacks.save),
         left_at_start_(callbacks.seconds_left ? callbacks.seconds_left() : 0) {}
@@ -66,7 +66,7 @@ class Loop {
   const TrainingCallbacks& callbacks_;
   TrainingStart at_;
   std::int64_t final_;
-  Tick tick_;
+  IterationParts parts_;
   ProgressPrinter progress_;
   RecentMedian iteration_seconds_;
   RecentMedian work_seconds_;
@@ -84,8 +84,8 @@ class Loop {
 };
 
 TrainingResult Loop::run() {
-  tick_.start(vote());
-  hear(tick_.finish());
+  parts_.tick.start(vote());
+  hear(parts_.tick.finish());
   if (stop_) {
     return result(*stop_, stop_reason_ + " before the first iteration: nothing new to save");
   }
@@ -158,15 +158,15 @@ void Loop::hear(const TickVerdict& verdict) {
 
 // A tick without an iteration.
 bool Loop::interrupted() {
-  tick_.start(vote());
-  hear(tick_.finish());
+  parts_.tick.start(vote());
+  hear(parts_.tick.finish());
   return stop_.has_value();
 }
 
 IterationOutcome Loop::iterate() {
   const auto began = Clock::now();
   IterationOutcome outcome = run_iteration(
-      comm_, tick_, training_, at_,
+      parts_, training_, at_,
       {.vote = [this] { return vote(); }, .before_step = [this] { saver_.await_snapshot(); }});
   if (outcome.verdict.failed_rank) {
     agree(comm_, "iteration " + std::to_string(at_.iteration + 1), [&] {

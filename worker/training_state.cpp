@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <functional>
+#include <numeric>
 
 #include "common/error.h"
 #include "common/selection.h"
+#include "worker/region_sum.h"
 
 namespace lockstep {
 namespace {
@@ -47,6 +50,30 @@ void require_each_matches(const std::vector<std::string>& globs,
   }
 }
 
+// The tensors of one kind in groups of a region each, as backward comes to them; in a group
+// ascending. At least one group.
+std::vector<std::vector<std::size_t>> grouped(
+    const std::vector<TensorSpec>& parameters,
+    const std::optional<std::vector<std::string>>& no_decay, bool decayed,
+    const RegionSizes& sizes) {
+  std::vector<std::vector<std::size_t>> groups(1);
+  std::int64_t held = 0;
+  for (std::size_t i = parameters.size(); i-- > 0;) {
+    if (is_decayed(parameters[i], no_decay) != decayed) continue;
+    const auto count = elements_of(parameters[i]);
+    const auto limit = groups.size() == 1 ? sizes.first : sizes.other;
+    if (held > 0 && held + count > limit) {
+      groups.emplace_back();
+      held = 0;
+    }
+    groups.back().push_back(i);
+    held += count;
+  }
+  for (auto& group : groups)
+    std::ranges::reverse(group);
+  return groups;
+}
+
 std::vector<std::string> slot_kinds(const OptimizerConfig& optimizer) {
   if (optimizer.name != "sgd") return {"exp_avg", "exp_avg_sq"};
   if (optimizer.momentum != 0) return {"momentum_buffer"};
@@ -61,22 +88,46 @@ std::span<float> slice(std::span<float> flat, std::int64_t first, const TensorSp
 }  // namespace
 
 FlatLayout lay_out(const std::vector<TensorSpec>& parameters,
-                   const std::optional<std::vector<std::string>>& no_decay) {
+                   const std::optional<std::vector<std::string>>& no_decay,
+                   const RegionSizes& sizes) {
   if (no_decay) require_each_matches(*no_decay, parameters);
   FlatLayout layout;
   layout.offset.resize(parameters.size());
+  layout.region.resize(parameters.size());
+  std::vector<std::size_t> filled_by;  // by region: its tensor that backward comes to last
   for (const bool decayed : {true, false}) {
-    const std::int64_t first = layout.elements;
-    for (std::size_t i = 0; i < parameters.size(); ++i) {
-      if (is_decayed(parameters[i], no_decay) != decayed) continue;
-      layout.order.push_back(static_cast<std::int64_t>(i));
-      layout.offset[i] = layout.elements;
-      layout.elements += elements_of(parameters[i]);
+    for (const auto& tensors : grouped(parameters, no_decay, decayed, sizes)) {
+      Region region{.range = {.first = layout.elements, .count = 0}, .decayed = decayed};
+      for (const auto i : tensors) {
+        layout.order.push_back(static_cast<std::int64_t>(i));
+        layout.offset[i] = layout.elements;
+        layout.region[i] = layout.regions.size();
+        layout.elements += elements_of(parameters[i]);
+      }
+      region.range.count = layout.elements - region.range.first;
+      layout.regions.push_back(region);
+      filled_by.push_back(tensors.empty() ? 0 : tensors.front());
     }
-    layout.regions.push_back(
-        {.range = {.first = first, .count = layout.elements - first}, .decayed = decayed});
   }
+  layout.leaving.resize(layout.regions.size());
+  std::iota(layout.leaving.begin(), layout.leaving.end(), std::size_t{0});
+  std::ranges::stable_sort(layout.leaving, std::ranges::greater{},
+                           [&](std::size_t region) { return filled_by[region]; });
   return layout;
+}
+
+RegionSizes region_sizes(std::int64_t ranks) {
+  constexpr std::int64_t kLeastPart = 1 << 16;
+  RegionSizes sizes;
+  sizes.other = std::max(sizes.other, ranks * kLeastPart);
+  return sizes;
+}
+
+std::int64_t most_received(const FlatLayout& layout, int ranks) {
+  std::int64_t most = 0;
+  for (const auto& region : layout.regions)
+    most = std::max(most, RegionSum::scratch_elements(region.range.count, ranks));
+  return most;
 }
 
 FloatBuffer::FloatBuffer(std::int64_t count)
@@ -85,16 +136,19 @@ FloatBuffer::FloatBuffer(std::int64_t count)
 
 StateBytes state_bytes(const Task& task, const OptimizerConfig& optimizer, Share rank,
                        bool saves_beside) {
-  const auto layout = lay_out(task.parameters(), optimizer.no_decay);
+  const auto layout = lay_out(task.parameters(), optimizer.no_decay, region_sizes(rank.count));
   const auto slots = static_cast<std::int64_t>(slot_kinds(optimizer).size());
   const auto buffers = elements_of(task.buffers());
   std::int64_t own = 0;
   for (const auto& region : layout.regions)
     own += part_of(region.range.count, rank).count;
   const auto saved = layout.elements * (1 + slots) + buffers;
+  const auto regions = std::min(kRegionsOnTheirWay, layout.regions.size());
+  const auto received =
+      static_cast<std::int64_t>(regions) * most_received(layout, static_cast<int>(rank.count));
   // Parameters and gradients whole; gradients and optimizer state of the own part; what a save
   // beside training copies.
-  const auto kept = 2 * layout.elements + buffers + own * (1 + slots) +
+  const auto kept = 2 * layout.elements + received + buffers + own * (1 + slots) +
                     (saves_beside ? part_of(saved, rank).count : 0);
   return {static_cast<std::uint64_t>(kept) * sizeof(float),
           static_cast<std::uint64_t>(saved) * sizeof(float)};
@@ -105,7 +159,7 @@ TrainingState::TrainingState(Task& task, const OptimizerConfig& optimizer,
     : rank_(rank),
       parameter_specs_(task.parameters()),
       buffer_specs_(task.buffers()),
-      layout_(lay_out(parameter_specs_, optimizer.no_decay)),
+      layout_(lay_out(parameter_specs_, optimizer.no_decay, region_sizes(rank.count))),
       parameters_(layout_.elements),
       gradients_(layout_.elements),
       buffers_(elements_of(buffer_specs_)) {

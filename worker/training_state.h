@@ -14,26 +14,46 @@
 
 namespace lockstep {
 
-// A stretch of the flat buffers that the optimizer treats alike. Rank r of W steps on
+// A stretch of the flat buffers, of whole tensors, that the optimizer treats alike and whose
+// gradients travel together: PyTorch DDP's bucket (Li et al., 2020). Rank r of W steps on
 // part_of(count).
 struct Region {
   Range range;  // elements of the flat buffer
   bool decayed = false;
 };
 
-// Where each parameter lies in the flat buffer: decayed tensors first, then the others, each kind
-// in the task's order.
+// Where each parameter lies in the flat buffer: decayed tensors first, then the others; of each
+// kind the regions that backward is through with first, inside a region in the task's order.
 struct FlatLayout {
   std::vector<std::int64_t> order;   // task's index of each tensor, in flat order
   std::vector<std::int64_t> offset;  // by the task's index
-  std::vector<Region> regions;       // decayed, undecayed
+  std::vector<std::size_t> region;   // by the task's index
+  std::vector<Region> regions;       // at least one decayed and one not, which may be empty
+  std::vector<std::size_t> leaving;  // regions as backward, from the last tensor on, fills them
   std::int64_t elements = 0;
 };
+
+// Elements of a region: of the first one that leaves, and of the others. A tensor is never split,
+// however large; small ones share a region.
+struct RegionSizes {
+  std::int64_t first = 1 << 18;
+  std::int64_t other = 1 << 20;
+};
+// Pure: for a world of that size. Many ranks get larger regions, as Megatron has them, or a rank's
+// part would be too small to travel well and to be a piece of a shard.
+RegionSizes region_sizes(std::int64_t ranks);
 
 // Pure. no_decay: globs of names ("conv1.bias" or "model.conv1.bias"); absent: tensors of one
 // dimension. Error(kInvalidConfig) where a glob matches no tensor.
 FlatLayout lay_out(const std::vector<TensorSpec>& parameters,
-                   const std::optional<std::vector<std::string>>& no_decay);
+                   const std::optional<std::vector<std::string>>& no_decay,
+                   const RegionSizes& sizes = {});
+
+// How many regions' gradients travel at once (gradient_reduction.h).
+constexpr std::size_t kRegionsOnTheirWay = 4;
+
+// Pure: elements that a rank receives of other ranks' gradients for one region at most.
+std::int64_t most_received(const FlatLayout& layout, int ranks);
 
 // Floats in Pages.
 class FloatBuffer {

@@ -74,13 +74,16 @@ class Cnn : public Task {
 
   const std::vector<TensorSpec>& parameters() const override { return specs_; }
   const std::vector<TensorSpec>& buffers() const override { return no_buffers_; }
-  void bind(const TensorMemory& memory) override { parameters_ = parameter_views(specs_, memory); }
+  void bind(const TensorMemory& memory) override { parameters_.bind(specs_, memory); }
   void initialize(std::uint64_t /*seed*/) override {}
   std::int64_t training_samples() const override { return samples_; }
   std::int64_t evaluation_samples() const override { return 0; }
   std::string data_digest() const override { return ""; }
   bool counts_correct() const override { return false; }
   Sums evaluate(Range /*samples*/) override { return {}; }
+  void tell_gradients(std::function<void(std::size_t)> through) override {
+    parameters_.tell(std::move(through));
+  }
 
   Sums train(const Batch& batch) override {
     const auto count = std::ssize(batch.samples);
@@ -99,7 +102,7 @@ class Cnn : public Task {
     const auto targets = at::from_blob(labels.data(), {count}, at::kLong);
     const auto loss =
         at::cross_entropy_loss(at::linear(x, p[6], p[7]), targets, {}, at::Reduction::Sum);
-    loss.backward(at::scalar_tensor(batch.weight, at::kFloat));
+    parameters_.backward(loss, batch.weight, batch.first);
     return {.loss = loss.item<double>(), .correct = 0, .samples = count};
   }
 
@@ -115,7 +118,7 @@ class Cnn : public Task {
                                           {"fc1.weight", {128, 64 * 14 * 14}}, {"fc1.bias", {128}},
                                           {"fc2.weight", {10, 128}},           {"fc2.bias", {10}}};
   const std::vector<TensorSpec> no_buffers_;
-  std::vector<at::Tensor> parameters_;
+  ModelParameters parameters_;
 };
 
 std::unique_ptr<Task> task_of(const Options& options, const Tensors& tensors) {
@@ -151,17 +154,17 @@ void run(const Comm& comm, const Options& options) {
   const Log log({.json = false, .level = "error"}, false);
   ProgressBoard board;
   const Training training{config, *task, state, log, board};
-  Tick tick(comm);
   const IterationHooks hooks{.vote = [] { return TickVote{}; }, .before_step = [] {}};
 
   std::vector<double> seconds;
   std::vector<double> work;
   std::string losses;
   TrainingStart at;
+  IterationParts parts(comm, training, at);
   for (int i = 0; i < options.warmup + options.iterations; ++i) {
     if (i == options.warmup) barrier(comm);
     const auto began = Clock::now();
-    const auto outcome = run_iteration(comm, tick, training, at, hooks);
+    const auto outcome = run_iteration(parts, training, at, hooks);
     const double took = since(began);
     if (outcome.failure) std::rethrow_exception(outcome.failure);
     at = {at.iteration + 1, at.position + config.data.global_batch};

@@ -115,28 +115,35 @@ class SyntheticRun(JobTest):
         self.assertEqual(site.store.record(2, "decision")["kind"], "fresh")
         self.expect_as_straight(site.store, 2)
 
-    def test_fashion_mnist_cut_by_USR1_equals_never_cut(self):
-        images = {"task": {"name": "fashion_mnist"}, "data": {"global_batch": 64},
-                  "run": {"max_iterations": 16}, "checkpoint": {"interval": 5}}
+    def expect_cut_equals_straight(self, iterations, sections, said=""):
         straight = self.site("straight")
-        self.expect_exit(straight.run(**images), 0)
+        self.expect_exit(straight.run(**sections), 0, said)
         store = self.cut_by_signal(lambda job: job.signal_launcher(signal.SIGUSR1), "USR1",
-                                   self.site(), {**images, "restore": "auto"})
-        self.expect_same_end(straight.store, (1, 16), store, (2, 16))
+                                   self.site(), {**sections, "restore": "auto"})
+        self.expect_same_end(straight.store, (1, iterations), store, (2, iterations))
+        return store
+
+    def test_fashion_mnist_cut_by_USR1_equals_never_cut(self):
+        store = self.expect_cut_equals_straight(16, {
+            "task": {"name": "fashion_mnist"}, "data": {"global_batch": 64},
+            "run": {"max_iterations": 16}, "checkpoint": {"interval": 5}})
         self.assertIn("accuracy", store.manifest(2, 16)["metrics"])
 
     def test_language_model_cut_by_USR1_equals_never_cut(self):
-        text = {"task": {"name": "language_model", "layers": 2, "width": 32, "heads": 2,
+        self.expect_cut_equals_straight(ITERATIONS, self.text(), "the model writes:")
+
+    def test_bf16_in_micro_batches_cut_by_USR1_equals_never_cut(self):
+        self.expect_cut_equals_straight(ITERATIONS, {
+            **self.text(), "precision": "bf16",
+            "data": {"path": "/usr/share/common-licenses", "global_batch": 6, "micro_batch": 2}})
+
+    @staticmethod
+    def text():
+        return {"task": {"name": "language_model", "layers": 2, "width": 32, "heads": 2,
                          "context": 64},
                 "data": {"path": "/usr/share/common-licenses", "global_batch": 6},
                 "schedule": {"name": "cosine", "warmup": 10}, "optimizer": {"clip_norm": 1.0},
                 "run": {"max_iterations": ITERATIONS}, "checkpoint": {"interval": INTERVAL}}
-        straight = self.site("straight")
-        result = straight.run(**text)
-        self.expect_exit(result, 0, "the model writes:")
-        store = self.cut_by_signal(lambda job: job.signal_launcher(signal.SIGUSR1), "USR1",
-                                   self.site(), {**text, "restore": "auto"})
-        self.expect_same_end(straight.store, (1, ITERATIONS), store, (2, ITERATIONS))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -40,6 +41,9 @@ class ToyTask : public Task {
 
   Sums train(const Batch& batch) override {
     if (before_train) before_train();
+    if (batch.first)
+      for (const auto& gradient : memory_.gradients)
+        std::ranges::fill(gradient, 0.0F);
     Sums sums;
     for (const auto sample : batch.samples) {
       met.push_back(sample);

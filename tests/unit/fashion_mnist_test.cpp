@@ -11,14 +11,17 @@
 #include <gtest/gtest.h>
 
 #include "common/error.h"
+#include "tests/support/distance.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/temporary_folder.h"
+#include "worker/precision.h"
 #include "worker/sharded_optimizer.h"
 #include "worker/training_state.h"
 
 namespace lockstep {
 namespace {
 
+using testing::distance;
 using testing::error_of;
 using ::testing::HasSubstr;
 using testing::TemporaryFolder;
@@ -33,10 +36,10 @@ class FashionMnist : public ::testing::Test {
   static std::vector<float> gradients_of(const TrainingState& state, std::size_t batch) {
     std::vector<std::int64_t> samples(12);
     std::iota(samples.begin(), samples.end(), 59'988);
-    std::ranges::fill(state.gradients(), 0.0F);
+    std::ranges::fill(state.gradients(), std::nanf(""));  // the first batch writes
     for (std::size_t i = 0; i < samples.size(); i += batch) {
       const auto part = std::span<const std::int64_t>(samples).subspan(i, batch);
-      task_->train({.samples = part, .weight = 1.0 / 12, .rng_seed = 0});
+      task_->train({.samples = part, .weight = 1.0 / 12, .first = i == 0, .rng_seed = 0});
     }
     return {state.gradients().begin(), state.gradients().end()};
   }
@@ -58,12 +61,26 @@ TEST_F(FashionMnist, EqualBatchesGiveEqualBits) {
   EXPECT_TRUE(std::ranges::all_of(first, [](float g) { return std::isfinite(g); }));
 }
 
-TEST_F(FashionMnist, BackwardAddsToTheFlatGradient) {
+TEST_F(FashionMnist, GradientsInBf16AreNearThoseInFp32AndEqualEachTime) {
+  const TrainingState state(*task_, {}, 1, {});
+  const auto exact = gradients_of(state, 12);
+  const auto in_bf16 = [&] {
+    const Autocast precision(true);
+    return gradients_of(state, 12);
+  };
+  const auto rounded = in_bf16();
+  EXPECT_EQ(in_bf16(), rounded);
+  EXPECT_EQ(gradients_of(state, 12), exact) << "the precision outside is in force again";
+  EXPECT_NE(rounded, exact);
+  EXPECT_LT(distance(rounded, exact), 0.1);
+}
+
+TEST_F(FashionMnist, ALaterBatchAddsToTheFlatGradient) {
   const TrainingState state(*task_, {}, 1, {});
   const auto once = gradients_of(state, 12);
   std::vector<std::int64_t> samples(12);
   std::iota(samples.begin(), samples.end(), 59'988);
-  task_->train({.samples = samples, .weight = 1.0 / 12, .rng_seed = 0});
+  task_->train({.samples = samples, .weight = 1.0 / 12, .first = false, .rng_seed = 0});
   for (std::size_t i = 0; i < once.size(); ++i)
     EXPECT_EQ(state.gradients()[i], 2 * once[i]) << i;
 }

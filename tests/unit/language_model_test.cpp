@@ -1,6 +1,7 @@
 #include "worker/language_model.h"
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <numeric>
 #include <vector>
@@ -10,14 +11,18 @@
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
+#include "tests/support/distance.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/reduce_alone.h"
 #include "tests/support/temporary_folder.h"
+#include "worker/precision.h"
 #include "worker/sharded_optimizer.h"
 #include "worker/training_state.h"
 
 namespace lockstep {
 namespace {
 
+using testing::distance;
 using testing::error_of;
 using ::testing::HasSubstr;
 using testing::TemporaryFolder;
@@ -55,9 +60,10 @@ class LanguageModelTask : public ::testing::Test {
                                          std::size_t batch) {
     std::vector<std::int64_t> samples(6);
     std::iota(samples.begin(), samples.end(), 30);
-    std::ranges::fill(state.gradients(), 0.0F);
+    std::ranges::fill(state.gradients(), std::nanf(""));  // the first batch writes
     for (std::size_t i = 0; i < samples.size(); i += batch)
-      task.train({.samples = std::span(samples).subspan(i, batch), .weight = 1.0 / 6});
+      task.train(
+          {.samples = std::span(samples).subspan(i, batch), .weight = 1.0 / 6, .first = i == 0});
     return copy(state.gradients());
   }
 
@@ -114,6 +120,21 @@ TEST_F(LanguageModelTask, EqualBatchesGiveEqualBitsAndPartsOfABatchAddUp) {
     EXPECT_NEAR(parts[i], whole[i], 1e-6) << i;
 }
 
+TEST_F(LanguageModelTask, GradientsInBf16AreNearThoseInFp32AndEqualEachTime) {
+  const auto task = task_of(abc());
+  const TrainingState state(*task, {}, 1, {});
+  const auto exact = gradients_of(*task, state, 6);
+  const auto in_bf16 = [&] {
+    const Autocast precision(true);
+    return gradients_of(*task, state, 3);
+  };
+  const auto rounded = in_bf16();
+  EXPECT_EQ(in_bf16(), rounded);
+  EXPECT_EQ(gradients_of(*task, state, 6), exact) << "the precision outside is in force again";
+  EXPECT_NE(rounded, exact);
+  EXPECT_LT(distance(rounded, exact), 0.1);
+}
+
 TEST_F(LanguageModelTask, EvaluationAndShowingLeaveEverythingAsItWas) {
   const auto task = task_of(abc());
   const TrainingState state(*task, {}, 1, {});
@@ -141,12 +162,8 @@ TEST_F(LanguageModelTask, LearnsItsText) {
   const double before = task->evaluate({.first = 0, .count = 2}).loss / 2;
   EXPECT_NEAR(before, std::log(256), 0.2);
   for (int i = 1; i <= 150; ++i) {
-    std::ranges::fill(state.gradients(), 0.0F);
     task->train({.samples = samples, .weight = 1.0 / 39});
-    std::ranges::copy(state.gradients().subspan(0, state.own_gradients(0).size()),
-                      state.own_gradients(0).begin());
-    std::ranges::copy(state.gradients().subspan(state.own_gradients(0).size()),
-                      state.own_gradients(1).begin());
+    testing::reduce_alone(state);
     optimizer_step(state, {}, {.iteration = i, .learning_rate = 0.01});
   }
   EXPECT_LT(task->evaluate({.first = 0, .count = 2}).loss / 2, 0.3);

@@ -7,6 +7,7 @@
 
 #include "common/error.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/reduce_alone.h"
 #include "worker/sharded_optimizer.h"
 #include "worker/training_state.h"
 
@@ -64,15 +65,10 @@ TEST(Synthetic, LossFallsWithEveryOptimizerAndSize) {
       TrainingState state(task, optimizer, 1, {});
       const double before = task.evaluate({.first = 0, .count = 500}).loss;
       for (int iteration = 1; iteration <= 40; ++iteration) {
-        std::ranges::fill(state.gradients(), 0.0F);
         std::vector<std::int64_t> samples(60);
         std::iota(samples.begin(), samples.end(), 60 * iteration);
         task.train({.samples = samples, .weight = 1.0 / 60, .rng_seed = 0});
-        for (std::size_t r = 0; r < 2; ++r) {
-          const Range range = state.layout().regions[r].range;
-          std::copy_n(state.gradients().begin() + range.first, range.count,
-                      state.own_gradients(r).begin());
-        }
+        testing::reduce_alone(state);
         optimizer_step(state, optimizer,
                        {.iteration = iteration, .learning_rate = optimizer.learning_rate});
       }

@@ -43,6 +43,33 @@ TEST(LayOut, AGlobThatMatchesNothingIsAnError) {
   EXPECT_THAT(text, HasSubstr("'c.*' matches no tensor"));
 }
 
+TEST(LayOut, RegionsAreFilledFromTheLastTensorOn) {
+  const std::vector<TensorSpec> specs = {
+      {"a.weight", {6, 1}}, {"a.bias", {6}},      {"b.weight", {9, 1}}, {"b.bias", {1}},
+      {"c.weight", {2, 1}}, {"d.weight", {3, 1}}, {"d.bias", {2}}};
+  const FlatLayout layout = lay_out(specs, std::nullopt, {.first = 4, .other = 8});
+  const auto range_of = [&](std::size_t region) { return layout.regions[region].range; };
+  // Decayed: d; c, since b is too large to be with it; b, larger than a region; a. Biases of d and
+  // b; of a.
+  ASSERT_EQ(layout.regions.size(), 6U);
+  EXPECT_THAT(layout.order, ElementsAre(5, 4, 2, 0, 3, 6, 1));
+  EXPECT_EQ(range_of(0), (Range{0, 3}));
+  EXPECT_EQ(range_of(1), (Range{3, 2}));
+  EXPECT_EQ(range_of(2), (Range{5, 9}));
+  EXPECT_EQ(range_of(3), (Range{14, 6}));
+  EXPECT_EQ(range_of(4), (Range{20, 3}));
+  EXPECT_EQ(range_of(5), (Range{23, 6}));
+  EXPECT_THAT(layout.region, ElementsAre(3, 5, 2, 4, 1, 0, 4));
+  // A region leaves with the first of its tensors.
+  EXPECT_THAT(layout.leaving, ElementsAre(0, 1, 4, 2, 5, 3));
+}
+
+TEST(RegionSizes, GrowWithTheWorldSoThatARanksPartStaysWorthAMessage) {
+  EXPECT_EQ(region_sizes(1).other, region_sizes(16).other);
+  EXPECT_EQ(region_sizes(1024).other / 1024, region_sizes(16'384).other / 16'384);
+  EXPECT_GE(region_sizes(17).other / 17, 1 << 16);
+}
+
 std::vector<std::string> names(const StateView& view) {
   std::vector<std::string> all;
   for (const auto& section : view.sections) {
