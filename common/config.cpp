@@ -47,6 +47,8 @@ void each_field(C& c, const Visit& visit) {
   visit("task.width", c.task.width);
   visit("task.heads", c.task.heads);
   visit("task.context", c.task.context);
+  visit("task.library", c.task.library);
+  visit("task.options", c.task.options);
   visit("data.path", c.data.path);
   visit("data.global_batch", c.data.global_batch);
   visit("data.micro_batch", c.data.micro_batch);
@@ -184,6 +186,7 @@ ResolvedPaths paths_from_json(const Json& object) {
   read("data", paths.data);
   read("from", paths.from);
   read("textfile", paths.textfile);
+  read("library", paths.library);
   return paths;
 }
 
@@ -256,6 +259,7 @@ std::string encode(const LoadedConfig& loaded) {
   write("data", loaded.paths.data);
   write("from", loaded.paths.from);
   write("textfile", loaded.paths.textfile);
+  write("library", loaded.paths.library);
   return Json{{"config", to_json(loaded.config)},
               {"paths", std::move(paths)},
               {"restore_is_set", loaded.restore_is_set}}

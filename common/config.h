@@ -41,7 +41,7 @@ struct RunConfig {
 };
 
 struct TaskConfig {
-  std::string name;  // fashion_mnist | language_model | synthetic
+  std::string name;  // fashion_mnist | language_model | plugin | synthetic
   // synthetic's own keys; at their defaults for other tasks.
   std::int64_t parameters = 1'000'000;
   std::int64_t tensors = 16;
@@ -55,6 +55,9 @@ struct TaskConfig {
   std::optional<std::int64_t> width;
   std::optional<std::int64_t> heads;
   std::optional<std::int64_t> context;  // bytes of a sample
+  // plugin's own keys; absent for other tasks.
+  std::optional<std::string> library;  // as written
+  std::optional<std::string> options;  // for the plugin alone to understand
 };
 
 struct DataConfig {
@@ -150,6 +153,7 @@ struct ResolvedPaths {
   std::optional<std::string> data;
   std::optional<std::string> from;
   std::optional<std::string> textfile;
+  std::optional<std::string> library;
 };
 
 // A configuration as it travels to the other ranks.

@@ -28,9 +28,10 @@ class ReadableFile {
   virtual void read_at(std::uint64_t offset, std::span<std::byte> into) const = 0;
 };
 
-// A new file: either appended to, or reserved and then written at given places, each byte once; by
-// several threads at once where its FileSystem serves threads. The real one writes past the page
-// cache what it could read so.
+// A new file: appended to; or reserved and then written at given places, each byte once, by several
+// threads at once where its FileSystem serves threads; or it grows by write_at() at its end, which
+// may be called again where it failed. The real one writes past the page cache what it could read
+// so, where it is reserved.
 class WritableFile {
  public:
   virtual ~WritableFile() = default;  // closes; a file that was not finished is worthless

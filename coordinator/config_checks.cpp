@@ -58,10 +58,14 @@ void check_task(const GivenValues& given) {
                  {"task.parameters", "task.tensors", "task.iteration_ms"});
   check_own_keys(given, name, "language_model",
                  {"task.layers", "task.width", "task.heads", "task.context"});
+  check_own_keys(given, name, "plugin", {"task.library", "task.options"});
   if (name == "language_model") check_language_model(given);
   if (name == "synthetic" && text_or(given, "precision", "fp32") != "fp32")
     fail(given.at("precision").place,
          "precision: the task synthetic computes in fp32 only; leave it out");
+  if (name == "plugin" && !is_given(given, "task.library"))
+    fail(given.at("task.name").place,
+         "plugin needs task.library: the shared object (.so) that holds the task");
   const TaskConfig defaults;
   const auto parameters = integer_or(given, "task.parameters", defaults.parameters);
   const auto tensors = integer_or(given, "task.tensors", defaults.tensors);

@@ -108,6 +108,9 @@ constexpr Foreign kForeign[] = {
     {"seq_length seq_len block_size max_seq_len sequence_length max_seq_length n_ctx "
      "task.block_size task.seq_len",
      "task.context"},
+    {"plugin task.plugin task.path task.file task.so task.shared_object task.plugin_path",
+     "task.library"},
+    {"task.args task.arguments task.params task.config task.option task.settings", "task.options"},
     {"dataset data_path data_dir dataset_path train_data train_file data_root data.dir data.root "
      "data.folder data.train",
      "data.path"},

@@ -92,7 +92,8 @@ ResolvedPaths resolve(const GivenValues& given, const std::string& config_file,
     const auto& [value, place] = one->second;
     return resolve_path(key, value.get<std::string>(), place, config_file, environment);
   };
-  return {path("store").value(), path("data.path"), path("restore.from"), path("metrics.textfile")};
+  return {path("store").value(), path("data.path"), path("restore.from"), path("metrics.textfile"),
+          path("task.library")};
 }
 
 }  // namespace

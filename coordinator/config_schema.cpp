@@ -38,7 +38,7 @@ std::vector<KeySpec> training_keys() {
       integer("run.seed", 0, std::numeric_limits<std::int64_t>::max()),
       word("run.on_nonfinite", {"stop", "continue"}),
       plain("store", ValueKind::kPath),
-      word("task.name", {"fashion_mnist", "language_model", "plugin", "synthetic"}),
+      word("task.name", {"fashion_mnist", "language_model", "own_loop", "plugin", "synthetic"}),
       integer("task.parameters", 1, std::int64_t{1} << 40),
       integer("task.tensors", 1, 100'000),
       integer("task.iteration_ms", 0, 3'600'000),
@@ -46,6 +46,8 @@ std::vector<KeySpec> training_keys() {
       integer("task.width", 1, 1 << 16),
       integer("task.heads", 1, 1 << 10),
       integer("task.context", 1, 1 << 20),
+      plain("task.library", ValueKind::kPath),
+      plain("task.options", ValueKind::kText),
       plain("data.path", ValueKind::kPath),
       integer("data.global_batch", 1, std::int64_t{1} << 31),
       integer("data.micro_batch", 1, std::int64_t{1} << 31),
@@ -128,9 +130,7 @@ std::set<std::string> sections() {
 
 const std::vector<Gate>& gates() {
   static const std::vector<Gate> table = {
-      {"task.name", {"fashion_mnist", "language_model", "synthetic"}},
       {"control.listen", {"off"}},
-      {"metrics.tensorboard", {"false"}},
       {"metrics.textfile", {}},
       {"device", {"auto", "cpu"}},
       {"collectives", {"auto", "mpi"}},

@@ -24,6 +24,7 @@ constexpr std::array kMeanings = {
     KeyMeaning{"run.on_nonfinite", DriftKind::kHarmless},
     KeyMeaning{"data.path", DriftKind::kHarmless},  // the data's digest says more
     KeyMeaning{"task.iteration_ms", DriftKind::kHarmless},
+    KeyMeaning{"task.library", DriftKind::kHarmless},  // so does that file's
     KeyMeaning{"evaluate.", DriftKind::kHarmless},
     KeyMeaning{"checkpoint.", DriftKind::kHarmless},
     KeyMeaning{"preempt.", DriftKind::kHarmless},
@@ -84,14 +85,20 @@ std::vector<std::string> data_differences(const Manifest& manifest, const Launch
   return found;
 }
 
+// What of the environment is the model itself, and not merely how exactly it is computed.
+bool is_model(const std::string& key) {
+  return key == "library";
+}
+
+template <typename Keep>
 std::vector<std::string> environment_differences(const Manifest& manifest,
-                                                 const LaunchFacts& launch) {
+                                                 const LaunchFacts& launch, Keep&& keep) {
   if (launch.environment.empty()) return {};
   Flat before(manifest.environment.begin(), manifest.environment.end());
   Flat now(launch.environment.begin(), launch.environment.end());
   before["ranks"] = std::to_string(manifest.world_size);
   now["ranks"] = std::to_string(launch.world_size);
-  return differences(before, now, [](const std::string&) { return true; });
+  return differences(before, now, keep);
 }
 
 }  // namespace
@@ -118,7 +125,10 @@ std::vector<std::string> drift_reasons(const Manifest& manifest, const LaunchFac
   changing.insert(changing.end(), of_data.begin(), of_data.end());
   const auto harmless = differences(
       before, now, [](const std::string& key) { return drift_of(key) == DriftKind::kHarmless; });
-  const auto environment = environment_differences(manifest, launch);
+  const auto of_model = environment_differences(manifest, launch, is_model);
+  changing.insert(changing.end(), of_model.begin(), of_model.end());
+  const auto environment = environment_differences(
+      manifest, launch, [](const std::string& key) { return !is_model(key); });
   if (!changing.empty()) reasons.push_back("changes training: " + join(changing));
   if (!harmless.empty()) reasons.push_back("differs, harmless: " + join(harmless));
   if (!environment.empty())

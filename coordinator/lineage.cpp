@@ -94,6 +94,21 @@ std::optional<CheckpointId> previous_of(const StoreView& store, const Checkpoint
   return std::nullopt;
 }
 
+std::int64_t shared_iteration(const StoreView& store, const CheckpointId& parent,
+                              std::int64_t attempt) {
+  // Parents have lower numbers, so the higher of the two is the one that goes back.
+  CheckpointId first = parent;
+  CheckpointId second{attempt, INT64_MAX};
+  while (first.attempt != second.attempt) {
+    auto& higher = first.attempt > second.attempt ? first : second;
+    const auto* view = store.attempt(higher.attempt);
+    const auto before = view != nullptr ? parent_of(store, *view) : std::nullopt;
+    if (!before) return 0;
+    higher = *before;
+  }
+  return std::min(first.iteration, second.iteration);
+}
+
 std::optional<std::int64_t> newest_attempt(const StoreView& store) {
   for (auto it = store.attempts.rbegin(); it != store.attempts.rend(); ++it)
     if (!is_refused(*it)) return it->number;

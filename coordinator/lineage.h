@@ -31,6 +31,11 @@ std::vector<CheckpointId> lineage(const StoreView& store, std::int64_t attempt);
 // The checkpoint before this one in its lineage, as far as the store still holds it.
 std::optional<CheckpointId> previous_of(const StoreView& store, const CheckpointId& checkpoint);
 
+// The last iteration that the lineage of what carries on from `parent` shares with that of an
+// attempt, checkpoint or not. 0: none.
+std::int64_t shared_iteration(const StoreView& store, const CheckpointId& parent,
+                              std::int64_t attempt);
+
 // The newest attempt that was not refused. nullopt: there is none.
 std::optional<std::int64_t> newest_attempt(const StoreView& store);
 

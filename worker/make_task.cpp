@@ -3,6 +3,7 @@
 #include "common/error.h"
 #include "worker/fashion_mnist.h"
 #include "worker/language_model.h"
+#include "worker/plugin_task.h"
 #include "worker/synthetic.h"
 
 namespace lockstep {
@@ -15,6 +16,11 @@ std::unique_ptr<Task> make_task(const LoadedConfig& loaded, int threads) {
   if (task.name == "fashion_mnist") return make_fashion_mnist(loaded.paths.data, threads);
   if (task.name == "language_model")
     return make_language_model(task, loaded.paths.data.value_or(""), threads);
+  if (task.name == "plugin") return make_plugin_task(loaded, threads);
+  if (task.name == "own_loop")
+    throw Error(ErrorCode::kInvalidConfig,
+                "task.name: own_loop is for a program with a training loop of its own; start that "
+                "in place of lockstepd");
   throw Error(ErrorCode::kInvalidConfig, "task.name: '" + task.name + "' is not in this version");
 }
 

@@ -31,61 +31,62 @@ std::string clock_text(double seconds) {
   return print_to_string("%lld:%02lld:%02lld", minutes / 60, minutes % 60, whole % 60);
 }
 
-ProgressPrinter::ProgressPrinter(const Log& log)
-    : log_(log), window_{.begin = Clock::now()}, bar_drawn_(window_.begin) {}
+ProgressPrinter::ProgressPrinter(const Log& log) : log_(log) {}
 
-void ProgressPrinter::add(const Progress& progress) {
-  last_ = progress;
-  window_.iterations += 1;
-  window_.samples += progress.samples;
-  window_.loss += progress.loss;
-  window_.accuracy += progress.accuracy.value_or(0);
-  if (since(window_.begin) >= kLineSeconds) print();
-  if (log_.has_bar() && since(bar_drawn_) >= kBarSeconds) {
-    constexpr int kWidth = 24;
-    const double done = static_cast<double>(last_.iteration) /
-                        static_cast<double>(std::max<std::int64_t>(1, last_.final_iteration));
-    const auto full = static_cast<std::size_t>(std::clamp(done, 0.0, 1.0) * kWidth);
-    log_.bar("[" + std::string(full, '#') + std::string(kWidth - full, '.') + "] " +
-             print_to_string("%3.0f %%", 100 * done));
-    bar_drawn_ = Clock::now();
-  }
+void ProgressPrinter::add(const Progress& progress, const TimeSplit& spent) {
+  final_iteration_ = progress.final_iteration;
+  meter_.add(progress);
+  const double now_s = since(made_);
+  if (now_s - meter_.begun_s() >= kLineSeconds) print(spent);
+  if (!log_.has_bar() || now_s - bar_drawn_s_ < kBarSeconds) return;
+  draw_bar(progress.iteration);
+  bar_drawn_s_ = now_s;
 }
 
-void ProgressPrinter::pause() {
-  if (window_.iterations > 0) print();
+void ProgressPrinter::draw_bar(std::int64_t iteration) const {
+  constexpr int kWidth = 24;
+  const double done = static_cast<double>(iteration) /
+                      static_cast<double>(std::max<std::int64_t>(1, final_iteration_));
+  const auto full = static_cast<std::size_t>(std::clamp(done, 0.0, 1.0) * kWidth);
+  log_.bar("[" + std::string(full, '#') + std::string(kWidth - full, '.') + "] " +
+           print_to_string("%3.0f %%", 100 * done));
+}
+
+void ProgressPrinter::pause(const TimeSplit& spent) {
+  if (meter_.iterations() > 0) print(spent);
   log_.bar("");
 }
 
-void ProgressPrinter::resume() {
-  window_.begin = Clock::now();
+void ProgressPrinter::resume(const TimeSplit& spent) {
+  meter_.begin(since(made_), spent);
 }
 
-void ProgressPrinter::print() {
-  const auto iterations = static_cast<double>(window_.iterations);
-  const double seconds = since(window_.begin);
-  const double left = static_cast<double>(last_.final_iteration - last_.iteration);
-  const double rate = static_cast<double>(window_.samples) / std::max(seconds, 1e-9);
-  const double loss = window_.loss / iterations;
+void ProgressPrinter::print(const TimeSplit& spent) {
+  const auto line = meter_.take(since(made_), spent);
+  const double rate = samples_per_second(line);
   std::string text =
-      print_to_string("iteration %lld/%lld  loss %.4g", static_cast<long long>(last_.iteration),
-                      static_cast<long long>(last_.final_iteration),
-                      std::isnan(loss) ? std::fabs(loss) : loss);  // no "-nan"
-  Log::Fields fields = {{"iteration", std::to_string(last_.iteration)},
-                        {"final_iteration", std::to_string(last_.final_iteration)},
-                        {"loss", json_number(loss)}};
-  if (last_.accuracy) {
-    text += print_to_string("  accuracy %.4f", window_.accuracy / iterations);
-    fields.emplace_back("accuracy", json_number(window_.accuracy / iterations));
+      print_to_string("iteration %lld/%lld  loss %.4g", static_cast<long long>(line.iteration),
+                      static_cast<long long>(final_iteration_),
+                      std::isnan(line.loss) ? std::fabs(line.loss) : line.loss);  // no "-nan"
+  Log::Fields fields = {{"iteration", std::to_string(line.iteration)},
+                        {"final_iteration", std::to_string(final_iteration_)},
+                        {"loss", json_number(line.loss)}};
+  if (line.accuracy) {
+    text += print_to_string("  accuracy %.4f", *line.accuracy);
+    fields.emplace_back("accuracy", json_number(*line.accuracy));
   }
-  const double eta = left * seconds / iterations;
+  const double eta = static_cast<double>(final_iteration_ - line.iteration) * line.seconds /
+                     static_cast<double>(line.iterations);
   text += print_to_string("  %.0f samples/s  ETA ", rate) + clock_text(eta);
   fields.insert(fields.end(), {{"samples_per_second", json_number(rate)},
                                {"eta_seconds", json_number(eta)},
-                               {"learning_rate", json_number(last_.learning_rate)},
-                               {"gradient_norm", json_number(last_.gradient_norm)}});
+                               {"learning_rate", json_number(line.learning_rate)},
+                               {"gradient_norm", json_number(line.gradient_norm)},
+                               {"seconds", json_number(line.seconds)}});
+  for_each_part(line.spent, [&](const char* name, double seconds) {
+    fields.emplace_back(std::string(name) + "_seconds", json_number(seconds));
+  });
   log_.info(text, fields);
-  window_ = {.begin = Clock::now()};
 }
 
 }  // namespace lockstep

@@ -5,6 +5,8 @@
 #include <string>
 
 #include "common/log.h"
+#include "common/metrics.h"
+#include "worker/interval_meter.h"
 #include "worker/training_loop.h"
 
 namespace lockstep {
@@ -15,25 +17,21 @@ class ProgressPrinter {
  public:
   explicit ProgressPrinter(const Log& log);
 
-  void add(const Progress& progress);
-  void pause();   // prints what is not yet printed and removes the bar
-  void resume();  // what happened since pause() counts for no rate
+  // `spent`: since training began.
+  void add(const Progress& progress, const TimeSplit& spent);
+  void pause(const TimeSplit& spent);   // prints what is not yet printed and removes the bar
+  void resume(const TimeSplit& spent);  // what happened since pause() counts for no rate
 
  private:
   using Clock = std::chrono::steady_clock;
-  struct Window {
-    Clock::time_point begin;
-    std::int64_t iterations = 0;
-    std::int64_t samples = 0;
-    double loss = 0;
-    double accuracy = 0;
-  };
-  void print();
+  void print(const TimeSplit& spent);
+  void draw_bar(std::int64_t iteration) const;
 
   const Log& log_;
-  Progress last_;
-  Window window_;
-  Clock::time_point bar_drawn_;
+  const Clock::time_point made_ = Clock::now();
+  std::int64_t final_iteration_ = 0;
+  IntervalMeter meter_;  // since the last line
+  double bar_drawn_s_ = 0;
 };
 
 // Pure: "1:02:03", "4:05"; for people.

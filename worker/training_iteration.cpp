@@ -16,6 +16,7 @@
 #include "worker/gradient_reduction.h"
 #include "worker/precision.h"
 #include "worker/sharded_optimizer.h"
+#include "worker/stopwatch.h"
 
 namespace lockstep {
 namespace {
@@ -28,8 +29,8 @@ std::span<float> part(std::span<float> all, Range range) {
 
 // Forward and backward on this rank's slice of the batch. The last batch of it tells the reduction
 // which gradients are complete.
-Sums compute_gradients(IterationParts& parts, const Training& training,
-                       const TrainingStart& start) {
+Sums compute_gradients(IterationParts& parts, const Training& training, const TrainingStart& start,
+                       double& data_seconds) {
   const auto& config = training.config;
   const auto seed = static_cast<std::uint64_t>(config.run.seed);
   std::uint64_t randomness =
@@ -37,7 +38,7 @@ Sums compute_gradients(IterationParts& parts, const Training& training,
 
   Sums sums;
   for (bool last = false; !last;) {
-    const auto next = parts.feed.next();
+    const auto next = timed(data_seconds, [&] { return parts.feed.next(); });
     last = next.last;
     training.task.tell_gradients(
         last ? [&parts](std::size_t parameter) { parts.reduction.through(parameter); }
@@ -70,10 +71,10 @@ bool add_up(const Comm& comm, const TrainingState& state, const Sums& mine, doub
 
 }  // namespace
 
-IterationParts::IterationParts(const Comm& shared, const Training& training,
+IterationParts::IterationParts(const Comm& shared, Tick& ticks, const Training& training,
                                const TrainingStart& start)
     : comm(shared),
-      tick(shared),
+      tick(ticks),
       reduction(shared, training.state),
       feed(training.config, training.task, {.index = shared.rank(), .count = shared.size()},
            start.position) {}
@@ -89,20 +90,24 @@ IterationOutcome run_iteration(IterationParts& parts, const Training& training,
   try {
     const AtWork at_work(training.board);
     const Autocast precision(training.config.precision == "bf16");
-    mine = compute_gradients(parts, training, start);
+    mine = compute_gradients(parts, training, start, outcome.spent.data);
   } catch (...) {
     outcome.failure = std::current_exception();
   }
   outcome.work_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  outcome.spent.compute = outcome.work_seconds - outcome.spent.data;
   const std::chrono::milliseconds at_least(training.task.minimum_iteration_ms());
   std::this_thread::sleep_until(began + at_least);
 
   training.board.pass();
 
-  const double squares = parts.reduction.finish();
-  average_over_ranks(comm, state.buffers());
-  const bool mine_nonfinite = add_up(comm, state, mine, squares, outcome);
+  auto& spent = outcome.spent;
+  const bool mine_nonfinite = timed(spent.communication, [&] {
+    const double squares = parts.reduction.finish();
+    average_over_ranks(comm, state.buffers());
+    return add_up(comm, state, mine, squares, outcome);
+  });
 
   TickVote my_vote = hooks.vote();
   my_vote.nonfinite = mine_nonfinite;
@@ -112,15 +117,18 @@ IterationOutcome run_iteration(IterationParts& parts, const Training& training,
   const auto& config = training.config;
   outcome.learning_rate =
       learning_rate_at(config, start.iteration + 1, training.task.training_samples());
-  hooks.before_step();
-  optimizer_step(state, config.optimizer,
-                 {.iteration = start.iteration + 1,
-                  .learning_rate = outcome.learning_rate,
-                  .gradient_scale = clip_scale(outcome.gradient_norm, config.optimizer)});
-  for (const auto& region : state.layout().regions) {
-    all_gather(comm, part(state.parameters(), region.range));
-  }
-  outcome.verdict = parts.tick.finish();
+  timed(spent.save, hooks.before_step);
+  timed(spent.optimizer, [&] {
+    optimizer_step(state, config.optimizer,
+                   {.iteration = start.iteration + 1,
+                    .learning_rate = outcome.learning_rate,
+                    .gradient_scale = clip_scale(outcome.gradient_norm, config.optimizer)});
+  });
+  timed(spent.communication, [&] {
+    for (const auto& region : state.layout().regions)
+      all_gather(comm, part(state.parameters(), region.range));
+    outcome.verdict = parts.tick.finish();
+  });
   training.board.pass();
   return outcome;
 }

@@ -15,13 +15,14 @@
 
 namespace lockstep {
 
-// What an iteration came to. Equal on all ranks but for `failure` and `work_seconds`.
+// What an iteration came to. Equal on all ranks but for `failure`, `work_seconds` and `spent`.
 struct IterationOutcome {
   TickVerdict verdict;
   Sums sums;  // over the global batch
   double gradient_norm = 0;
   double learning_rate = 0;
-  double work_seconds = 0;  // of this rank's forward and backward
+  double work_seconds = 0;  // of this rank's forward and backward, data included
+  TimeSplit spent;          // this rank's, `other` left out
   bool nonfinite =
       false;  // loss or gradients; verdict.nonfinite_rank: whose, where it is one rank's
   std::exception_ptr
@@ -36,11 +37,12 @@ struct IterationHooks {
 
 // What all iterations of a training are made with, from `start` on.
 struct IterationParts {
-  // Collective. `comm` and what `training` refers to must outlive it.
-  IterationParts(const Comm& comm, const Training& training, const TrainingStart& start);
+  // Collective. What is given, and what `training` refers to, must outlive it.
+  IterationParts(const Comm& comm, Tick& tick, const Training& training,
+                 const TrainingStart& start);
 
   const Comm& comm;
-  Tick tick;
+  Tick& tick;
   GradientReduction reduction;
   BatchFeed feed;
 };

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +9,7 @@
 #include "common/comm.h"
 #include "common/config.h"
 #include "common/log.h"
+#include "common/metrics.h"
 #include "common/progress_board.h"
 #include "worker/pending_save.h"
 #include "worker/schedule.h"
@@ -17,8 +17,6 @@
 #include "worker/training_state.h"
 
 namespace lockstep {
-
-using Metrics = std::map<std::string, double>;  // of an evaluation: "loss", "accuracy"
 
 // How far training has come, for people and machines; made each iteration on rank 0.
 struct Progress {
@@ -51,6 +49,10 @@ struct TrainingCallbacks {
   std::function<double()> seconds_left;  // rank 0: until the deadline; empty: there is none
   std::optional<double> expected_save_seconds;        // rank 0: until one was measured
   std::function<void(const Progress&)> on_iteration;  // rank 0, after each iteration; must be quick
+  // Rank 0, after each metrics.interval iterations, and before training ends after those that are
+  // left; with what was evaluated and saved at the last of them. Must be quick, must not throw.
+  std::function<void(const Interval&)> on_interval;
+  std::function<void(const Evaluation&)> on_evaluation;  // rank 0, after each; likewise
 };
 
 enum class TrainingEnd : std::uint8_t {

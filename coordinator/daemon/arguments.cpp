@@ -26,7 +26,7 @@ state saved, requeue; 76 a rank hung; 77 stopped on request.
 
 }  // namespace
 
-Arguments parse_arguments(int argc, const char* const* argv) {
+Arguments parse_arguments(int argc, const char* const* argv, bool own_loop) {
   Arguments arguments;
   CLI::App app("Data-parallel LibTorch training over MPI: one restore decision, every rank.",
                "lockstepd");
@@ -46,6 +46,9 @@ Arguments parse_arguments(int argc, const char* const* argv) {
     app.parse(argc, argv);
     if (arguments.check && arguments.evaluate)
       throw CLI::ValidationError("--check and --evaluate", "one at a time");
+    if (own_loop && (arguments.check || arguments.evaluate))
+      throw CLI::ValidationError("--check and --evaluate",
+                                 "not for a program with a training loop of its own");
   } catch (const CLI::CallForHelp&) {
     arguments.exit_code = 0;
     arguments.text = app.help();

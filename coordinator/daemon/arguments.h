@@ -16,7 +16,8 @@ struct Arguments {
   std::optional<int> exit_code;        // help, version or a mistake: print `text` and end
   std::string text;
 };
-Arguments parse_arguments(int argc, const char* const* argv);
+// own_loop: of a program that is not lockstepd, and can't evaluate or check.
+Arguments parse_arguments(int argc, const char* const* argv, bool own_loop = false);
 
 // How long this rank waits for the others while it knows no configuration, as only rank 0 ever does
 // before all have joined: LOCKSTEP_JOIN_SECONDS, else `otherwise`. nullopt: it says no such time.

@@ -11,14 +11,27 @@
 
 namespace lockstep {
 
-std::string build_id() {
-  std::ifstream program("/proc/self/exe", std::ios::binary);
+namespace {
+
+// `what` is named where it can't be read.
+std::string file_digest(const std::string& path, const std::string& what) {
+  std::ifstream file(path, std::ios::binary);
   Checksum sum;
   std::array<char, 1 << 16> block{};
-  while (program.read(block.data(), block.size()) || program.gcount() > 0)
-    sum.add(std::as_bytes(std::span(block).first(static_cast<std::size_t>(program.gcount()))));
-  if (!program.eof()) throw Error(ErrorCode::kIo, "can't read the program's own file");
-  return LOCKSTEP_VERSION " " + hex64(sum.value());
+  while (file.read(block.data(), block.size()) || file.gcount() > 0)
+    sum.add(std::as_bytes(std::span(block).first(static_cast<std::size_t>(file.gcount()))));
+  if (!file.eof()) throw Error(ErrorCode::kIo, "can't read " + what);
+  return hex64(sum.value());
+}
+
+}  // namespace
+
+std::string build_id() {
+  return LOCKSTEP_VERSION " " + file_digest("/proc/self/exe", "the program's own file");
+}
+
+std::string library_id(const std::optional<std::string>& path) {
+  return path ? file_digest(*path, "task.library: " + *path) : "";
 }
 
 std::string libraries() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 namespace lockstep {
@@ -7,6 +8,9 @@ namespace lockstep {
 // Local: "0.1.0 <digest of this program's file>": equal on two hosts exactly when they run the same
 // bytes. Error(kIo).
 std::string build_id();
+
+// Local: the digest of the shared object that holds the task; "" where there is none. Error(kIo).
+std::string library_id(const std::optional<std::string>& path);
 
 // Local: the processor's model, for the manifest: bit-identity needs the same one. "" where
 // unknown.

@@ -34,8 +34,9 @@ struct Report {
   std::uint64_t available_bytes = 0;
   std::string build;
   std::string libraries;
-  std::string data;  // its digest, "" where it can't be read
-  Check task;        // kOk where the task can be made
+  std::string data;     // its digest, "" where it can't be read
+  std::string library;  // of the task's shared object: its digest
+  Check task;           // kOk where the task can be made
   std::vector<Check> store;
 };
 
@@ -67,6 +68,7 @@ std::string encode(const Report& report) {
                     {"build", report.build},
                     {"libraries", report.libraries},
                     {"data", report.data},
+                    {"library", report.library},
                     {"task", encode(report.task)},
                     {"store", std::move(store)}});
 }
@@ -84,6 +86,7 @@ Report parse_report(const std::string& text) {
   report.build = text_member(object, "build", kWhat);
   report.libraries = text_member(object, "libraries", kWhat);
   report.data = text_member(object, "data", kWhat);
+  report.library = text_member(object, "library", kWhat);
   report.task = parse_check(object_member(object, "task", kWhat));
   for (const auto& check : array_member(object, "store", kWhat))
     report.store.push_back(parse_check(check));
@@ -154,6 +157,7 @@ Report look_around(Job& job, const Nonce& nonce) {
   try {
     make_task_of(job);
     report.data = job.task->data_digest();
+    report.library = job.library;
     report.task = Check::ok("task", job.loaded.config.task.name + ", " +
                                         std::to_string(job.task->training_samples()) + " samples");
   } catch (const Error& e) {
@@ -242,9 +246,13 @@ void judge_ranks(const std::vector<Report>& reports, std::vector<Check>& checks)
   auto task = judge_places(tasks, "rank");
   const bool readable = task.verdict == Verdict::kOk;
   checks.push_back(std::move(task));
-  if (readable)
-    checks.push_back(judge_alike("data", of_all(reports, [](const auto& r) { return r.data; }),
-                                 "data.path must hold the same data on all hosts"));
+  if (!readable) return;
+  checks.push_back(judge_alike("data", of_all(reports, [](const auto& r) { return r.data; }),
+                               "data.path must hold the same data on all hosts"));
+  if (!reports[0].library.empty())
+    checks.push_back(judge_alike("task.library",
+                                 of_all(reports, [](const auto& r) { return r.library; }),
+                                 "install the same plugin on all hosts"));
 }
 
 std::string encode(const Nonce& nonce) {

@@ -16,10 +16,20 @@
 #include "coordinator/daemon/supervision.h"
 #include "worker/arena.h"
 #include "worker/collectives.h"
+#include "worker/state.h"
 #include "worker/task.h"
+#include "worker/training_loop.h"
 #include "worker/training_state.h"
 
 namespace lockstep {
+
+// What a job trains, as all that surrounds the training sees it. Set when its tensors are in place.
+struct Trained {
+  StateView view;
+  DataPosition data;                 // length and digest
+  std::function<void()> initialize;  // fills all of it with what a fresh start begins with
+  std::function<void()> clear;       // all of it is zero again
+};
 
 // What lives as long as a job, in the order in which it comes to be. One on every rank.
 struct Job {
@@ -39,10 +49,12 @@ struct Job {
   LoadedConfig loaded;
   Log log;
   std::string build;           // of this rank's program
+  std::string library;         // of the task's shared object: its digest; "" where there is none
   std::unique_ptr<Root> root;  // rank 0 only
   HostShare host;
   std::unique_ptr<Task> task;
   std::unique_ptr<TrainingState> state;
+  Trained trained;
   Arena arena;  // for one load of weights, and then for one save at a time
   SharedDecision decision;
   std::optional<Manifest> manifest;      // of the decided checkpoint
@@ -56,7 +68,7 @@ struct Job {
 // nothing, and leaves nothing in the store.
 int check_launch(Job& job);
 
-// Builds the task and its state; nothing is claimed yet.
+// Builds the task, its state and job.trained; nothing is claimed yet.
 void prepare_task(Job& job);
 // Local: the task alone, its data loaded. job.host must be known.
 void make_task_of(Job& job);
@@ -73,6 +85,16 @@ int evaluate_decided(Job& job);
 
 // Trains to the end, says how it ended, writes outcome.json; gives the exit code.
 int train_to_end(Job& job);
+// Its parts, for a loop that is not lockstep's own (own_loop.h). Local: from where it trains, and
+// what the loop asks of the job, which must outlive it. Collective: memory for saves beside
+// training, and how the training ended.
+TrainingStart start_of(const Job& job);
+TrainingCallbacks callbacks_of(Job& job);
+void begin_training(Job& job, const TrainingStart& start);
+int conclude(Job& job, const TrainingResult& result);
+
+// Another attempt finished the work between the first look and the claim; gives the exit code.
+int end_finished(Job& job);
 
 // Local: what bit-identity depends on besides configuration and world size.
 std::map<std::string, std::string> environment_of(const Job& job);

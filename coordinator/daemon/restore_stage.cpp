@@ -5,6 +5,7 @@
 #include "common/names.h"
 #include "common/retries.h"
 #include "coordinator/candidates.h"
+#include "coordinator/daemon/build_id.h"
 #include "coordinator/daemon/early_end.h"
 #include "coordinator/daemon/job.h"
 #include "coordinator/daemon/log_transfer.h"
@@ -38,6 +39,7 @@ void make_task_of(Job& job) {
                                                std::to_string(config.data.global_batch) +
                                                ": start fewer ranks, or raise data.global_batch");
   job.task = make_task(job.loaded, job.host.threads);
+  job.library = library_id(job.loaded.paths.library);
   require_metric(config.checkpoint, *job.task);
 }
 
@@ -50,6 +52,14 @@ void prepare_task(Job& job) {
     const auto& config = job.loaded.config;
     job.state = std::make_unique<TrainingState>(*job.task, config.optimizer, std::nullopt,
                                                 Share{job.comm.rank(), job.comm.size()});
+    job.trained = {
+        .view = job.state->view(),
+        .data = {0, job.task->training_samples(), job.task->data_digest()},
+        .initialize =
+            [&job] {
+              job.task->initialize(static_cast<std::uint64_t>(job.loaded.config.run.seed));
+            },
+        .clear = [&job] { job.state->clear(); }};
   });
 }
 
@@ -59,13 +69,14 @@ namespace {
 struct Fixed {
   Hash128 configuration;
   Hash128 build;
+  Hash128 library;
   Hash128 model;
   Hash128 data;
 };
 
 Fixed fixed_of(Job& job) {
-  return {hash128(canonical_json(job.loaded.config)), hash128(job.build),
-          hash128(tensors_digest(job.state->view())), hash128(job.task->data_digest())};
+  return {hash128(canonical_json(job.loaded.config)), hash128(job.build), hash128(job.library),
+          hash128(tensors_digest(job.trained.view)), hash128(job.trained.data.digest)};
 }
 
 // Step 5: every rank answers for what it has.
@@ -73,6 +84,7 @@ void prove_equal(Job& job, const std::string& bytes, const Fixed& mine) {
   require_same(job.comm, {{"decision", hash128(bytes)},
                           {"configuration", mine.configuration},
                           {"build", mine.build},
+                          {"task.library", mine.library},
                           {"model", mine.model},
                           {"data", mine.data}});
 }
@@ -123,11 +135,10 @@ void say_restored(const Job& job, const StateView& view, double seconds) {
 // Loads what was decided, all of it or nothing on every rank. What is not loaded starts with its
 // initial values; where all of it is, they would be made for nothing.
 void load(Job& job) {
-  const auto& view = job.state->view();
+  const auto& view = job.trained.view;
   const auto& decision = job.decision;
   const bool loads = job.manifest || !decision.weights.empty();
-  if (!loads || !decision.selection.exclude.empty())
-    job.task->initialize(static_cast<std::uint64_t>(job.loaded.config.run.seed));
+  if (!loads || decision.selection != Selection{}) job.trained.initialize();
   const auto clock = steady_clock();
   const auto began_s = clock.now_s();
   if (job.manifest) {
@@ -150,7 +161,7 @@ void load_decided(Job& job) {
     } catch (const AgreedError& e) {
       if (e.code() != ErrorCode::kDamaged) throw;
       // What is decided now may be less: a fresh start, weights alone.
-      job.state->clear();
+      job.trained.clear();
       const auto bytes = root_decides(job.comm, "choose restore again",
                                       [&] { return job.root->decide_again(e.cause()); });
       require_same(job.comm, {{"decision", hash128(bytes)}});
@@ -165,8 +176,7 @@ std::optional<int> restore(Job& job) {
   job.board.enter(Phase::kRestore);
   const auto mine = fixed_of(job);
   const auto bytes = root_decides(job.comm, "choose restore", [&] {
-    job.root->describe({0, job.task->training_samples(), job.task->data_digest()},
-                       environment_of(job));
+    job.root->describe(job.trained.data, environment_of(job));
     return or_early_end(job.log, [&] { return job.root->claim(); });
   });
   if (const auto code = early_exit_code(bytes)) return code;

@@ -1,6 +1,7 @@
 #include "coordinator/daemon/root.h"
 
 #include <algorithm>
+#include <ctime>
 
 #include "common/error.h"
 #include "common/fail_point.h"
@@ -10,6 +11,7 @@
 #include "coordinator/attempt.h"
 #include "coordinator/catalog.h"
 #include "coordinator/commit.h"
+#include "coordinator/event_file.h"
 #include "coordinator/probe.h"
 #include "coordinator/retainer.h"
 #include "coordinator/retention.h"
@@ -247,6 +249,21 @@ void Root::tidy() {
   retention_->committed(*last_committed_);
 }
 
+void Root::begin_metrics(std::int64_t iteration, std::int64_t position) {
+  const MetricsOrigin origin{launch_.run.id, claimed_->attempt, iteration, position,
+                             decided_.ruling.record.parent};
+  metrics_ = std::make_unique<MetricsLog>(files_, log_, origin,
+                                          attempt_path(launch_.store_path, claimed_->attempt),
+                                          event_file(origin), retention_runs_on_);
+}
+
+std::optional<EventFile> Root::event_file(const MetricsOrigin& origin) const {
+  if (!loaded_.config.metrics.tensorboard) return std::nullopt;
+  const auto folder = launch_.store_path + "/tensorboard";
+  return EventFile{folder, event_file_name(origin.attempt, std::time(nullptr), this_process().host),
+                   first_step_to_forget(files_, folder, decided_.store, origin)};
+}
+
 void Root::note_iteration(std::int64_t iteration) {
   heartbeat_->set_iteration(iteration);
   if (!beaten_) heartbeat_->beat();
@@ -288,7 +305,9 @@ void Root::close(OutcomeKind kind, int exit_code, const std::optional<std::strin
   // Before the outcome: what an attempt with an outcome has in trash does not come back. Who was
   // stopped has no time to lose; what is left over is the next attempt's to delete.
   constexpr double kLimitOfAStopSeconds = 2;
+  constexpr double kLimitOfMetricsSeconds = 10;
   const bool stopped = kind != OutcomeKind::kFinished;
+  if (metrics_) metrics_->finish(stopped ? kLimitOfAStopSeconds : kLimitOfMetricsSeconds);
   if (retention_) retention_->finish(stopped ? std::optional(kLimitOfAStopSeconds) : std::nullopt);
   try {
     if (heartbeat_) heartbeat_->beat();

@@ -14,6 +14,7 @@
 #include "coordinator/daemon/supervision.h"
 #include "coordinator/heartbeat.h"
 #include "coordinator/launch.h"
+#include "coordinator/metrics_log.h"
 #include "coordinator/requests.h"
 #include "coordinator/retention_worker.h"
 #include "worker/checkpoint.h"
@@ -60,7 +61,12 @@ class Root {
   // After an acknowledged commit: retention may begin, beside training.
   void tidy();
 
+  // Training begins there: metrics.jsonl does, and TensorBoard's event file where it is asked for.
+  void begin_metrics(std::int64_t iteration, std::int64_t position);
   void note_iteration(std::int64_t iteration);
+  // Once metrics were begun; never wait for the store.
+  void note(const Interval& interval) { metrics_->add(interval); }
+  void note(const Evaluation& evaluation) { metrics_->add(evaluation); }
   // What a save took. A warning where preempt.grace_seconds leaves less.
   void note_save(double seconds);
   // What a save took where this attempt carries on from, if that attempt said so; the same warning.
@@ -70,8 +76,8 @@ class Root {
   // The newest checkpoint that is finite and that this attempt's lineage holds.
   std::optional<CheckpointId> last_finite() const { return last_finite_; }
   bool claimed() const { return claimed_.has_value(); }
-  // Ends retention, then writes outcome.json where the attempt was claimed; a failure to write is a
-  // warning.
+  // Ends metrics and retention, then writes outcome.json where the attempt was claimed; a failure
+  // to write is a warning.
   void close(OutcomeKind kind, int exit_code, const std::optional<std::string>& error);
 
  private:
@@ -79,6 +85,7 @@ class Root {
   void share_checkpoint(const Chosen& chosen, SharedDecision& shared);
   void say_decision() const;
   void look_for_requests();
+  std::optional<EventFile> event_file(const MetricsOrigin& origin) const;
   void compare_with_grace(double seconds, const std::string& what);
 
   FileSystem& files_;
@@ -94,6 +101,7 @@ class Root {
   RequestBox requests_;
   std::unique_ptr<HeartbeatWriter> heartbeat_;  // whose thread fills the box
   std::unique_ptr<RetentionWorker> retention_;
+  std::unique_ptr<MetricsLog> metrics_;
   // These three by commit's thread, where it has one; read when it is through.
   std::optional<std::int64_t> last_committed_;
   std::string engine_;

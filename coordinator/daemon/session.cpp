@@ -90,7 +90,7 @@ Look look(Job& job) {
           0};
 }
 
-int run_job(Job& job, Purpose purpose, RunsOn retention_runs_on) {
+int run_job(Job& job, Purpose purpose, RunsOn retention_runs_on, const OwnBody& own) {
   job.board.enter(purpose == Purpose::kCheck ? Phase::kPrepare : Phase::kRestore);
   if (purpose == Purpose::kCheck) return check_launch(job);
   describe_job(job, retention_runs_on);
@@ -102,12 +102,11 @@ int run_job(Job& job, Purpose purpose, RunsOn retention_runs_on) {
   const auto [trial, early_end] = look(job);
   if (!trial) return early_end;
   if (trial->kind == DecisionKind::kFinished) return 0;
+  if (own) return run_own_loop(job, own);
   prepare_task(job);
   if (const auto early = restore(job)) return *early;
-  if (job.decision.record.kind != DecisionKind::kFinished) return train_to_end(job);
-  // Another attempt finished the work between the trial and the claim.
-  if (job.root) job.root->close(OutcomeKind::kRefused, 0, std::nullopt);
-  return 0;
+  if (job.decision.record.kind == DecisionKind::kFinished) return end_finished(job);
+  return train_to_end(job);
 }
 
 OutcomeKind outcome_of(const AgreedError& error, bool training) {
@@ -124,7 +123,8 @@ std::string error_text(const AgreedError& error, bool training) {
 }  // namespace
 
 int run_session(const Comm& comm, FileSystem& files, const ReadConfig& read_config,
-                Supervision& supervision, Purpose purpose, RunsOn retention_runs_on) {
+                Supervision& supervision, Purpose purpose, RunsOn retention_runs_on,
+                const OwnBody& own) {
   const auto counted = make_counting_files(files, supervision.board);
   std::optional<Job> job;
   try {
@@ -133,7 +133,7 @@ int run_session(const Comm& comm, FileSystem& files, const ReadConfig& read_conf
                 agree(comm, "read configuration", [&] { return decode_config(bytes); }));
     start_watchdog(comm, job->loaded, supervision);
     agree(comm, "watch signals", [&] { narrow_stop_signals(job->loaded.config.preempt.signals); });
-    return run_job(*job, purpose, retention_runs_on);
+    return run_job(*job, purpose, retention_runs_on, own);
   } catch (const AgreedError& e) {
     const int code = exit_code(e.code());
     if (!comm.is_root()) return code;

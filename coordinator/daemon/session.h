@@ -6,6 +6,7 @@
 
 #include "common/comm.h"
 #include "common/file_system.h"
+#include "coordinator/daemon/own_loop.h"
 #include "coordinator/daemon/supervision.h"
 #include "coordinator/retention_worker.h"
 
@@ -24,9 +25,10 @@ enum class Purpose : std::uint8_t {
 // training, then outcome.json. Collective over `comm`. Gives the exit code, the same on every rank;
 // rank 0 has printed what there is to say. With retention on its own thread `files` is used by two
 // threads at once. Throws MpiError, and what is a bug.
+// `own`: the training is its loop and not lockstep's.
 // `supervision`: watches on after the session, until all ranks have ended alike.
 int run_session(const Comm& comm, FileSystem& files, const ReadConfig& read_config,
                 Supervision& supervision, Purpose purpose = Purpose::kTrain,
-                RunsOn retention_runs_on = RunsOn::kOwnThread);
+                RunsOn retention_runs_on = RunsOn::kOwnThread, const OwnBody& own = {});
 
 }  // namespace lockstep

@@ -32,7 +32,7 @@ Manifest manifest_of(const Job& job, const SaveRequest& save) {
   if (!job.root) return manifest;  // the rest is rank 0's to say
   manifest.seed = job.loaded.config.run.seed;
   manifest.parent = job.decision.record.parent;
-  manifest.data = {save.position, job.task->training_samples(), job.task->data_digest()};
+  manifest.data = {save.position, job.trained.data.length, job.trained.data.digest};
   manifest.metrics = save.metrics;
   manifest.config = canonical_json(job.loaded.config);
   manifest.run = job.decision.record.run;
@@ -51,7 +51,7 @@ class JobSave final : public PendingSave {
     if (request.beside_training)
       beside.emplace(Beside{job.arena, static_cast<std::size_t>(job.host.threads)});
     save_ = begin_save(job.comm, job.files, job.loaded.paths.store, manifest_of(job, request),
-                       job.state->view(), steps, beside);
+                       job.trained.view, steps, beside);
   }
 
   void await_snapshot() override {
@@ -129,11 +129,25 @@ class JobSave final : public PendingSave {
   const SaveRequest request_;
   const Clock clock_ = steady_clock();
   const double began_s_ = clock_.now_s();
-  const std::uint64_t bytes_ = data_bytes(job_.state->view());
+  const std::uint64_t bytes_ = data_bytes(job_.trained.view);
   double held_s_ = 0;
   double held_since_s_ = began_s_;
   std::unique_ptr<PendingSave> save_;
 };
+
+Training training_of(Job& job) {
+  return {job.loaded.config, *job.task, *job.state, job.log, job.board};
+}
+
+// Saves beside training need it, at once; else what a load took is given back.
+void prepare_arena(Job& job) {
+  if (!job.loaded.config.checkpoint.async) return job.arena.release();
+  agree(job.comm, "take memory for saves", [&] {
+    job.arena.prepare(ShardData(job.trained.view, {job.comm.rank(), job.comm.size()}).bytes());
+  });
+}
+
+}  // namespace
 
 // Weights alone start a training of their own.
 TrainingStart start_of(const Job& job) {
@@ -144,36 +158,32 @@ TrainingStart start_of(const Job& job) {
   return start;
 }
 
-Training training_of(Job& job) {
-  return {job.loaded.config, *job.task, *job.state, job.log, job.board};
-}
-
-// Saves beside training need it, at once; else what a load took is given back.
-void prepare_arena(Job& job) {
-  if (!job.loaded.config.checkpoint.async) return job.arena.release();
-  agree(job.comm, "take memory for saves", [&] {
-    job.arena.prepare(ShardData(job.state->view(), {job.comm.rank(), job.comm.size()}).bytes());
-  });
-}
-
-TrainingResult train_decided(Job& job) {
-  const auto start = start_of(job);
+TrainingCallbacks callbacks_of(Job& job) {
   TrainingCallbacks callbacks;
-  callbacks.save = [&](const SaveRequest& request) {
+  callbacks.save = [&job](const SaveRequest& request) {
     return std::make_unique<JobSave>(job, request);
   };
   callbacks.stop_signal = stop_signal_received;
   if (job.root) {
-    callbacks.save_requested = [&] { return job.root->asked_for(Asked::kSave); };
-    callbacks.stop_requested = [&] { return job.root->asked_for(Asked::kStop); };
+    callbacks.save_requested = [&job] { return job.root->asked_for(Asked::kSave); };
+    callbacks.stop_requested = [&job] { return job.root->asked_for(Asked::kStop); };
     callbacks.seconds_left = job.seconds_left;
     callbacks.expected_save_seconds = job.root->expect_save();
-    callbacks.on_iteration = [&](const Progress& p) { job.root->note_iteration(p.iteration); };
+    callbacks.on_iteration = [&job](const Progress& p) { job.root->note_iteration(p.iteration); };
+    callbacks.on_interval = [&job](const Interval& interval) { job.root->note(interval); };
+    callbacks.on_evaluation = [&job](const Evaluation& it) { job.root->note(it); };
   }
+  return callbacks;
+}
+
+void begin_training(Job& job, const TrainingStart& start) {
   prepare_arena(job);
+  root_decides(job.comm, "begin metrics", [&] {
+    job.root->begin_metrics(start.iteration, start.position);
+    return std::string();
+  });
   job.training = true;
   job.board.enter(Phase::kTrain);
-  return train(job.comm, training_of(job), start, callbacks);
 }
 
 // Says how it ended, writes outcome.json, and gives the exit code.
@@ -207,14 +217,20 @@ int conclude(Job& job, const TrainingResult& result) {
   return 2;
 }
 
-}  // namespace
+int end_finished(Job& job) {
+  if (job.root) job.root->close(OutcomeKind::kRefused, 0, std::nullopt);
+  return 0;
+}
 
 std::map<std::string, std::string> environment_of(const Job& job) {
-  return {{"build", job.build},
-          {"collectives", "mpi"},
-          {"processor", processor_model()},
-          {"ranks_per_node", std::to_string(job.host.ranks)},
-          {"threads", std::to_string(job.host.threads)}};
+  std::map<std::string, std::string> environment = {
+      {"build", job.build},
+      {"collectives", "mpi"},
+      {"processor", processor_model()},
+      {"ranks_per_node", std::to_string(job.host.ranks)},
+      {"threads", std::to_string(job.host.threads)}};
+  if (!job.library.empty()) environment.emplace("library", job.library);
+  return environment;
 }
 
 int evaluate_decided(Job& job) {
@@ -226,7 +242,10 @@ int evaluate_decided(Job& job) {
 }
 
 int train_to_end(Job& job) {
-  const auto result = train_decided(job);
+  const auto callbacks = callbacks_of(job);
+  const auto start = start_of(job);
+  begin_training(job, start);
+  const auto result = train(job.comm, training_of(job), start, callbacks);
   job.board.enter(Phase::kEnd);
   return conclude(job, result);
 }

@@ -8,9 +8,22 @@ find_package(Threads REQUIRED)
 find_path(XXHASH_INCLUDE_DIR xxhash.h REQUIRED)
 find_library(XXHASH_LIBRARY xxhash REQUIRED)
 mark_as_advanced(XXHASH_INCLUDE_DIR XXHASH_LIBRARY)
-add_library(lockstep::xxhash UNKNOWN IMPORTED)
-set_target_properties(lockstep::xxhash PROPERTIES
-  IMPORTED_LOCATION "${XXHASH_LIBRARY}" INTERFACE_INCLUDE_DIRECTORIES "${XXHASH_INCLUDE_DIR}")
+if(NOT TARGET lockstep::xxhash)
+  add_library(lockstep::xxhash UNKNOWN IMPORTED)
+  set_target_properties(lockstep::xxhash PROPERTIES
+    IMPORTED_LOCATION "${XXHASH_LIBRARY}" INTERFACE_INCLUDE_DIRECTORIES "${XXHASH_INCLUDE_DIR}")
+endif()
+
+# What TensorBoard's event files are made of: protocol buffers, and CRC-32C by isa-l. Neither has a CMake file.
+find_path(PROTOZERO_INCLUDE_DIR protozero/pbf_writer.hpp REQUIRED)
+find_path(ISAL_INCLUDE_DIR isa-l/crc.h REQUIRED)
+find_library(ISAL_LIBRARY isal REQUIRED)
+mark_as_advanced(PROTOZERO_INCLUDE_DIR ISAL_INCLUDE_DIR ISAL_LIBRARY)
+add_library(lockstep::protozero INTERFACE IMPORTED)
+set_target_properties(lockstep::protozero PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${PROTOZERO_INCLUDE_DIR}")
+add_library(lockstep::isal UNKNOWN IMPORTED)
+set_target_properties(lockstep::isal PROPERTIES
+  IMPORTED_LOCATION "${ISAL_LIBRARY}" INTERFACE_INCLUDE_DIRECTORIES "${ISAL_INCLUDE_DIR}")
 
 if(LOCKSTEP_FUZZ)
   return()

@@ -1,5 +1,8 @@
 # lockstep::torch: LibTorch for the CPU. find_package(Torch) of a CUDA wheel insists on a whole CUDA toolkit,
 # so the two libraries that are used are named here.
+if(TARGET lockstep::torch)
+  return()
+endif()
 include(LibTorchRoot)
 lockstep_find_libtorch(root)
 if(NOT root)

@@ -25,7 +25,9 @@ function(lockstep_library name)
   set_target_properties(${target} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
   target_compile_features(${target} PUBLIC cxx_std_20)
   target_sources(${target} PUBLIC FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}" FILES ${arg_HEADERS})
-  target_link_libraries(${target} PUBLIC ${arg_DEPENDS} PRIVATE ${arg_PRIVATE_DEPENDS} lockstep_private_flags)
+  target_link_libraries(${target} PUBLIC ${arg_DEPENDS} PRIVATE ${arg_PRIVATE_DEPENDS}
+    $<BUILD_INTERFACE:lockstep_private_flags>)
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name})
 endfunction()
 
 # lockstep_program(<name> SOURCES <files> DEPENDS <targets>): program <name> in the build folder's bin/.

@@ -160,7 +160,8 @@ void run(const Comm& comm, const Options& options) {
   std::vector<double> work;
   std::string losses;
   TrainingStart at;
-  IterationParts parts(comm, training, at);
+  Tick tick(comm);
+  IterationParts parts(comm, tick, training, at);
   for (int i = 0; i < options.warmup + options.iterations; ++i) {
     if (i == options.warmup) barrier(comm);
     const auto began = Clock::now();

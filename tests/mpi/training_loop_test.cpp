@@ -1,6 +1,8 @@
 #include "worker/training_loop.h"
 
+#include <chrono>
 #include <limits>
+#include <thread>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -35,6 +37,67 @@ TEST_F(TrainingLoop, SavesWhenDueAndAtTheEndThenFinishes) {
     EXPECT_LT(progresses.back().loss, progresses.front().loss);
   } else {
     EXPECT_THAT(progresses, IsEmpty());
+  }
+}
+
+TEST_F(TrainingLoop, RootTellsOfEachIntervalAndOfWhatIsLeftAtTheEnd) {
+  std::vector<Interval> intervals;
+  std::vector<Evaluation> evaluations;
+  config.metrics.interval = 5;
+  config.evaluate.interval = 10;
+  callbacks.on_interval = [&](const Interval& interval) { intervals.push_back(interval); };
+  callbacks.on_evaluation = [&](const Evaluation& it) { evaluations.push_back(it); };
+  const auto result = run();
+  if (!comm.is_root()) {
+    EXPECT_TRUE(intervals.empty() && evaluations.empty());
+    return;
+  }
+  ASSERT_EQ(intervals.size(), 3U);
+  std::size_t seen = 0;
+  for (const auto& interval : intervals) {
+    double loss = 0;
+    for (std::int64_t i = 0; i < interval.iterations; ++i)
+      loss += progresses.at(seen++).loss / static_cast<double>(interval.iterations);
+    EXPECT_EQ(interval.iteration, progresses[seen - 1].iteration);
+    EXPECT_EQ(interval.position, progresses[seen - 1].position);
+    EXPECT_EQ(interval.samples, 10 * interval.iterations);
+    EXPECT_NEAR(interval.loss, loss, 1e-12);
+    EXPECT_GT(interval.spent.compute, 0);
+    EXPECT_GT(interval.spent.communication, 0);
+    EXPECT_GT(interval.spent.optimizer, 0);
+  }
+  EXPECT_EQ(seen, 12U);
+  EXPECT_EQ(intervals[0].spent.evaluation, 0);
+  EXPECT_GT(intervals[1].spent.evaluation, 0) << "the evaluation at iteration 10 counts there";
+  ASSERT_EQ(evaluations.size(), 2U);
+  EXPECT_EQ(evaluations[0].iteration, 10);
+  EXPECT_EQ(evaluations[1].metrics, result.metrics);
+}
+
+TEST_F(TrainingLoop, TimeThatASaveHoldsTrainingCountsWhereItIsMade) {
+  std::vector<Interval> intervals;
+  config.metrics.interval = 5;
+  callbacks.on_interval = [&](const Interval& interval) { intervals.push_back(interval); };
+  callbacks.save = [&](const SaveRequest& request) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(request.iteration == 10 ? 200 : 0));
+    return std::make_unique<NotedSave>();
+  };
+  run();
+  if (!comm.is_root()) return;
+  ASSERT_EQ(intervals.size(), 3U);
+  EXPECT_GE(intervals[1].spent.save, 0.2);
+  EXPECT_LT(intervals[0].spent.save, 0.2);
+  EXPECT_LT(intervals[2].spent.save, 0.2);
+}
+
+TEST_F(TrainingLoop, AStopTellsOfTheIterationsSinceTheLastInterval) {
+  std::vector<std::int64_t> told;
+  config.metrics.interval = 5;
+  callbacks.on_interval = [&](const Interval& interval) { told.push_back(interval.iteration); };
+  signal_at(7);
+  EXPECT_EQ(run().end, TrainingEnd::kPreempted);
+  if (comm.is_root()) {
+    EXPECT_THAT(told, ElementsAre(5, 7));
   }
 }
 

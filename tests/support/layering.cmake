@@ -9,7 +9,7 @@ set(collective_files
   common/comm.h common/comm.cpp common/agree.h common/agree.cpp
   worker/collectives.h worker/collectives.cpp worker/region_sum.h worker/region_sum.cpp
   worker/spread.h worker/spread.cpp worker/tick.h worker/tick.cpp
-  coordinator/main.cpp)
+  coordinator/daemon/program.cpp)
 
 # forbid(<files that are judged> <those let through> <what no line may match>), all regular expressions.
 function(forbid judged let_through pattern)

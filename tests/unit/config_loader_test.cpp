@@ -51,34 +51,38 @@ TEST(LoadConfig, WhatIsNoReadableRegularFileIsRefused) {
 
 TEST(LoadConfig, RelativePathsAreRelativeToTheFile) {
   std::filesystem::create_directories("jobs/a");
-  std::ofstream("jobs/a/train.yaml") << required << "data: {path: ../data}\n";
+  std::ofstream("jobs/a/train.yaml") << "run: {max_iterations: 1}\nstore: ./s\n"
+                                     << "task: {name: plugin, library: ./line.so}\n"
+                                     << "data: {path: ../data}\n";
   const LoadedConfig loaded = load_config("jobs/a/train.yaml", {}, environment);
   EXPECT_FALSE(loaded.restore_is_set);
   const std::string here = std::filesystem::current_path().string();
   EXPECT_EQ(loaded.paths.store, here + "/jobs/a/s");
   EXPECT_EQ(loaded.paths.data, here + "/jobs/a/../data");
+  EXPECT_EQ(loaded.paths.library, here + "/jobs/a/line.so");
+  EXPECT_EQ(decode_config(encode(loaded)).paths.library, loaded.paths.library);
   EXPECT_EQ(loaded.config.store, "./s");
 }
 
 TEST(ParseConfig, FillsInTheDefaults) {
   const Config config = parse(required).config;
-  EXPECT_EQ(
-      canonical_json(config),
-      R"({"checkpoint":{"async":true,"interval":200,"keep_best":null,"keep_every":null,)"
-      R"("keep_last":3,"max_failures":3,"minutes":null,"when_busy":"wait"},)"
-      R"("collectives":"auto","control":{"listen":"off"},)"
-      R"("data":{"global_batch":256,"micro_batch":null,"path":null},"device":"auto",)"
-      R"("evaluate":{"interval":null},"log":{"format":"text","level":"info"},)"
-      R"("metrics":{"interval":10,"tensorboard":false,"textfile":null},)"
-      R"("optimizer":{"betas":[0.9,0.999],"clip_norm":null,"learning_rate":0.001,)"
-      R"("momentum":0.0,"name":"adamw","no_decay":null,"weight_decay":0.01},)"
-      R"("precision":"fp32","preempt":{"deadline":"auto","grace_seconds":60,)"
-      R"("signals":["USR1","USR2","TERM","XCPU"]},"restore":null,)"
-      R"("run":{"id":null,"max_epochs":null,"max_iterations":10,"on_nonfinite":"stop",)"
-      R"("seed":1},"schedule":{"iterations":null,"name":"constant","warmup":0},)"
-      R"("store":"./s","task":{"context":null,"heads":null,"iteration_ms":0,"layers":null,)"
-      R"("name":"synthetic","parameters":1000000,"tensors":16,"width":null},"watchdog":{"heartbeat_seconds":5.0,"join_seconds":900.0,)"
-      R"("stall_seconds":300.0}})");
+  EXPECT_EQ(canonical_json(config),
+            R"({"checkpoint":{"async":true,"interval":200,"keep_best":null,"keep_every":null,)"
+            R"("keep_last":3,"max_failures":3,"minutes":null,"when_busy":"wait"},)"
+            R"("collectives":"auto","control":{"listen":"off"},)"
+            R"("data":{"global_batch":256,"micro_batch":null,"path":null},"device":"auto",)"
+            R"("evaluate":{"interval":null},"log":{"format":"text","level":"info"},)"
+            R"("metrics":{"interval":10,"tensorboard":false,"textfile":null},)"
+            R"("optimizer":{"betas":[0.9,0.999],"clip_norm":null,"learning_rate":0.001,)"
+            R"("momentum":0.0,"name":"adamw","no_decay":null,"weight_decay":0.01},)"
+            R"("precision":"fp32","preempt":{"deadline":"auto","grace_seconds":60,)"
+            R"("signals":["USR1","USR2","TERM","XCPU"]},"restore":null,)"
+            R"("run":{"id":null,"max_epochs":null,"max_iterations":10,"on_nonfinite":"stop",)"
+            R"("seed":1},"schedule":{"iterations":null,"name":"constant","warmup":0},)"
+            R"("store":"./s","task":{"context":null,"heads":null,"iteration_ms":0,"layers":null,)"
+            R"("library":null,"name":"synthetic","options":null,"parameters":1000000,"tensors":16,)"
+            R"("width":null},"watchdog":{"heartbeat_seconds":5.0,"join_seconds":900.0,)"
+            R"("stall_seconds":300.0}})");
 }
 
 TEST(ParseConfig, TellsWhetherTheRestoreSectionIsOfTheFileAlone) {

@@ -47,6 +47,8 @@ TEST(Drift, EveryKeyHasAMeaning) {
       {"task.name", DriftKind::kChangesTraining},
       {"task.parameters", DriftKind::kChangesTraining},
       {"task.iteration_ms", DriftKind::kHarmless},
+      {"task.library", DriftKind::kHarmless},
+      {"task.options", DriftKind::kChangesTraining},
       {"data.path", DriftKind::kHarmless},
       {"data.global_batch", DriftKind::kChangesTraining},
       {"optimizer.learning_rate", DriftKind::kChangesTraining},
@@ -72,6 +74,17 @@ TEST(Drift, ASectionThatIsAbsentIsNoValueOfItsOwn) {
   ASSERT_EQ(reasons.size(), 1U);
   EXPECT_TRUE(reasons[0].starts_with("differs, harmless: checkpoint.keep_best.count none -> 2, "))
       << reasons[0];
+}
+
+TEST(Drift, AnotherBuildOfAPluginChangesTraining) {
+  const auto config = config_of(0.5);
+  auto manifest = made_with(config);
+  auto launch = today(config);
+  launch.environment = manifest.environment;
+  launch.environment["library"] = "bb";
+  manifest.environment["library"] = "aa";
+  EXPECT_THAT(drift_reasons(manifest, launch, true),
+              ElementsAre("changes training: library aa -> bb"));
 }
 
 TEST(Drift, SaysWhatChangesTrainingAndWhatDoesNot) {

@@ -1,0 +1,186 @@
+#include "coordinator/daemon/own_loop.h"
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+#include <utility>
+
+#include "common/agree.h"
+#include "common/error.h"
+#include "common/safetensors.h"
+#include "coordinator/daemon/job.h"
+#include "coordinator/daemon/program.h"
+#include "worker/loop_control.h"
+
+namespace lockstep {
+
+namespace {
+
+bool has_kind(const std::string& name) {
+  if (name.starts_with("optimizer.")) return std::ranges::count(name, '.') >= 2;
+  return name.starts_with("model.") || name.starts_with("buffer.");
+}
+
+[[noreturn]] void fail(const std::string& what) {
+  throw Error(ErrorCode::kInvalidConfig, what);
+}
+
+}  // namespace
+
+OwnLoop::OwnLoop(Job& job) : job_(job) {}
+OwnLoop::~OwnLoop() = default;
+
+const Config& OwnLoop::config() const {
+  return job_.loaded.config;
+}
+const Log& OwnLoop::log() const {
+  return job_.log;
+}
+const Comm& OwnLoop::comm() const {
+  return job_.comm;
+}
+int OwnLoop::threads() const {
+  return job_.host.threads;
+}
+
+void OwnLoop::add(const std::string& name, const std::vector<std::int64_t>& shape,
+                  std::span<float> values) {
+  const auto elements =
+      std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies{});
+  if (values.empty() || elements != std::ssize(values))
+    wrong_.push_back(name + " is empty, not contiguous, or has another size than its shape");
+  view_.sections.push_back({.tensors = {{name, Dtype::kF32, shape}},
+                            .dtype = Dtype::kF32,
+                            .elements = std::ssize(values),
+                            .replicated = true,
+                            .data = std::as_writable_bytes(values).data()});
+}
+
+void OwnLoop::check_tensors() const {
+  if (config().task.name != "own_loop")
+    fail("task.name: this program has a training loop of its own; write task: {name: own_loop}");
+  if (view_.sections.empty()) fail("add() was given no tensor");
+  if (!wrong_.empty()) fail("the tensor " + wrong_.front());
+  std::set<std::string> names;
+  for (const auto& section : view_.sections) {
+    const auto& name = section.tensors.front().name;
+    if (!has_kind(name) || !is_tensor_name(name))
+      fail("the tensor " + name +
+           ": a name is model.NAME, buffer.NAME or optimizer.NAME.KIND, without / and \\");
+    if (!names.insert(name).second) fail("the tensor " + name + " was added twice");
+  }
+}
+
+void OwnLoop::take(const OwnData& data) {
+  check_tensors();
+  if (data.samples < 1) fail("restore() was told of no sample");
+  if (!data.initialize) fail("restore() was given no initialize()");
+  job_.trained = {.view = view_,
+                  .data = {0, data.samples, data.digest},
+                  .initialize = data.initialize,
+                  .clear = [this] {
+                    for (const auto& section : view_.sections) {
+                      auto* values = reinterpret_cast<float*>(section.data);
+                      std::fill_n(values, section.elements, 0.0F);
+                    }
+                  }};
+}
+
+void OwnLoop::restore(OwnData data) {
+  job_.board.enter(Phase::kPrepare);
+  job_.host = host_share(job_.comm);
+  agree(job_.comm, "take the loop's tensors", [&] { take(data); });
+  early_ = lockstep::restore(job_);
+  if (early_) return;
+  if (job_.decision.record.kind == DecisionKind::kFinished) {
+    early_ = end_finished(job_);
+    return;
+  }
+  at_ = start_of(job_);
+  final_ = final_iteration(config(), at_, data.samples);
+  callbacks_ = callbacks_of(job_);
+  begin_training(job_, at_);
+  control_ = std::make_unique<LoopControl>(job_.comm, config(), job_.log, job_.board, callbacks_);
+  goes_on_ = true;
+  iteration_began_ = std::chrono::steady_clock::now();
+  if (control_->interrupted()) {
+    const auto [end, message] = control_->stop_unsaved();
+    finish(end, message);
+  } else if (at_.iteration >= final_) {
+    finish(TrainingEnd::kFinished, "");
+  }
+}
+
+SaveRequest OwnLoop::request(const Metrics& metrics) const {
+  return {.iteration = at_.iteration, .position = at_.position, .metrics = metrics};
+}
+
+void OwnLoop::finish(TrainingEnd end, const std::string& message) {
+  goes_on_ = false;
+  result_ = {.end = end,
+             .iteration = at_.iteration,
+             .last_saved = control_->last_saved(),
+             .metrics = result_.metrics,
+             .message = message};
+}
+
+void OwnLoop::completed(std::int64_t samples, const Metrics& metrics) {
+  at_.iteration += 1;
+  at_.position += samples;
+  if (!metrics.empty()) result_.metrics = metrics;
+  note_iteration();
+  control_->interrupted();
+  const bool last = at_.iteration == final_;
+  if (!control_->stopping() && !last) {
+    control_->save_if_due(request(metrics));
+    control_->await_snapshot();
+  }
+  if (control_->stopping()) {
+    const auto [end, message] = control_->stop(request(metrics));
+    finish(end, message);
+  } else if (last) {
+    control_->save_last(request(metrics));
+    finish(TrainingEnd::kFinished, "");
+  }
+  iteration_began_ = std::chrono::steady_clock::now();
+}
+
+// For the watchdog, the heartbeat and the deadline.
+void OwnLoop::note_iteration() {
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - iteration_began_;
+  iteration_seconds_.add(took.count());
+  job_.board.set_iteration_seconds(iteration_seconds_.value());
+  job_.board.pass();
+  control_->note_iteration(took.count());
+  if (callbacks_.on_iteration) callbacks_.on_iteration({.iteration = at_.iteration});
+}
+
+int OwnLoop::end() {
+  if (early_) return *early_;
+  if (!control_ || goes_on_)
+    throw AgreedError(ErrorCode::kInvalidConfig, 0, "own loop",
+                      "the loop returned before goes_on() was false");
+  job_.board.enter(Phase::kEnd);
+  return conclude(job_, result_);
+}
+
+void OwnLoop::settle() {
+  if (control_) control_->settle();
+}
+
+int own_loop_main(int argc, char** argv, const OwnBody& body) {
+  return run_program(argc, argv, body);
+}
+
+int run_own_loop(Job& job, const OwnBody& body) {
+  OwnLoop loop(job);
+  try {
+    body(loop);
+    return loop.end();
+  } catch (const AgreedError&) {
+    loop.settle();
+    throw;
+  }
+}
+
+}  // namespace lockstep

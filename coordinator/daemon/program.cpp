@@ -1,0 +1,143 @@
+#include "coordinator/daemon/program.h"
+
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <optional>
+#include <string>
+
+#include <mpi.h>
+
+#include "common/comm.h"
+#include "common/config.h"
+#include "common/error.h"
+#include "common/file_system.h"
+#include "common/heap.h"
+#include "common/log.h"
+#include "coordinator/config_loader.h"
+#include "coordinator/daemon/arguments.h"
+#include "coordinator/daemon/session.h"
+#include "coordinator/daemon/supervision.h"
+#include "coordinator/liveness.h"
+#include "coordinator/watchdog/parting.h"
+#include "worker/stop_signals.h"
+
+namespace lockstep {
+
+namespace {
+
+std::string read_config(const Arguments& arguments) {
+  return encode(load_config(arguments.config, arguments.overrides, process_environment));
+}
+
+// Rank 0 reads the configuration before MPI_Init, by the launcher's word for who that is; an error
+// is kept until all have joined, since a rank that leaves before that would leave the others
+// waiting.
+struct EarlyConfig {
+  std::string bytes;
+  std::optional<double> join_seconds;  // nullopt: not known
+  std::exception_ptr error;
+};
+
+EarlyConfig read_early(const Arguments& arguments) {
+  EarlyConfig early;
+  try {
+    early.bytes = read_config(arguments);
+    early.join_seconds = decode_config(early.bytes).config.watchdog.join_seconds;
+  } catch (...) {
+    early.error = std::current_exception();
+  }
+  return early;
+}
+
+// A failure that can't be agreed on: the others are told by the launcher.
+int abort_job(const char* what) {
+  std::fprintf(stderr, "lockstepd: not agreed: %s\n", escape_controls(what).c_str());
+  MPI_Abort(MPI_COMM_WORLD, 3);
+  return 3;
+}
+
+Purpose purpose_of(const Arguments& arguments) {
+  if (arguments.check) return Purpose::kCheck;
+  return arguments.evaluate ? Purpose::kEvaluate : Purpose::kTrain;
+}
+
+int run(const Arguments& arguments, std::optional<EarlyConfig> early, Supervision& supervision,
+        const OwnBody& own) {
+  try {
+    const auto files = make_posix_file_system();
+    const auto comm = Comm::duplicate(MPI_COMM_WORLD);
+    const auto read = [&]() -> std::string {
+      if (!early) early = read_early(arguments);
+      if (early->error) std::rethrow_exception(early->error);
+      return early->bytes;
+    };
+    const int code = run_session(comm, *files, read, supervision, purpose_of(arguments),
+                                 RunsOn::kOwnThread, own);
+    supervision.board.enter(Phase::kEnd);
+    std::fflush(nullptr);
+    // mpirun ends all ranks within 2 s of the first non-zero exit: nobody leaves before all are
+    // here.
+    barrier(comm);
+    supervision.note->done = code == 0;
+    return code;
+  } catch (const std::exception& e) {
+    return abort_job(e.what());
+  }
+}
+
+// All ranks agree on `code`, and the outcome is written. The launcher ends all ranks soon after the
+// first that leaves with another code than 0, so nobody waits for long then. With 0 it waits for
+// all, and for ever for one that is stopped: so nobody leaves before all can.
+void end_mpi(int code, const std::string& who, Supervision& supervision) {
+  constexpr double kSeconds = 10;
+  constexpr double kSecondsOfLibraries = 60;  // a profiler may have much to write
+  if (code != 0) {
+    leave_within(kSeconds, code, who);
+    supervision.watchdog.reset();
+  }
+  MPI_Finalize();
+  if (code != 0) return;
+  if (supervision.watchdog) supervision.watchdog->leave_with_others();
+  leave_within(kSecondsOfLibraries, code, who);
+}
+
+}  // namespace
+
+int run_program(int argc, char** argv, const OwnBody& own) {
+  share_heap_arenas();
+  watch_stop_signals();
+  // Output that nobody reads any more must not cost the work.
+  std::signal(SIGPIPE, SIG_IGN);
+  const int launcher_rank = rank_by_launcher();
+  const auto arguments = parse_arguments(argc, argv, own != nullptr);
+  if (arguments.exit_code) {
+    if (launcher_rank == 0)
+      std::fputs(arguments.text.c_str(), *arguments.exit_code == 0 ? stdout : stderr);
+    return *arguments.exit_code;
+  }
+  const auto limit = join_seconds_before_configuration(WatchdogConfig().join_seconds);
+  const auto host = this_process().host;
+  const auto who = "rank " + std::to_string(launcher_rank) + " (" + host + ")";
+  if (!limit) {
+    // Each for itself: a host's own shell may set it.
+    std::fprintf(stderr, "lockstepd: %s: LOCKSTEP_JOIN_SECONDS is no number of seconds above 0\n",
+                 escape_controls(who).c_str());
+    return 2;
+  }
+  Supervision supervision;
+  supervision.launch = std::make_unique<LaunchGuard>(LaunchGuard::Self{launcher_rank, host}, *limit,
+                                                     make_pmix_sight());
+  std::optional<EarlyConfig> early;
+  if (launcher_rank == 0) early = read_early(arguments);
+  if (early && early->join_seconds) supervision.launch->set_limit(*early->join_seconds);
+  supervision.launch->wait_for_others();
+  int provided = 0;
+  // FUNNELED: the threads of watchdog, heartbeat and retention never call MPI.
+  MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
+  const int code = run(arguments, std::move(early), supervision, own);
+  end_mpi(code, who, supervision);
+  return code;
+}
+
+}  // namespace lockstep

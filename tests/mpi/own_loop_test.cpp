@@ -1,0 +1,239 @@
+// A training loop that is not lockstep's own, as a session runs it.
+
+#include "coordinator/daemon/own_loop.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "common/agree.h"
+#include "common/comm.h"
+#include "common/error.h"
+#include "common/file_system.h"
+#include "coordinator/catalog.h"
+#include "coordinator/config_loader.h"
+#include "coordinator/daemon/session.h"
+#include "coordinator/liveness.h"
+
+namespace lockstep {
+namespace {
+
+constexpr std::int64_t kBatch = 8;
+
+// What a loop trains here: numbers that depend on all iterations before and on the data's position.
+struct Model {
+  std::vector<float> weight = std::vector<float>(21, -1.0F);
+  std::vector<float> momentum = std::vector<float>(21, -1.0F);
+  int initialized = 0;
+
+  void initialize() {
+    std::iota(weight.begin(), weight.end(), 0.0F);
+    std::fill(momentum.begin(), momentum.end(), 0.5F);
+    ++initialized;
+  }
+  void step(std::int64_t position) {
+    for (std::size_t i = 0; i < weight.size(); ++i) {
+      momentum[i] = 0.5F * momentum[i] + 0.25F * static_cast<float>(position % 7);
+      weight[i] += momentum[i];
+    }
+  }
+};
+
+class OwnLoopTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = root_decides(comm_, "make a folder", [] {
+      const auto path =
+          std::filesystem::temp_directory_path() / ("lockstep-own-loop-" + random_hex(8));
+      std::filesystem::create_directory(path);
+      return path.string();
+    });
+  }
+  void TearDown() override {
+    barrier(comm_);
+    if (comm_.is_root()) std::filesystem::remove_all(folder_);
+  }
+
+  bool is_last() const { return comm_.rank() == comm_.size() - 1; }
+
+  // A job; its exit code, which must be every rank's.
+  int run(const std::string& more, const OwnBody& body, const std::string& store = "store") {
+    const auto text = "store: ./" + store + "\nlog: {level: error}\n" + more;
+    const auto read = [&] {
+      return encode(parse_config(text, folder_ + "/train.yaml", {},
+                                 [](const std::string&) { return std::nullopt; }));
+    };
+    Supervision supervision;
+    const auto code = run_session(comm_, *files_, read, supervision, Purpose::kTrain,
+                                  RunsOn::kCallersThread, body);
+    EXPECT_EQ(code, std::stoi(root_decides(comm_, "compare", [&] { return std::to_string(code); })))
+        << "every rank ends with the same code";
+    return code;
+  }
+  static std::string until(std::int64_t iteration, const std::string& more = "") {
+    return "task: {name: own_loop}\nrun: {max_iterations: " + std::to_string(iteration) + "}\n" +
+           more;
+  }
+
+  static void add(OwnLoop& loop, Model& model) {
+    loop.add("model.weight", {3, 7}, model.weight);
+    loop.add("optimizer.weight.momentum_buffer", {3, 7}, model.momentum);
+  }
+  static void restore(OwnLoop& loop, Model& model) {
+    loop.restore({.samples = 100, .digest = "d", .initialize = [&] { model.initialize(); }});
+  }
+  static OwnBody training(Model& model) {
+    return [&model](OwnLoop& loop) {
+      add(loop, model);
+      restore(loop, model);
+      while (loop.goes_on()) {
+        model.step(loop.position());
+        loop.completed(kBatch);
+      }
+    };
+  }
+
+  const Comm comm_ = Comm::duplicate(MPI_COMM_WORLD);
+  const std::unique_ptr<FileSystem> files_ = make_posix_file_system();
+  std::string folder_;
+};
+
+TEST_F(OwnLoopTest, CarriesOnFromWhatItSavedAsIfItHadNeverEnded) {
+  for (const std::string async : {"true", "false"}) {
+    const auto own = "async-" + async;
+    const auto saves = "checkpoint: {interval: 2, async: " + async + "}\n";
+    Model straight;
+    EXPECT_EQ(run(until(9, saves), training(straight), own + "-straight"), 0);
+    EXPECT_EQ(straight.initialized, 1);
+
+    Model first;
+    EXPECT_EQ(run(until(5, saves), training(first), own), 0);
+    Model second;
+    std::int64_t began = -1;
+    const auto noting = [&](OwnLoop& loop) {
+      add(loop, second);
+      restore(loop, second);
+      began = loop.iteration();
+      EXPECT_EQ(loop.position(), began * kBatch);
+      while (loop.goes_on()) {
+        second.step(loop.position());
+        loop.completed(kBatch);
+      }
+    };
+    EXPECT_EQ(run(until(9, saves + "restore: latest\n"), noting, own), 0);
+    EXPECT_EQ(began, 5);
+    EXPECT_EQ(second.initialized, 0);
+    EXPECT_EQ(second.weight, straight.weight);
+    EXPECT_EQ(second.momentum, straight.momentum);
+  }
+}
+
+TEST_F(OwnLoopTest, WhatIsSavedBesideTrainingIsTheStateOfItsIteration) {
+  std::vector<float> large(std::size_t{1} << 23);
+  const auto set = [&](float value) { std::fill(large.begin(), large.end(), value); };
+  const auto take = [&](OwnLoop& loop) {
+    loop.add("model.large", {std::ssize(large)}, large);
+    loop.restore({.samples = 1, .digest = "d", .initialize = [&] { set(0); }});
+  };
+  const auto counting = [&](OwnLoop& loop) {
+    take(loop);
+    while (loop.goes_on()) {
+      set(static_cast<float>(loop.iteration() + 1));
+      loop.completed(kBatch);
+    }
+  };
+  const auto saves = "checkpoint: {interval: 1, keep_last: 9, async: true}\n";
+  EXPECT_EQ(run(until(4, saves), counting), 0);
+  for (const float iteration : {1.0F, 2.0F, 3.0F}) {
+    const auto looking = [&](OwnLoop& loop) {
+      take(loop);
+      EXPECT_EQ(std::ranges::count(large, iteration), std::ssize(large));
+      loop.completed(kBatch);
+    };
+    const auto named = "restore: 1@" + std::to_string(static_cast<int>(iteration)) + "\n";
+    EXPECT_EQ(run(until(static_cast<int>(iteration) + 1, saves + named), looking), 0);
+  }
+}
+
+TEST_F(OwnLoopTest, WhatIsNotLoadedIsInitialized) {
+  Model first;
+  EXPECT_EQ(run(until(4), training(first)), 0);
+  Model second;
+  const auto looking = [&](OwnLoop& loop) {
+    add(loop, second);
+    restore(loop, second);
+    EXPECT_EQ(second.weight, first.weight);
+    EXPECT_EQ(second.momentum, std::vector<float>(21, 0.5F));
+    EXPECT_EQ(loop.iteration(), 0);
+    while (loop.goes_on())
+      loop.completed(kBatch);
+  };
+  EXPECT_EQ(run(until(1, "restore: {mode: latest, scope: model}\n"), looking), 0);
+}
+
+TEST_F(OwnLoopTest, WorkThatIsDoneCallsForNoLoop) {
+  Model first;
+  EXPECT_EQ(run(until(4), training(first)), 0);
+  EXPECT_EQ(run(until(4, "restore: latest\n"), [](OwnLoop&) { FAIL() << "was called"; }), 0);
+}
+
+TEST_F(OwnLoopTest, TensorsThatAreWrongOnAnyRankAreRefusedOnAll) {
+  const std::vector<std::function<void(OwnLoop&, std::vector<float>&)>> rows = {
+      [](OwnLoop& loop, auto& values) { loop.add("weight", {4}, values); },
+      [](OwnLoop& loop, auto& values) { loop.add("optimizer.weight", {4}, values); },
+      [](OwnLoop& loop, auto& values) { loop.add("model.a/b", {4}, values); },
+      [](OwnLoop& loop, auto& values) { loop.add("model.weight", {5}, values); },
+      [](OwnLoop& loop, auto&) { loop.add("model.weight", {0}, {}); },
+      [](OwnLoop& loop, auto& values) {
+        loop.add("model.weight", {4}, values);
+        loop.add("model.weight", {4}, values);
+      },
+      [](OwnLoop&, auto&) {},
+  };
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    std::vector<float> values(4);
+    const auto body = [&](OwnLoop& loop) {
+      if (is_last()) {
+        rows[row](loop, values);
+      } else {
+        loop.add("model.weight", {4}, values);
+      }
+      loop.restore({.samples = 1, .digest = "d", .initialize = [] {}});
+      ADD_FAILURE() << "row " << row;
+    };
+    EXPECT_EQ(run(until(4), body), 2) << row;
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder_ + "/store/attempts"));
+}
+
+TEST_F(OwnLoopTest, OneThatReturnsTooEarlyOrFailsOnOneRankEndsAlikeOnAll) {
+  Model model;
+  const auto too_early = [&](OwnLoop& loop) {
+    add(loop, model);
+    restore(loop, model);
+    loop.completed(kBatch);
+  };
+  EXPECT_EQ(run(until(4), too_early, "early"), 2);
+  const auto failing = [&](OwnLoop& loop) {
+    add(loop, model);
+    restore(loop, model);
+    agree(loop.comm(), "read the batch", [&] {
+      if (is_last()) throw Error(ErrorCode::kIo, "the disk is gone");
+    });
+  };
+  EXPECT_EQ(run(until(4), failing, "failing"), 3);
+}
+
+TEST_F(OwnLoopTest, AnotherTaskIsRefused) {
+  Model model;
+  EXPECT_EQ(run("task: {name: synthetic}\nrun: {max_iterations: 1}\n", training(model)), 2);
+}
+
+}  // namespace
+}  // namespace lockstep

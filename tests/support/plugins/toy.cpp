@@ -1,0 +1,44 @@
+// A plugin whose options say what is wrong with it.
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+#include "common/error.h"
+#include "tests/support/toy_task.h"
+#include "worker/plugin.h"
+
+namespace {
+
+using lockstep::testing::ToyTask;
+
+// Its digest shows what it was made from.
+class Told : public ToyTask {
+ public:
+  Told(const lockstep::PluginArguments& arguments, std::vector<lockstep::TensorSpec> specs,
+       std::int64_t samples)
+      : ToyTask(std::move(specs), samples),
+        told_(arguments.options + "," + arguments.data_path + "," + std::to_string(arguments.seed) +
+              "," + std::to_string(arguments.threads)) {}
+  std::string data_digest() const override { return told_; }
+
+ private:
+  std::string told_;
+};
+
+}  // namespace
+
+lockstep::Task* lockstep_make_task(const lockstep::PluginArguments& arguments) {
+  const auto& wanted = arguments.options;
+  if (wanted == "nothing") return nullptr;
+  if (wanted == "Error") throw lockstep::Error(lockstep::ErrorCode::kIo, "the words are locked");
+  if (wanted == "exception") throw std::runtime_error("no width\nfrom here\nfrom there");
+  if (wanted == "number") throw 7;
+  std::vector<lockstep::TensorSpec> specs = {{"weight", {2, 3}}, {"bias", {2}}};
+  if (wanted == "no parameter") specs.clear();
+  if (wanted == "twice") specs.push_back({"bias", {2}});
+  if (wanted == "name") specs.push_back({"a/b", {2}});
+  if (wanted == "empty") specs.push_back({"none", {2, 0}});
+  if (wanted == "huge") specs.push_back({"all", {1 << 30, 1 << 30}});
+  return std::make_unique<Told>(arguments, specs, wanted == "no sample" ? 0 : 100).release();
+}
