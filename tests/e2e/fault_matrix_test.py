@@ -50,10 +50,10 @@ PLACES = {
     "restore": Place("rename:/decision.json", "MPI_Comm_split_type MPI_Bcast"),
     "load": Place("MPI_Comm_split_type MPI_Bcast open:/shard-",
                   "MPI_Comm_split_type MPI_Bcast open:/shard-"),
-    "train": Place(f"{SAVED} MPI_Reduce_scatter", f"{SAVED} MPI_Reduce_scatter"),
+    "train": Place(f"{SAVED} MPI_Irecv", f"{SAVED} MPI_Irecv"),
     # The first is the iteration's own.
-    "evaluate": Place(f"{SAVED} MPI_Reduce_scatter MPI_Iallreduce MPI_Iallreduce",
-                      f"{SAVED} MPI_Reduce_scatter MPI_Iallreduce MPI_Iallreduce"),
+    "evaluate": Place(f"{SAVED} MPI_Irecv MPI_Iallreduce MPI_Iallreduce",
+                      f"{SAVED} MPI_Irecv MPI_Iallreduce MPI_Iallreduce"),
     "save": Place("rename:/0002-0000000020", SAVED),
     "end": Place("rename:/outcome.json", "MPI_Barrier"),
 }

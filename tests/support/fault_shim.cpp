@@ -144,10 +144,10 @@ int MPI_Bcast(void* data, int count, MPI_Datatype type, int root, MPI_Comm comm)
   return PMPI_Bcast(data, count, type, root, comm);
 }
 
-int MPI_Reduce_scatter(const void* from, void* to, const int* counts, MPI_Datatype type, MPI_Op op,
-                       MPI_Comm comm) {
-  before("MPI_Reduce_scatter");
-  return PMPI_Reduce_scatter(from, to, counts, type, op, comm);
+int MPI_Irecv(void* data, int count, MPI_Datatype type, int from, int tag, MPI_Comm comm,
+              MPI_Request* request) {
+  before("MPI_Irecv");
+  return PMPI_Irecv(data, count, type, from, tag, comm, request);
 }
 
 int MPI_Iallreduce(const void* from, void* to, int count, MPI_Datatype type, MPI_Op op,
