@@ -152,7 +152,9 @@ void OwnLoop::note_iteration() {
   job_.board.set_iteration_seconds(iteration_seconds_.value());
   job_.board.pass();
   control_->note_iteration(took.count());
-  if (callbacks_.on_iteration) callbacks_.on_iteration({.iteration = at_.iteration});
+  Progress progress;
+  progress.iteration = at_.iteration;
+  if (callbacks_.on_iteration) callbacks_.on_iteration(progress);
 }
 
 int OwnLoop::end() {
