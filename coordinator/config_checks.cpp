@@ -77,6 +77,20 @@ void check_task(const GivenValues& given) {
   }
 }
 
+void check_device(const GivenValues& given) {
+  const std::string task = text_or(given, "task.name", "");
+  const bool of_the_cpu = task == "synthetic" || task == "own_loop";
+  const std::string device = text_or(given, "device", "auto");
+  if (device == "cuda" && task == "synthetic")
+    fail(given.at("device").place, "device: the task synthetic computes on the CPU; leave it out");
+  if (device == "cuda" && task == "own_loop")
+    fail(given.at("device").place,
+         "device: a loop of one's own chooses where it computes; leave it out");
+  if (text_or(given, "collectives", "auto") == "nccl" && (device == "cpu" || of_the_cpu))
+    fail(given.at("collectives").place,
+         "collectives: NCCL is for GPUs, and this trains on the CPU; write auto or mpi");
+}
+
 void check_optimizer(const GivenValues& given) {
   const OptimizerConfig defaults;
   const std::string name = text_or(given, "optimizer.name", defaults.name);
@@ -156,6 +170,7 @@ void check_required(const GivenValues& given, const Place& top) {
 
 void check_together(const GivenValues& given) {
   check_task(given);
+  check_device(given);
   check_optimizer(given);
   check_keep_best(given);
   check_run_id(given);

@@ -132,8 +132,6 @@ const std::vector<Gate>& gates() {
   static const std::vector<Gate> table = {
       {"control.listen", {"off"}},
       {"metrics.textfile", {}},
-      {"device", {"auto", "cpu"}},
-      {"collectives", {"auto", "mpi"}},
   };
   return table;
 }

@@ -1,141 +1,14 @@
 #include "worker/collectives.h"
 
-#include <algorithm>
-#include <charconv>
-#include <cstdlib>
-#include <string_view>
-#include <vector>
-
-#include <sched.h>
-
-#include "common/partition.h"
+#include "worker/mpi_collectives.h"
+#include "worker/nccl_collectives.h"
 
 namespace lockstep {
-namespace {
 
-// Calls `send(root, first, count)` for every rank's part in pieces of at most `limit` elements.
-template <typename Send>
-void for_each_piece(const Comm& comm, std::size_t elements, std::int64_t limit, Send&& send) {
-  for (int root = 0; root < comm.size(); ++root) {
-    const Range part =
-        part_of(static_cast<std::int64_t>(elements), {.index = root, .count = comm.size()});
-    for (std::int64_t done = 0; done < part.count; done += limit) {
-      send(root, part.first + done, std::min(limit, part.count - done));
-    }
-  }
-}
-
-void reduce_sum_in_place(const Comm& comm, double* values, std::size_t count) {
-  check_mpi(
-      MPI_Allreduce(MPI_IN_PLACE, values, static_cast<int>(count), MPI_DOUBLE, MPI_SUM, comm.raw()),
-      "MPI_Allreduce");
-}
-
-// OMP_NUM_THREADS: a positive number, or a list of which the first counts.
-int threads_from_environment() {
-  const char* text = std::getenv("OMP_NUM_THREADS");  // NOLINT(concurrency-mt-unsafe)
-  if (text == nullptr) return 0;
-  const std::string_view view(text);
-  int threads = 0;
-  std::from_chars(view.data(), view.data() + view.size(), threads);
-  return threads;
-}
-
-}  // namespace
-
-std::vector<int> part_counts(std::int64_t elements, int ranks) {
-  std::vector<int> counts;
-  for (int rank = 0; rank < ranks; ++rank) {
-    counts.push_back(static_cast<int>(part_of(elements, {.index = rank, .count = ranks}).count));
-  }
-  return counts;
-}
-
-void reduce_scatter(const Comm& comm, std::span<const float> all, std::span<float> own,
-                    std::int64_t limit) {
-  if (all.empty()) return;
-  if (comm.size() == 1) {
-    std::copy(all.begin(), all.end(), own.begin());
-    return;
-  }
-  if (std::ssize(all) <= limit) {
-    const auto counts = part_counts(std::ssize(all), comm.size());
-    check_mpi(
-        MPI_Reduce_scatter(all.data(), own.data(), counts.data(), MPI_FLOAT, MPI_SUM, comm.raw()),
-        "MPI_Reduce_scatter");
-    return;
-  }
-  const Range mine = part_of(std::ssize(all), {.index = comm.rank(), .count = comm.size()});
-  for_each_piece(comm, all.size(), limit, [&](int root, std::int64_t first, std::int64_t count) {
-    float* into = root == comm.rank() ? own.data() + (first - mine.first) : nullptr;
-    check_mpi(MPI_Reduce(all.data() + first, into, static_cast<int>(count), MPI_FLOAT, MPI_SUM,
-                         root, comm.raw()),
-              "MPI_Reduce");
-  });
-}
-
-void all_gather(const Comm& comm, std::span<float> all, std::int64_t limit) {
-  if (all.empty() || comm.size() == 1) return;
-  if (std::ssize(all) <= limit) {
-    const auto counts = part_counts(std::ssize(all), comm.size());
-    std::vector<int> offsets(counts.size(), 0);
-    for (std::size_t i = 1; i < counts.size(); ++i)
-      offsets[i] = offsets[i - 1] + counts[i - 1];
-    check_mpi(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, all.data(), counts.data(),
-                             offsets.data(), MPI_FLOAT, comm.raw()),
-              "MPI_Allgatherv");
-    return;
-  }
-  for_each_piece(comm, all.size(), limit, [&](int root, std::int64_t first, std::int64_t count) {
-    check_mpi(MPI_Bcast(all.data() + first, static_cast<int>(count), MPI_FLOAT, root, comm.raw()),
-              "MPI_Bcast");
-  });
-}
-
-void sum_over_ranks(const Comm& comm, std::span<double> values) {
-  if (values.empty() || comm.size() == 1) return;
-  reduce_sum_in_place(comm, values.data(), values.size());
-}
-
-void average_over_ranks(const Comm& comm, std::span<float> values) {
-  if (comm.size() == 1) return;
-  const float share = 1.0F / static_cast<float>(comm.size());
-  while (!values.empty()) {
-    const auto piece =
-        values.first(std::min(values.size(), static_cast<std::size_t>(kMessageLimit)));
-    check_mpi(MPI_Allreduce(MPI_IN_PLACE, piece.data(), static_cast<int>(piece.size()), MPI_FLOAT,
-                            MPI_SUM, comm.raw()),
-              "MPI_Allreduce");
-    for (float& value : piece)
-      value *= share;
-    values = values.subspan(piece.size());
-  }
-}
-
-HostShare host_share(const Comm& comm) {
-  MPI_Comm host = MPI_COMM_NULL;
-  check_mpi(
-      MPI_Comm_split_type(comm.raw(), MPI_COMM_TYPE_SHARED, comm.rank(), MPI_INFO_NULL, &host),
-      "MPI_Comm_split_type");
-  int ranks = 1;
-  int rank = 0;
-  check_mpi(MPI_Comm_size(host, &ranks), "MPI_Comm_size");
-  check_mpi(MPI_Comm_rank(host, &rank), "MPI_Comm_rank");
-  // Launchers bind ranks to cores of their own or let them share: the union of the masks is what
-  // these ranks have together, and no rank computes with more threads than its own mask holds.
-  cpu_set_t mine;
-  CPU_ZERO(&mine);
-  sched_getaffinity(0, sizeof mine, &mine);
-  cpu_set_t together = mine;
-  check_mpi(MPI_Allreduce(MPI_IN_PLACE, &together, sizeof together, MPI_BYTE, MPI_BOR, host),
-            "MPI_Allreduce");
-  check_mpi(MPI_Comm_free(&host), "MPI_Comm_free");
-
-  HostShare share{.ranks = ranks, .first = rank == 0, .threads = threads_from_environment()};
-  if (share.threads < 1) {
-    share.threads = std::max(1, std::min(CPU_COUNT(&together) / ranks, CPU_COUNT(&mine)));
-  }
-  return share;
+std::unique_ptr<Collectives> make_collectives(const Comm& comm, const CollectivesNeed& need) {
+  if (!need.accelerator) return make_mpi_collectives(comm, need.sums);
+  if (need.nccl) return need.nccl->make(comm, *need.accelerator);
+  return make_staged_collectives(comm, *need.accelerator, need.sums);
 }
 
 }  // namespace lockstep

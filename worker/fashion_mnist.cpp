@@ -95,6 +95,7 @@ class FashionMnist : public Task {
   const std::vector<TensorSpec>& parameters() const override { return parameter_specs_; }
   const std::vector<TensorSpec>& buffers() const override { return buffer_specs_; }
   void bind(const TensorMemory& memory) override;
+  bool runs_on_gpu() const override { return true; }
   void initialize(std::uint64_t seed) override;
 
   std::int64_t training_samples() const override { return training_.size(); }
@@ -132,6 +133,7 @@ class FashionMnist : public Task {
   std::vector<TensorSpec> buffer_specs_;
   ModelParameters parameters_;  // as the next, in TrainingState's memory
   std::vector<at::Tensor> buffers_;
+  at::Device device_ = at::kCPU;
 };
 
 FashionMnist::FashionMnist(const std::string& folder, int threads)
@@ -161,7 +163,8 @@ FashionMnist::FashionMnist(const std::string& folder, int threads)
 
 void FashionMnist::bind(const TensorMemory& memory) {
   parameters_.bind(parameter_specs_, memory);
-  buffers_ = views_of(buffer_specs_, memory.buffers);
+  buffers_ = views_of(buffer_specs_, memory.buffers, memory.device);
+  device_ = at::Device(memory.device);
 }
 
 void FashionMnist::initialize(std::uint64_t seed) {
@@ -186,8 +189,8 @@ std::unique_ptr<FashionMnist::LabelledImages> FashionMnist::gather(const Images&
                                                                    std::int64_t count,
                                                                    SampleAt&& sample_at) const {
   auto inputs = std::make_unique<LabelledImages>();
-  inputs->images = at::empty({count, 1, kSide, kSide}, at::kFloat);
-  inputs->labels = at::empty({count}, at::kLong);
+  inputs->images = at::empty({count, 1, kSide, kSide}, for_device(at::kFloat, device_));
+  inputs->labels = at::empty({count}, for_device(at::kLong, device_));
   auto* pixel = inputs->images.data_ptr<float>();
   auto* label = inputs->labels.data_ptr<std::int64_t>();
   for (std::int64_t i = 0; i < count; ++i) {
@@ -201,7 +204,8 @@ std::unique_ptr<FashionMnist::LabelledImages> FashionMnist::gather(const Images&
 }
 
 FashionMnist::Judged FashionMnist::forward(const LabelledImages& inputs, bool training) const {
-  at::Tensor x = inputs.images;
+  at::Tensor x = to_device(inputs.images, device_);
+  const at::Tensor labels = to_device(inputs.labels, device_);
   for (std::size_t layer = 0; layer < kLayers; ++layer) {
     x = at::conv2d(x, parameters_[3 * layer], {}, 1, 1);
     if (layer + 1 < kLayers) x = at::max_pool2d(x, 2);
@@ -212,8 +216,8 @@ FashionMnist::Judged FashionMnist::forward(const LabelledImages& inputs, bool tr
   const at::Tensor scale = at::scalar_tensor(kOutputScale, at::kFloat);
   const at::Tensor scores =
       at::linear(x.flatten(1).mul(scale), parameters_[3 * kLayers], parameters_[3 * kLayers + 1]);
-  return {.loss = at::cross_entropy_loss(scores, inputs.labels, {}, at::Reduction::Sum),
-          .correct = scores.argmax(1).eq(inputs.labels).sum()};
+  return {.loss = at::cross_entropy_loss(scores, labels, {}, at::Reduction::Sum),
+          .correct = scores.argmax(1).eq(labels).sum()};
 }
 
 std::unique_ptr<Inputs> FashionMnist::fetch(std::span<const std::int64_t> samples) {

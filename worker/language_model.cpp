@@ -82,7 +82,11 @@ class LanguageModel : public Task {
 
   const std::vector<TensorSpec>& parameters() const override { return specs_; }
   const std::vector<TensorSpec>& buffers() const override { return no_buffers_; }
-  void bind(const TensorMemory& memory) override { tensors_.bind(specs_, memory); }
+  void bind(const TensorMemory& memory) override {
+    tensors_.bind(specs_, memory);
+    device_ = at::Device(memory.device);
+  }
+  bool runs_on_gpu() const override { return true; }
   void initialize(std::uint64_t seed) override;
 
   std::int64_t training_samples() const override { return samples_ - evaluated_; }
@@ -106,7 +110,8 @@ class LanguageModel : public Task {
   };
   template <typename SampleAt>
   std::unique_ptr<Texts> gather(std::int64_t count, SampleAt&& sample_at) const;
-  at::Tensor scores(const at::Tensor& texts) const;
+  at::Tensor scores(const at::Tensor& read) const;
+  at::Tensor loss_of(const Texts& texts) const;  // summed
   at::Tensor attention(const at::Tensor& x, const at::Tensor* block) const;
   at::Tensor normed(const at::Tensor& x, const at::Tensor* weight) const;
 
@@ -121,6 +126,7 @@ class LanguageModel : public Task {
   std::vector<TensorSpec> specs_;
   std::vector<TensorSpec> no_buffers_;
   ModelParameters tensors_;
+  at::Device device_ = at::kCPU;
 };
 
 LanguageModel::LanguageModel(const TaskConfig& config, const std::string& path)
@@ -161,8 +167,8 @@ template <typename SampleAt>
 std::unique_ptr<LanguageModel::Texts> LanguageModel::gather(std::int64_t count,
                                                             SampleAt&& sample_at) const {
   auto texts = std::make_unique<Texts>();
-  texts->read = at::empty({count, context_}, at::kLong);
-  texts->foreseen = at::empty({count * context_}, at::kLong);
+  texts->read = at::empty({count, context_}, for_device(at::kLong, device_));
+  texts->foreseen = at::empty({count * context_}, for_device(at::kLong, device_));
   auto* read = texts->read.data_ptr<std::int64_t>();
   auto* foreseen = texts->foreseen.data_ptr<std::int64_t>();
   std::vector<std::uint8_t> bytes(static_cast<std::size_t>(context_) + 1);
@@ -191,7 +197,8 @@ at::Tensor LanguageModel::attention(const at::Tensor& x, const at::Tensor* block
 }
 
 // [samples, length] -> [samples * length, 256]; length <= context.
-at::Tensor LanguageModel::scores(const at::Tensor& texts) const {
+at::Tensor LanguageModel::scores(const at::Tensor& read) const {
+  const auto texts = to_device(read, device_);
   at::Tensor x = at::embedding(tensors_[0], texts) + tensors_[1].narrow(0, 0, texts.size(1));
   for (std::int64_t layer = 0; layer < layers_; ++layer) {
     const auto* block = &tensors_[kFirstBlock + kTensorsOfBlock * static_cast<std::size_t>(layer)];
@@ -203,6 +210,11 @@ at::Tensor LanguageModel::scores(const at::Tensor& texts) const {
       .flatten(0, 1);
 }
 
+at::Tensor LanguageModel::loss_of(const Texts& texts) const {
+  return at::cross_entropy_loss(scores(texts.read), to_device(texts.foreseen, device_), {},
+                                at::Reduction::Sum);
+}
+
 std::unique_ptr<Inputs> LanguageModel::fetch(std::span<const std::int64_t> samples) {
   return gather(std::ssize(samples),
                 [&](std::int64_t i) { return samples[static_cast<std::size_t>(i)]; });
@@ -212,8 +224,7 @@ Sums LanguageModel::train(const Batch& batch) {
   const auto fetched = batch.inputs ? nullptr : fetch(batch.samples);
   const auto& inputs = batch.inputs ? *batch.inputs : *fetched;
   const auto& texts = dynamic_cast<const Texts&>(inputs);
-  const auto loss =
-      at::cross_entropy_loss(scores(texts.read), texts.foreseen, {}, at::Reduction::Sum);
+  const auto loss = loss_of(texts);
   const auto bytes = static_cast<double>(context_);
   tensors_.backward(loss, batch.weight / bytes, batch.first);
   return {.loss = loss.item<double>() / bytes, .correct = 0, .samples = std::ssize(batch.samples)};
@@ -227,8 +238,7 @@ Sums LanguageModel::evaluate(Range samples) {
     const auto texts = gather(std::min(at_once, samples.count - done), [&](std::int64_t i) {
       return training_samples() + samples.first + done + i;
     });
-    loss += at::cross_entropy_loss(scores(texts->read), texts->foreseen, {}, at::Reduction::Sum)
-                .item<double>();
+    loss += loss_of(*texts).item<double>();
   }
   return {.loss = loss / static_cast<double>(context_), .correct = 0, .samples = samples.count};
 }
@@ -242,7 +252,7 @@ std::string LanguageModel::show(std::uint64_t seed) {
     auto read = at::empty({1, length}, at::kLong);
     std::transform(text.end() - length, text.end(), read.data_ptr<std::int64_t>(),
                    [](char c) { return static_cast<unsigned char>(c); });
-    const auto chances = at::softmax(scores(read)[length - 1], 0).contiguous();
+    const auto chances = at::softmax(scores(read)[length - 1], 0).cpu().contiguous();
     const auto* chance = chances.data_ptr<float>();
     float left = unit_float(mix64(seed + text.size()));
     std::int64_t byte = 0;

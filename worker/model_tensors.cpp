@@ -34,11 +34,21 @@ void fill_uniformly(at::Tensor& tensor, float bound, std::uint64_t key) {
 }
 
 std::vector<at::Tensor> views_of(const std::vector<TensorSpec>& specs,
-                                 const std::vector<std::span<float>>& memory) {
+                                 const std::vector<std::span<float>>& memory,
+                                 const std::string& device) {
+  const auto options = at::TensorOptions(at::kFloat).device(at::Device(device));
   std::vector<at::Tensor> views;
   for (std::size_t i = 0; i < specs.size(); ++i)
-    views.push_back(at::from_blob(memory[i].data(), specs[i].shape));
+    views.push_back(at::from_blob(memory[i].data(), specs[i].shape, options));
   return views;
+}
+
+at::TensorOptions for_device(at::ScalarType type, const at::Device& device) {
+  return at::TensorOptions(type).pinned_memory(!device.is_cpu());
+}
+
+at::Tensor to_device(const at::Tensor& tensor, const at::Device& device) {
+  return tensor.to(device, tensor.scalar_type(), /*non_blocking=*/true);
 }
 
 class ModelParameters::Hook : public torch::autograd::PostAccumulateGradHook {
@@ -54,8 +64,8 @@ class ModelParameters::Hook : public torch::autograd::PostAccumulateGradHook {
 };
 
 void ModelParameters::bind(const std::vector<TensorSpec>& specs, const TensorMemory& memory) {
-  tensors_ = views_of(specs, memory.parameters);
-  gradients_ = memory.gradients;
+  tensors_ = views_of(specs, memory.parameters, memory.device);
+  gradients_ = views_of(specs, memory.gradients, memory.device);
   written_.assign(specs.size(), 0);
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     tensors_[i].set_requires_grad(true);
@@ -64,13 +74,11 @@ void ModelParameters::bind(const std::vector<TensorSpec>& specs, const TensorMem
 }
 
 void ModelParameters::take(std::size_t parameter, at::Tensor& gradient) {
-  const auto values = std::exchange(gradient, at::Tensor()).contiguous();
-  const auto place = gradients_[parameter];
-  const std::span<const float> from(values.const_data_ptr<float>(), place.size());
+  const auto values = std::exchange(gradient, at::Tensor());
   if (written_[parameter] == 0) {
-    std::ranges::copy(from, place.begin());
+    gradients_[parameter].copy_(values);
   } else {
-    std::ranges::transform(place, from, place.begin(), std::plus{});
+    gradients_[parameter].add_(values);
   }
   written_[parameter] = 1;
   if (through_) through_(parameter);
@@ -79,9 +87,9 @@ void ModelParameters::take(std::size_t parameter, at::Tensor& gradient) {
 void ModelParameters::backward(const at::Tensor& loss, double weight, bool first) {
   if (first) std::ranges::fill(written_, 0);
   const Autocast fp32(false);  // operations of backward take forward's dtypes
-  loss.backward(at::scalar_tensor(weight, at::kFloat));
+  loss.backward(at::scalar_tensor(weight, loss.options().dtype(at::kFloat)));
   for (std::size_t i = 0; i < written_.size(); ++i)
-    if (std::exchange(written_[i], 1) == 0) std::ranges::fill(gradients_[i], 0.0F);
+    if (std::exchange(written_[i], 1) == 0) gradients_[i].zero_();
 }
 
 }  // namespace lockstep

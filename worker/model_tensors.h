@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -21,8 +22,15 @@ void prepare_libtorch(int threads);
 // Fills it with numbers from -bound to bound, a function of `key` alone.
 void fill_uniformly(at::Tensor& tensor, float bound, std::uint64_t key);
 
+// Of a task's memory, which is on `device`.
 std::vector<at::Tensor> views_of(const std::vector<TensorSpec>& specs,
-                                 const std::vector<std::span<float>>& memory);
+                                 const std::vector<std::span<float>>& memory,
+                                 const std::string& device);
+
+// What inputs for `device` are made with: a GPU gets them fastest from pinned memory of the host's.
+at::TensorOptions for_device(at::ScalarType type, const at::Device& device);
+// The tensor itself where it is there.
+at::Tensor to_device(const at::Tensor& tensor, const at::Device& device);
 
 // A model's parameters: views of a task's memory, whose gradients backward leaves in that memory.
 //
@@ -45,8 +53,8 @@ class ModelParameters {
   void take(std::size_t parameter, at::Tensor& gradient);
 
   std::vector<at::Tensor> tensors_;
-  std::vector<std::span<float>> gradients_;
-  std::vector<char> written_;  // by parameter, in this iteration
+  std::vector<at::Tensor> gradients_;  // their places
+  std::vector<char> written_;          // by parameter, in this iteration
   std::function<void(std::size_t parameter)> through_;
 };
 

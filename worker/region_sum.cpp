@@ -4,7 +4,7 @@
 #include <functional>
 
 #include "common/partition.h"
-#include "worker/collectives.h"
+#include "worker/mpi_collectives.h"
 
 namespace lockstep {
 namespace {

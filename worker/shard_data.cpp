@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 
 #include "common/digest.h"
+#include "worker/accelerator.h"
 #include "worker/finite.h"
 #include "worker/stream_copy.h"
 
@@ -13,17 +15,27 @@ namespace lockstep {
 ShardData::ShardData(const StateView& state, Share rank) {
   for (const auto& section : state.sections) {
     const auto bytes = own_bytes(section, rank);
-    parts_.push_back({section.dtype, bytes, bytes_, section.changes_in_forward});
+    parts_.push_back({section.dtype, bytes, bytes_, section.changes_in_forward, state.accelerator});
     bytes_ += bytes.size();
   }
+  if (state.accelerator) state.accelerator->settle();
 }
 
 void ShardData::keep_what_forward_changes() {
   for (auto& part : parts_) {
     if (!part.changes_in_forward || part.bytes.empty()) continue;
     const auto copy = kept_.emplace_back(part.bytes.size()).all();
-    std::memcpy(copy.data(), part.bytes.data(), copy.size());
+    for (std::size_t at = 0; at < copy.size(); at += kChecksumBlockBytes) {
+      const auto some = part.bytes.subspan(at, std::min(kChecksumBlockBytes, copy.size() - at));
+      if (part.accelerator) {
+        const auto fetched = part.accelerator->fetch(some);
+        std::ranges::copy(fetched.bytes(), &copy[at]);
+      } else {
+        std::memcpy(&copy[at], some.data(), some.size());
+      }
+    }
     part.bytes = copy;
+    part.accelerator = nullptr;
   }
 }
 
@@ -57,13 +69,23 @@ ShardData::Seen ShardData::copy(std::size_t block, std::span<std::byte> into) co
   Checksum checksum;
   const auto begin = begin_of(block);
   const auto end = begin + into.size();
-  for (const auto& part : parts_) {
-    const auto last = std::min(end, part.begin + part.bytes.size());
-    for (auto at = std::max(begin, part.begin); at < last;) {
+  for (const auto& whole : parts_) {
+    auto at = std::max(begin, whole.begin);
+    const auto last = std::min(end, whole.begin + whole.bytes.size());
+    if (at >= last) continue;
+    std::optional<Accelerator::Fetched> fetched;
+    Part part = whole;
+    if (whole.accelerator) {  // from where an element begins
+      const auto first =
+          (at - whole.begin) / lockstep::bytes_of(whole.dtype) * lockstep::bytes_of(whole.dtype);
+      fetched.emplace(*whole.accelerator, whole.bytes.subspan(first, last - whole.begin - first));
+      part.bytes = fetched->bytes();
+      part.begin = whole.begin + first;
+    }
+    while (at < last) {
       const auto take = std::min(last - at, kStretch);
       const auto from = at - part.begin;  // in the part
-      const auto stretch = part.bytes.subspan(from, take);
-      checksum.add(stretch);
+      checksum.add(part.bytes.subspan(from, take));
       const bool finite = copy_stretch(part, from, take, &into[at - begin]);
       seen.finite = seen.finite && finite;
       at += take;

@@ -12,9 +12,11 @@
 namespace lockstep {
 
 // A rank's own bytes of a state, as the data of its shard lays them end to end, in blocks of
-// kChecksumBlockBytes. A view of the trainer's memory; const members are for several threads.
+// kChecksumBlockBytes. A view of the trainer's memory, the host's or an accelerator's; const
+// members are for several threads.
 class ShardData {
  public:
+  // For the training thread: waits until what is computed on an accelerator is there.
   ShardData(const StateView& state, Share rank);
 
   // Copies what the forward pass will change (StateSection::changes_in_forward), so that the rest
@@ -40,6 +42,7 @@ class ShardData {
     std::span<const std::byte> bytes;
     std::uint64_t begin;  // in the data
     bool changes_in_forward;
+    const Accelerator* accelerator;  // whose memory the bytes are; null: the host's
   };
   static bool copy_stretch(const Part& part, std::uint64_t from, std::uint64_t bytes,
                            std::byte* to);

@@ -4,19 +4,14 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <vector>
 
 namespace lockstep {
 namespace {
 
 constexpr double kEpsilon = 1e-8;  // Adam's; torch's default
 
-// One region's part of this rank: equal lengths.
-struct Part {
-  std::span<float> parameters;
-  std::span<const float> gradients;
-  std::span<float> first;   // exp_avg or momentum_buffer
-  std::span<float> second;  // exp_avg_sq
-};
+using Part = Accelerator::Part;
 
 struct AdamFactors {
   float gradient_scale;
@@ -70,9 +65,8 @@ void sgd(const Part& part, const SgdFactors& f) {
   }
 }
 
-void step_part(const Part& part, bool decayed, const OptimizerConfig& optimizer,
-               const StepInput& input) {
-  const double decay = decayed ? optimizer.weight_decay : 0.0;
+void step_part(const Part& part, const OptimizerConfig& optimizer, const StepInput& input) {
+  const double decay = part.decayed ? optimizer.weight_decay : 0.0;
   const auto scale = static_cast<float>(input.gradient_scale);
   if (optimizer.name == "sgd") {
     sgd(part, {.gradient_scale = scale,
@@ -101,19 +95,24 @@ void step_part(const Part& part, bool decayed, const OptimizerConfig& optimizer,
 void optimizer_step(TrainingState& state, const OptimizerConfig& optimizer,
                     const StepInput& input) {
   const auto& regions = state.layout().regions;
+  std::vector<Part> parts;
   for (std::size_t r = 0; r < regions.size(); ++r) {
     const Range own = state.own_range(regions[r]);
     const auto slot = [&](std::size_t index) -> std::span<float> {
       return index < state.slots().size() ? state.slots()[index].parts[r].all()
                                           : std::span<float>{};
     };
-    const Part part{.parameters = state.parameters().subspan(static_cast<std::size_t>(own.first),
-                                                             static_cast<std::size_t>(own.count)),
-                    .gradients = state.own_gradients(r),
-                    .first = slot(0),
-                    .second = slot(1)};
-    if (!part.parameters.empty()) step_part(part, regions[r].decayed, optimizer, input);
+    parts.push_back({.parameters = state.parameters().subspan(static_cast<std::size_t>(own.first),
+                                                              static_cast<std::size_t>(own.count)),
+                     .gradients = state.own_gradients(r),
+                     .first = slot(0),
+                     .second = slot(1),
+                     .decayed = regions[r].decayed});
   }
+  if (const auto* accelerator = state.accelerator())
+    return accelerator->step(parts, optimizer, input);
+  for (const auto& part : parts)
+    if (!part.parameters.empty()) step_part(part, optimizer, input);
 }
 
 double sum_of_squares(std::span<const float> values) {

@@ -9,7 +9,8 @@
 namespace lockstep {
 
 // One optimizer step on this rank's part of the parameters, from its own_gradients (the sum over
-// ranks). Local, plain C++: the results of torch.optim's AdamW, Adam and SGD up to rounding.
+// ranks). Local: the results of torch.optim's AdamW, Adam and SGD up to rounding; on the host plain
+// C++, on an accelerator LibTorch's fused steps.
 struct StepInput {
   std::int64_t iteration = 1;  // that this step makes, from 1: Adam's bias correction counts by it
   double learning_rate = 0;

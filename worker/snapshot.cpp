@@ -24,7 +24,11 @@ Snapshot::~Snapshot() {
 
 void Snapshot::copy_blocks() {
   for (auto i = next_++; i < data_.blocks(); i = next_++) {
-    seen_[i] = data_.copy(i, memory_.subspan(data_.begin_of(i), data_.bytes_of(i)));
+    try {
+      seen_[i] = data_.copy(i, memory_.subspan(data_.begin_of(i), data_.bytes_of(i)));
+    } catch (...) {  // of an accelerator; told by block()
+      if (!failed_.exchange(true)) failure_ = std::current_exception();
+    }
     if (--missing_ == 0) missing_.notify_all();
     LOCKSTEP_FAIL_POINT("block copied");
   }
@@ -37,6 +41,7 @@ void Snapshot::await() {
 }
 
 Snapshot::Block Snapshot::block(std::size_t index) const {
+  if (failure_) std::rethrow_exception(failure_);
   return {memory_.subspan(data_.begin_of(index), data_.bytes_of(index)), seen_[index]};
 }
 

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <span>
 #include <thread>
 #include <vector>
@@ -24,14 +25,14 @@ class Snapshot {
   Snapshot& operator=(const Snapshot&) = delete;
 
   const ShardData& data() const { return data_; }
-  // Waits until all is copied: then the state may change. Any thread.
+  // Waits until all is copied, or could not be: then the state may change. Any thread.
   void await();
 
   struct Block {
     std::span<const std::byte> bytes;
     ShardData::Seen seen;
   };
-  // Of the copy; after await(). Any thread.
+  // Of the copy; after await(). Any thread. Throws what an accelerator threw as it was copied.
   Block block(std::size_t index) const;
 
  private:
@@ -41,6 +42,8 @@ class Snapshot {
   const std::span<std::byte> memory_;
   std::atomic<std::size_t> next_ = 0;
   std::vector<ShardData::Seen> seen_;  // each written by one thread
+  std::atomic<bool> failed_ = false;
+  std::exception_ptr failure_;  // of the first that failed; read behind await()
   std::atomic<std::size_t> missing_;
   std::vector<std::jthread> threads_;
 };

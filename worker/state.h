@@ -11,6 +11,8 @@
 
 namespace lockstep {
 
+class Accelerator;
+
 // Tensors of one dtype, laid end to end in one flat buffer, as a checkpoint sees them. Rank r of W
 // owns part_of(elements, {r, W}): it alone writes these elements.
 struct StateSection {
@@ -27,6 +29,7 @@ struct StateSection {
 // wider elements come first, so that each tensor is aligned in the shard.
 struct StateView {
   std::vector<StateSection> sections;
+  const Accelerator* accelerator = nullptr;  // whose memory the sections' data is; null: the host's
 };
 
 // Pure: all tensors, section by section.

@@ -23,6 +23,7 @@ struct TensorMemory {
   std::vector<std::span<float>> parameters;
   std::vector<std::span<float>> gradients;  // of the parameters, same order
   std::vector<std::span<float>> buffers;
+  std::string device = "cpu";  // whose memory it is, as LibTorch names it: "cuda:0" is a GPU's
 };
 
 // What a task makes of samples before it trains on them.
@@ -70,9 +71,12 @@ class Task {
   // A tensor that the model uses under two names is listed once.
   virtual const std::vector<TensorSpec>& parameters() const = 0;
   virtual const std::vector<TensorSpec>& buffers() const = 0;  // averaged over ranks each iteration
-  // Takes the memory that all later calls work on; it stays in place. Writes nothing to it.
+  // Takes the memory that all later calls work on; it stays in place. Writes nothing to it. First
+  // the host's; where training is on a GPU a second time, after the load, that one's.
   virtual void bind(const TensorMemory& memory) = 0;
-  // Fills parameters and buffers; a function of the seed alone.
+  // Whether bind takes a GPU's memory, and train and evaluate work on it.
+  virtual bool runs_on_gpu() const { return false; }
+  // Fills parameters and buffers, in the host's memory; a function of the seed alone.
   virtual void initialize(std::uint64_t seed) = 0;
 
   virtual std::int64_t training_samples() const = 0;

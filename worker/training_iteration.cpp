@@ -11,9 +11,9 @@
 
 #include "common/agree.h"
 #include "common/partition.h"
-#include "worker/collectives.h"
 #include "worker/data_order.h"
 #include "worker/gradient_reduction.h"
+#include "worker/mpi_collectives.h"
 #include "worker/precision.h"
 #include "worker/sharded_optimizer.h"
 #include "worker/stopwatch.h"
@@ -53,6 +53,20 @@ Sums compute_gradients(IterationParts& parts, const Training& training, const Tr
   return sums;
 }
 
+double squares_of(const TrainingState& state) {
+  const auto* accelerator = state.accelerator();
+  return accelerator ? accelerator->sum_of_squares({state.gradients()})
+                     : sum_of_squares(state.gradients());
+}
+
+CollectivesNeed need_of(const Training& training) {
+  CollectivesNeed need{
+      .accelerator = training.state.accelerator(), .nccl = training.nccl, .sums = {}};
+  for (const auto& region : training.state.layout().regions)
+    need.sums.push_back(region.range.count);
+  return need;
+}
+
 // Sums over ranks into `outcome`; `squares`: of this rank's part of the gradient. Says whether this
 // rank's own loss or gradients are not finite.
 bool add_up(const Comm& comm, const TrainingState& state, const Sums& mine, double squares,
@@ -65,8 +79,7 @@ bool add_up(const Comm& comm, const TrainingState& state, const Sums& mine, doub
       .loss = words[1], .correct = words[2], .samples = static_cast<std::int64_t>(words[3])};
   outcome.nonfinite = !std::isfinite(words[0]) || !std::isfinite(words[1]);
   // Only then is it worth a pass over the whole gradient to learn where it came from.
-  return outcome.nonfinite &&
-         (!std::isfinite(mine.loss) || !std::isfinite(sum_of_squares(state.gradients())));
+  return outcome.nonfinite && (!std::isfinite(mine.loss) || !std::isfinite(squares_of(state)));
 }
 
 }  // namespace
@@ -75,7 +88,8 @@ IterationParts::IterationParts(const Comm& shared, Tick& ticks, const Training& 
                                const TrainingStart& start)
     : comm(shared),
       tick(ticks),
-      reduction(shared, training.state),
+      collectives(make_collectives(shared, need_of(training))),
+      reduction(*collectives, training.state),
       feed(training.config, training.task, {.index = shared.rank(), .count = shared.size()},
            start.position) {}
 
@@ -105,7 +119,7 @@ IterationOutcome run_iteration(IterationParts& parts, const Training& training,
   auto& spent = outcome.spent;
   const bool mine_nonfinite = timed(spent.communication, [&] {
     const double squares = parts.reduction.finish();
-    average_over_ranks(comm, state.buffers());
+    parts.collectives->average(state.buffers());
     return add_up(comm, state, mine, squares, outcome);
   });
 
@@ -126,7 +140,7 @@ IterationOutcome run_iteration(IterationParts& parts, const Training& training,
   });
   timed(spent.communication, [&] {
     for (const auto& region : state.layout().regions)
-      all_gather(comm, part(state.parameters(), region.range));
+      parts.collectives->all_gather(part(state.parameters(), region.range));
     outcome.verdict = parts.tick.finish();
   });
   training.board.pass();

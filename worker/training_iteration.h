@@ -3,11 +3,13 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "common/comm.h"
 #include "worker/batch_feed.h"
+#include "worker/collectives.h"
 #include "worker/gradient_reduction.h"
 #include "worker/task.h"
 #include "worker/tick.h"
@@ -43,6 +45,7 @@ struct IterationParts {
 
   const Comm& comm;
   Tick& tick;
+  const std::unique_ptr<Collectives> collectives;
   GradientReduction reduction;
   BatchFeed feed;
 };

@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/metrics.h"
 #include "common/progress_board.h"
+#include "worker/nccl_collectives.h"
 #include "worker/pending_save.h"
 #include "worker/schedule.h"
 #include "worker/task.h"
@@ -78,6 +79,7 @@ struct Training {
   TrainingState& state;
   const Log& log;
   ProgressBoard& board;
+  const NcclModule* nccl = nullptr;  // of a state on a GPU that no other rank has; null: MPI's
 };
 
 // Trains from `start` (what `state` holds) until final_iteration, a stop, or a failure.

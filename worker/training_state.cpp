@@ -130,10 +130,6 @@ std::int64_t most_received(const FlatLayout& layout, int ranks) {
   return most;
 }
 
-FloatBuffer::FloatBuffer(std::int64_t count)
-    : pages_(static_cast<std::size_t>(count) * sizeof(float)),
-      floats_(reinterpret_cast<float*>(pages_.all().data()), static_cast<std::size_t>(count)) {}
-
 StateBytes state_bytes(const Task& task, const OptimizerConfig& optimizer, Share rank,
                        bool saves_beside) {
   const auto layout = lay_out(task.parameters(), optimizer.no_decay, region_sizes(rank.count));
@@ -143,7 +139,7 @@ StateBytes state_bytes(const Task& task, const OptimizerConfig& optimizer, Share
   for (const auto& region : layout.regions)
     own += part_of(region.range.count, rank).count;
   const auto saved = layout.elements * (1 + slots) + buffers;
-  const auto regions = std::min(kRegionsOnTheirWay, layout.regions.size());
+  const auto regions = std::min(Collectives::kSumsAtOnce, layout.regions.size());
   const auto received =
       static_cast<std::int64_t>(regions) * most_received(layout, static_cast<int>(rank.count));
   // Parameters and gradients whole; gradients and optimizer state of the own part; what a save
@@ -174,6 +170,12 @@ TrainingState::TrainingState(Task& task, const OptimizerConfig& optimizer,
     slots_.push_back(std::move(slot));
   }
 
+  bind(task);
+  make_view();
+  if (seed) task.initialize(*seed);
+}
+
+void TrainingState::bind(Task& task) const {
   TensorMemory memory;
   for (std::size_t i = 0; i < parameter_specs_.size(); ++i) {
     memory.parameters.push_back(slice(parameters(), layout_.offset[i], parameter_specs_[i]));
@@ -184,9 +186,21 @@ TrainingState::TrainingState(Task& task, const OptimizerConfig& optimizer,
     memory.buffers.push_back(slice(buffers(), at, spec));
     at += elements_of(spec);
   }
+  if (accelerator()) memory.device = accelerator()->device();
   task.bind(memory);
+}
+
+void TrainingState::move_to(const Accelerator& accelerator, Task& task) {
+  for (auto* buffer : {&parameters_, &gradients_, &buffers_})
+    buffer->move_to(accelerator);
+  for (auto& buffer : own_gradients_)
+    buffer.move_to(accelerator);
+  for (auto& slot : slots_)
+    for (auto& part : slot.parts)
+      part.move_to(accelerator);
+  view_ = {.sections = {}, .accelerator = &accelerator};
   make_view();
-  if (seed) task.initialize(*seed);
+  bind(task);
 }
 
 void TrainingState::clear() {
@@ -201,6 +215,13 @@ void TrainingState::clear() {
 Range TrainingState::own_range(const Region& region) const {
   const Range part = part_of(region.range.count, rank_);
   return {.first = region.range.first + part.first, .count = part.count};
+}
+
+std::vector<std::span<float>> TrainingState::own_gradients() const {
+  std::vector<std::span<float>> all;
+  for (const auto& gradients : own_gradients_)
+    all.push_back(gradients.all());
+  return all;
 }
 
 // The tensors of a region, named model.NAME or, with a kind, optimizer.NAME.KIND.

@@ -7,8 +7,10 @@
 #include <vector>
 
 #include "common/config.h"
-#include "common/pages.h"
 #include "common/partition.h"
+#include "worker/accelerator.h"
+#include "worker/collectives.h"
+#include "worker/float_buffer.h"
 #include "worker/state.h"
 #include "worker/task.h"
 
@@ -49,26 +51,8 @@ FlatLayout lay_out(const std::vector<TensorSpec>& parameters,
                    const std::optional<std::vector<std::string>>& no_decay,
                    const RegionSizes& sizes = {});
 
-// How many regions' gradients travel at once (gradient_reduction.h).
-constexpr std::size_t kRegionsOnTheirWay = 4;
-
 // Pure: elements that a rank receives of other ranks' gradients for one region at most.
 std::int64_t most_received(const FlatLayout& layout, int ranks);
-
-// Floats in Pages.
-class FloatBuffer {
- public:
-  explicit FloatBuffer(std::int64_t count);
-  std::span<float> all() const { return floats_; }
-  std::span<float> part(Range range) const {
-    return all().subspan(static_cast<std::size_t>(range.first),
-                         static_cast<std::size_t>(range.count));
-  }
-
- private:
-  Pages pages_;
-  std::span<float> floats_;
-};
 
 // Optimizer state of one kind ("exp_avg"): for each region, this rank's part only.
 struct OptimizerSlot {
@@ -87,7 +71,8 @@ StateBytes state_bytes(const Task& task, const OptimizerConfig& optimizer, Share
                        bool saves_beside);
 
 // All that training changes, in flat buffers that stay in place: parameters and gradients whole on
-// every rank, optimizer state for the own part only (ZeRO-1), buffers whole.
+// every rank, optimizer state for the own part only (ZeRO-1), buffers whole. In the host's memory,
+// where it is initialized and loaded, until it moves to an accelerator to be trained there.
 class TrainingState {
  public:
   // Local: allocates for `task`, binds it and initializes it with `seed`; nullopt: all is zero
@@ -98,8 +83,13 @@ class TrainingState {
   // What a checkpoint holds: model.NAME, buffer.NAME, optimizer.NAME.KIND. Valid while this lives.
   const StateView& view() const { return view_; }
 
-  // All of it zero again, as it is before it is loaded or initialized.
+  // All of it zero again, as it is before it is loaded or initialized. On the host.
   void clear();
+
+  // Local: all of it, and `task`, which was bound to it. The accelerator must outlive it. view() is
+  // one of the accelerator's memory then. Once.
+  void move_to(const Accelerator& accelerator, Task& task);
+  const Accelerator* accelerator() const { return view_.accelerator; }  // null: it is on the host
 
   const FlatLayout& layout() const { return layout_; }
   Share rank() const { return rank_; }
@@ -108,9 +98,11 @@ class TrainingState {
   std::span<float> gradients() const { return gradients_.all(); }
   std::span<float> buffers() const { return buffers_.all(); }
   std::span<float> own_gradients(std::size_t region) const { return own_gradients_[region].all(); }
+  std::vector<std::span<float>> own_gradients() const;  // by region
   std::vector<OptimizerSlot>& slots() { return slots_; }
 
  private:
+  void bind(Task& task) const;
   StateSection section_of(const Region& region, const std::string& kind) const;
   void make_view();
 

@@ -8,6 +8,7 @@
 #include "common/digest.h"
 #include "common/error.h"
 #include "worker/libtorch.h"
+#include "worker/nccl_collectives.h"
 
 namespace lockstep {
 
@@ -35,7 +36,9 @@ std::string library_id(const std::optional<std::string>& path) {
 }
 
 std::string libraries() {
-  return mpi_library() + ", " + libtorch_version();
+  const auto nccl = load_nccl();
+  return mpi_library() + ", " + libtorch_version() +
+         (nccl.module != nullptr ? std::string(", ") + nccl.module->version : "");
 }
 
 std::string processor_model() {

@@ -15,7 +15,7 @@ std::string library_id(const std::optional<std::string>& path);
 // Local: the processor's model, for the manifest: bit-identity needs the same one. "" where
 // unknown.
 std::string processor_model();
-// Local: "Open MPI 4.1.4, LibTorch 2.15.0"; also before MPI_Init.
+// Local: "Open MPI 4.1.4, LibTorch 2.15.0, NCCL 2.30.7"; also before MPI_Init. Loads what it names.
 std::string libraries();
 
 }  // namespace lockstep

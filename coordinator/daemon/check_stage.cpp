@@ -140,7 +140,7 @@ Check see_nonce(const FileSystem& files, const std::string& store, const Nonce& 
 Report look_around(Job& job, const Nonce& nonce) {
   Report report;
   report.host = this_process().host;
-  report.first = job.host.first;
+  report.first = job.host.first();
   report.ranks_of_host = job.host.ranks;
   report.available_bytes = available_bytes();
   report.build = build_id();
@@ -155,7 +155,9 @@ Report look_around(Job& job, const Nonce& nonce) {
     }
   }
   try {
+    const auto sight = look_for_gpus(job.loaded.config);
     make_task_of(job);
+    require_gpu(job.loaded.config, sight, *job.task);
     report.data = job.task->data_digest();
     report.library = job.library;
     report.task = Check::ok("task", job.loaded.config.task.name + ", " +

@@ -14,8 +14,10 @@
 #include "coordinator/daemon/root.h"
 #include "coordinator/daemon/shared_decision.h"
 #include "coordinator/daemon/supervision.h"
+#include "worker/accelerator.h"
 #include "worker/arena.h"
-#include "worker/collectives.h"
+#include "worker/host_share.h"
+#include "worker/placement.h"
 #include "worker/state.h"
 #include "worker/task.h"
 #include "worker/training_loop.h"
@@ -52,6 +54,8 @@ struct Job {
   std::string library;         // of the task's shared object: its digest; "" where there is none
   std::unique_ptr<Root> root;  // rank 0 only
   HostShare host;
+  Placement placement;                       // of the training
+  std::unique_ptr<Accelerator> accelerator;  // where that is not on the CPU
   std::unique_ptr<Task> task;
   std::unique_ptr<TrainingState> state;
   Trained trained;

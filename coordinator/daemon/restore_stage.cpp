@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 
 #include "common/agree.h"
 #include "common/error.h"
@@ -9,9 +10,12 @@
 #include "coordinator/daemon/early_end.h"
 #include "coordinator/daemon/job.h"
 #include "coordinator/daemon/log_transfer.h"
+#include "coordinator/daemon/placement_text.h"
 #include "coordinator/liveness.h"
+#include "worker/accelerator.h"
 #include "worker/checkpoint.h"
 #include "worker/make_task.h"
+#include "worker/mpi_collectives.h"
 #include "worker/training_iteration.h"
 
 namespace lockstep {
@@ -43,13 +47,46 @@ void make_task_of(Job& job) {
   require_metric(config.checkpoint, *job.task);
 }
 
+namespace {
+
+// Rank 0 tells people where the job trains, and of ranks that get in each other's way.
+void say_placement(Job& job) {
+  std::array<double, 1> hosts = {job.host.first() ? 1.0 : 0.0};
+  sum_over_ranks(job.comm, hosts);
+  const auto troubles = gather_texts(job.comm, binding_trouble(job.host));
+  if (!job.root) return;
+  const auto& placement = job.placement;
+  job.log.info(placement_text(job.comm.size(), static_cast<int>(hosts[0]), job.host, placement,
+                              placement.on_gpu() ? gpu_name(placement.gpu) : ""));
+  for (std::size_t rank = 0; rank < troubles.size(); ++rank) {
+    if (troubles[rank].empty()) continue;
+    job.log.warning("rank " + std::to_string(rank) + ": " + troubles[rank]);
+    return;
+  }
+}
+
+void choose_placement(Job& job, const GpuSight& sight) {
+  job.placement = agree_on_placement(job.comm, job.loaded.config, sight, job.host, *job.task);
+  if (job.placement.on_gpu())
+    job.accelerator = std::make_unique<Accelerator>("cuda:" + std::to_string(job.placement.gpu));
+  say_placement(job);
+}
+
+}  // namespace
+
 void prepare_task(Job& job) {
   job.board.enter(Phase::kPrepare);
   job.host = host_share(job.comm);
+  const auto& config = job.loaded.config;
+  const auto sight = agree(job.comm, "prepare task", [&] {
+    const AtWork at_work(job.board);
+    auto seen = look_for_gpus(config);
+    make_task_of(job);
+    return seen;
+  });
+  choose_placement(job, sight);
   agree(job.comm, "prepare task", [&] {
     const AtWork at_work(job.board);
-    make_task_of(job);
-    const auto& config = job.loaded.config;
     job.state = std::make_unique<TrainingState>(*job.task, config.optimizer, std::nullopt,
                                                 Share{job.comm.rank(), job.comm.size()});
     job.trained = {
@@ -94,7 +131,7 @@ void prove_equal(Job& job, const std::string& bytes, const Fixed& mine) {
 // that.
 void prove_one_store(Job& job) {
   agree(job.comm, "see the store", [&] {
-    if (!job.host.first) return;
+    if (!job.host.first()) return;
     const auto path = attempt_path(job.loaded.paths.store, job.decision.attempt) + "/claim.json";
     std::string why;
     try {

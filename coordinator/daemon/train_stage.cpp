@@ -13,6 +13,7 @@
 #include "coordinator/daemon/job.h"
 #include "coordinator/daemon/log_transfer.h"
 #include "coordinator/liveness.h"
+#include "worker/accelerator.h"
 #include "worker/checkpoint.h"
 #include "worker/shard_data.h"
 #include "worker/stop_signals.h"
@@ -136,7 +137,16 @@ class JobSave final : public PendingSave {
 };
 
 Training training_of(Job& job) {
-  return {job.loaded.config, *job.task, *job.state, job.log, job.board};
+  return {job.loaded.config, *job.task, *job.state, job.log, job.board, job.placement.nccl};
+}
+
+// From the host's memory, where it was initialized or loaded.
+void move_state(Job& job) {
+  if (!job.accelerator) return;
+  agree(job.comm, "move the state to the GPU", [&] {
+    job.state->move_to(*job.accelerator, *job.task);
+    job.trained.view = job.state->view();
+  });
 }
 
 // Saves beside training need it, at once; else what a load took is given back.
@@ -225,15 +235,17 @@ int end_finished(Job& job) {
 std::map<std::string, std::string> environment_of(const Job& job) {
   std::map<std::string, std::string> environment = {
       {"build", job.build},
-      {"collectives", "mpi"},
+      {"collectives", job.placement.nccl != nullptr ? job.placement.nccl->version : "mpi"},
       {"processor", processor_model()},
       {"ranks_per_node", std::to_string(job.host.ranks)},
       {"threads", std::to_string(job.host.threads)}};
   if (!job.library.empty()) environment.emplace("library", job.library);
+  if (job.placement.on_gpu()) environment.emplace("gpu", gpu_name(job.placement.gpu));
   return environment;
 }
 
 int evaluate_decided(Job& job) {
+  move_state(job);
   const auto metrics = evaluate(job.comm, training_of(job));
   if (!job.root) return 0;
   const auto text = metrics.empty() ? "no metric is finite" : metrics_text(metrics);
@@ -244,6 +256,7 @@ int evaluate_decided(Job& job) {
 int train_to_end(Job& job) {
   const auto callbacks = callbacks_of(job);
   const auto start = start_of(job);
+  move_state(job);
   begin_training(job, start);
   const auto result = train(job.comm, training_of(job), start, callbacks);
   job.board.enter(Phase::kEnd);

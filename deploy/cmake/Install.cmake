@@ -6,6 +6,10 @@ include(CMakePackageConfigHelpers)
 # bin/lockstepd looks for libexec/lockstepd beside its own folder, wherever the prefix is moved.
 install(TARGETS lockstepd lockstep RUNTIME DESTINATION bin)
 install(TARGETS lockstepd_second_stage RUNTIME DESTINATION libexec)
+if(TARGET lockstep_nccl)
+  install(TARGETS lockstep_nccl LIBRARY DESTINATION libexec)
+  set_target_properties(lockstep_nccl PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
+endif()
 set_target_properties(lockstepd_second_stage PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON) # LibTorch's folder
 
 set_target_properties(lockstep_plugin PROPERTIES EXPORT_NAME plugin)

@@ -19,9 +19,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <numeric>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,16 +27,10 @@
 #include <mpi.h>
 
 #include "common/agree.h"
-#include "common/config.h"
-#include "common/error.h"
 #include "common/file_system.h"
-#include "coordinator/daemon/supervision.h"
-#include "coordinator/heartbeat.h"
-#include "coordinator/requests.h"
+#include "tests/bench/beside.h"
 #include "tests/bench/median.h"
-#include "worker/collectives.h"
-#include "worker/recent_median.h"
-#include "worker/stop_signals.h"
+#include "worker/mpi_collectives.h"
 #include "worker/tick.h"
 
 namespace lockstep {
@@ -66,69 +58,6 @@ double largest(const Comm& comm, double value) {
   return value;
 }
 
-std::set<std::string> threads() {
-  std::set<std::string> all;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task"))
-    all.insert(entry.path().filename());
-  return all;
-}
-
-// CPU time of all threads that are not in `others`: the first number of schedstat, nanoseconds.
-double cpu_us(const std::set<std::string>& others) {
-  double sum_ns = 0;
-  for (const auto& thread : threads()) {
-    if (others.contains(thread)) continue;
-    std::ifstream file("/proc/self/task/" + thread + "/schedstat");
-    double ns = 0;
-    file >> ns;
-    sum_ns += ns;
-  }
-  return sum_ns / 1000;
-}
-
-// What a training thread has beside it, and its calls to them in an iteration.
-class Beside {
- public:
-  Beside(const Comm& comm, FileSystem& files, const std::string& folder) {
-    loaded_.paths.store = folder;
-    start_watchdog(comm, loaded_, supervision_);
-    if (comm.is_root())
-      heartbeat_.emplace(files, folder + "/heartbeat", loaded_.config.watchdog.heartbeat_seconds);
-    supervision_.board.enter(Phase::kTrain);
-  }
-
-  TickVote vote() {
-    TickVote vote{.signal = stop_signal_received()};
-    vote.stop = requests_.take(Asked::kStop);
-    vote.save = requests_.take(Asked::kSave);
-    return vote;
-  }
-
-  // As training does, it asks whether the heartbeat is written. One that is not costs nothing.
-  void note(std::int64_t iteration) {
-    auto& board = supervision_.board;
-    { const AtWork at_work(board); }
-    board.pass();
-    board.move();
-    board.pass();
-    seconds_.add(kIterationUs / 1e6);
-    work_seconds_.add(kIterationUs / 1e6);
-    board.set_iteration_seconds(seconds_.value());
-    board.set_work_seconds(work_seconds_.value());
-    if (!heartbeat_) return;
-    heartbeat_->set_iteration(iteration);
-    if (const auto why = heartbeat_->failure()) throw Error(ErrorCode::kIo, *why);
-  }
-
- private:
-  LoadedConfig loaded_;
-  Supervision supervision_;
-  std::optional<HeartbeatWriter> heartbeat_;
-  RequestBox requests_;
-  RecentMedian seconds_;
-  RecentMedian work_seconds_;
-};
-
 void work(std::vector<float>& memory, double us) {
   const auto began = Clock::now();
   constexpr std::size_t kPiece = 4096;
@@ -153,7 +82,7 @@ class Bench {
         tick_(comm),
         memory_(kWorkFloats, 1),
         others_(threads()),
-        beside_(comm, files, folder) {}
+        beside_(comm, files, folder, kIterationUs / 1e6) {}
 
   Times run(int iterations);
 

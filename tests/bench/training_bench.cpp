@@ -32,9 +32,9 @@
 #include "common/heap.h"
 #include "common/safetensors.h"
 #include "tests/bench/figures.h"
-#include "worker/collectives.h"
 #include "worker/language_model.h"
 #include "worker/model_tensors.h"
+#include "worker/mpi_collectives.h"
 #include "worker/tick.h"
 #include "worker/training_iteration.h"
 

@@ -1,5 +1,3 @@
-#include "worker/collectives.h"
-
 #include <cstdlib>
 #include <numeric>
 #include <vector>
@@ -7,12 +5,14 @@
 #include <gtest/gtest.h>
 
 #include "common/partition.h"
+#include "worker/host_share.h"
+#include "worker/mpi_collectives.h"
 #include "worker/tick.h"
 
 namespace lockstep {
 namespace {
 
-class Collectives : public ::testing::Test {
+class MpiCollectives : public ::testing::Test {
  protected:
   // Small whole numbers: their sums are exact in any order.
   float value(int rank, std::int64_t i) const { return static_cast<float>(100 * rank + i % 97); }
@@ -26,7 +26,7 @@ class Collectives : public ::testing::Test {
 constexpr std::int64_t kLengths[] = {0, 1, 2, 3, 7, 1000, 100'003};
 constexpr std::int64_t kLimits[] = {1, 3, 400, kMessageLimit};
 
-TEST_F(Collectives, ReduceScatterGivesEachRankTheSumOfItsPart) {
+TEST_F(MpiCollectives, ReduceScatterGivesEachRankTheSumOfItsPart) {
   const int rank_sum = comm.size() * (comm.size() - 1) / 2;
   for (const auto n : kLengths) {
     for (const auto limit : kLimits) {
@@ -47,7 +47,7 @@ TEST_F(Collectives, ReduceScatterGivesEachRankTheSumOfItsPart) {
   }
 }
 
-TEST_F(Collectives, AllGatherGivesEveryRankAllParts) {
+TEST_F(MpiCollectives, AllGatherGivesEveryRankAllParts) {
   for (const auto n : kLengths) {
     for (const auto limit : kLimits) {
       if (n > 100 * limit) continue;
@@ -63,7 +63,7 @@ TEST_F(Collectives, AllGatherGivesEveryRankAllParts) {
   }
 }
 
-TEST_F(Collectives, SumsAndAveragesAreEqualOnEveryRank) {
+TEST_F(MpiCollectives, SumsAndAveragesAreEqualOnEveryRank) {
   std::vector<double> sums = {1, static_cast<double>(comm.rank())};
   sum_over_ranks(comm, sums);
   EXPECT_EQ(sums[0], comm.size());
@@ -77,7 +77,7 @@ TEST_F(Collectives, SumsAndAveragesAreEqualOnEveryRank) {
   sum_over_ranks(comm, {});
 }
 
-TEST_F(Collectives, HostShareCountsTheRanksHereAndObeysOmpNumThreads) {
+TEST_F(MpiCollectives, HostShareCountsTheRanksHereAndObeysOmpNumThreads) {
   setenv("OMP_NUM_THREADS", "3,2", 1);
   const HostShare given = host_share(comm);
   EXPECT_EQ(given.ranks, comm.size());
@@ -88,7 +88,7 @@ TEST_F(Collectives, HostShareCountsTheRanksHereAndObeysOmpNumThreads) {
   EXPECT_GE(host_share(comm).threads, 1);
 }
 
-class TickTest : public Collectives {
+class TickTest : public MpiCollectives {
  protected:
   TickVerdict tick_of(Tick& tick, const TickVote& vote) {
     tick.start(vote);

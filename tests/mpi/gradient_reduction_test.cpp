@@ -1,7 +1,9 @@
 #include "worker/gradient_reduction.h"
 
 #include <algorithm>
+#include <memory>
 #include <numeric>
+#include <thread>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -27,9 +29,18 @@ std::vector<TensorSpec> specs() {
   return all;
 }
 
-class Reduction : public ::testing::Test {
+std::vector<std::int64_t> lengths(const TrainingState& state) {
+  std::vector<std::int64_t> all;
+  for (const auto& region : state.layout().regions)
+    all.push_back(region.range.count);
+  return all;
+}
+
+// The parameter: where the state is, the host's memory or one that is treated as an accelerator's.
+class Reduction : public ::testing::TestWithParam<bool> {
  protected:
   Reduction() {
+    if (GetParam()) state.move_to(accelerator, task);
     // Integers: their sums are exact in any order.
     for (std::size_t i = 0; i < state.gradients().size(); ++i)
       state.gradients()[i] = gradient(i, comm.rank());
@@ -51,7 +62,7 @@ class Reduction : public ::testing::Test {
       }
       all += sum_of_squares(sums);
     }
-    EXPECT_EQ(squares, all);
+    EXPECT_NEAR(squares, all, 1e-12 * all);
   }
   void spoil_sums() {
     for (std::size_t r = 0; r < state.layout().regions.size(); ++r)
@@ -59,16 +70,20 @@ class Reduction : public ::testing::Test {
   }
 
   Comm comm = Comm::duplicate(MPI_COMM_WORLD);
+  Accelerator accelerator{"cpu"};
   ToyTask task{specs()};
   TrainingState state{task, {}, 1, {.index = comm.rank(), .count = comm.size()}};
-  GradientReduction reduction{comm, state};
+  std::unique_ptr<Collectives> collectives = make_collectives(
+      comm, {.accelerator = GetParam() ? &accelerator : nullptr, .sums = lengths(state)});
+  GradientReduction reduction{*collectives, state};
 };
+INSTANTIATE_TEST_SUITE_P(OfHostAndAccelerator, Reduction, ::testing::Bool());
 
-TEST_F(Reduction, HasMoreRegionsThanTravelAtOnce) {
-  EXPECT_GT(state.layout().regions.size(), kRegionsOnTheirWay);
+TEST_P(Reduction, HasMoreRegionsThanTravelAtOnce) {
+  EXPECT_GT(state.layout().regions.size(), Collectives::kSumsAtOnce);
 }
 
-TEST_F(Reduction, SumsWhatIsToldInTheOrderOfBackward) {
+TEST_P(Reduction, SumsWhatIsToldInTheOrderOfBackward) {
   for (int iteration = 0; iteration < 3; ++iteration) {
     spoil_sums();
     reduction.begin();
@@ -78,7 +93,7 @@ TEST_F(Reduction, SumsWhatIsToldInTheOrderOfBackward) {
   }
 }
 
-TEST_F(Reduction, SumsInAnyOrderAndWhatIsNotTold) {
+TEST_P(Reduction, SumsInAnyOrderAndWhatIsNotTold) {
   for (int iteration = 0; iteration < 3; ++iteration) {
     spoil_sums();
     reduction.begin();
@@ -92,7 +107,7 @@ TEST_F(Reduction, SumsInAnyOrderAndWhatIsNotTold) {
 }
 
 // Nothing of a region leaves before all of it is complete.
-TEST_F(Reduction, WaitsForAllOfARegion) {
+TEST_P(Reduction, WaitsForAllOfARegion) {
   constexpr std::size_t kLast = 14;
   constexpr std::size_t kBeside = 16;
   ASSERT_EQ(state.layout().region[kLast], state.layout().region[kBeside]);
@@ -104,6 +119,41 @@ TEST_F(Reduction, WaitsForAllOfARegion) {
   value -= 5;
   reduction.through(kLast);
   expect_sums(reduction.finish());
+}
+
+// As on a GPU, where backward has a thread of its own; MPI must be called by none but the first.
+TEST_P(Reduction, IsToldByAnotherThread) {
+  for (int iteration = 0; iteration < 2; ++iteration) {
+    spoil_sums();
+    reduction.begin();
+    std::thread([this] {
+      for (std::size_t i = task.parameters().size(); i-- > 0;)
+        reduction.through(i);
+    }).join();
+    EXPECT_TRUE(std::ranges::all_of(state.own_gradients(), [](auto sums) {
+      return sums.empty() || sums[0] == -1.0F;
+    })) << "nothing is summed in that thread";
+    expect_sums(reduction.finish());
+  }
+}
+
+TEST_P(Reduction, PartsAreGatheredAndBuffersAveraged) {
+  const auto values = state.parameters();
+  for (const auto& region : state.layout().regions) {
+    const auto own = state.own_range(region);
+    for (std::int64_t i = region.range.first; i < region.range.end(); ++i)
+      values[static_cast<std::size_t>(i)] =
+          i < own.first || i >= own.end() ? -1.0F : static_cast<float>(i % 4099);
+    collectives->all_gather(values.subspan(static_cast<std::size_t>(region.range.first),
+                                           static_cast<std::size_t>(region.range.count)));
+  }
+  for (std::size_t i = 0; i < values.size(); ++i)
+    ASSERT_EQ(values[i], static_cast<float>(i % 4099)) << i;
+
+  std::ranges::fill(state.buffers(), static_cast<float>(2 * comm.rank()));
+  collectives->average(state.buffers());
+  for (const auto value : state.buffers())
+    EXPECT_FLOAT_EQ(value, static_cast<float>(comm.size() - 1));
 }
 
 }  // namespace

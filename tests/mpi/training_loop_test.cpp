@@ -3,13 +3,14 @@
 #include <chrono>
 #include <limits>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/support/training_fixture.h"
-#include "worker/collectives.h"
+#include "worker/mpi_collectives.h"
 
 namespace lockstep {
 namespace {
@@ -134,6 +135,23 @@ TEST_F(TrainingLoop, AnyWorldSizeAndMicroBatchGivesTheSameModelUpToRounding) {
       }
     }
   }
+}
+
+TEST_F(TrainingLoop, AStateOnAnAcceleratorIsTrainedAndSavedThere) {
+  config.optimizer.clip_norm = 0.05;
+  run();
+  const auto on_host = parameters();
+  const auto saved_by_host = std::exchange(saved, {});
+  const auto metrics = last_request.metrics;
+
+  const Accelerator accelerator("cpu");
+  state.emplace(task, config.optimizer, 1, share());
+  state->move_to(accelerator, task);
+  run();
+  EXPECT_EQ(saved, saved_by_host);
+  EXPECT_NEAR(last_request.metrics.at("loss"), metrics.at("loss"), 1e-6);
+  for (std::size_t i = 0; i < on_host.size(); ++i)
+    EXPECT_NEAR(state->parameters()[i], on_host[i], 1e-6) << i;
 }
 
 TEST_F(TrainingLoop, ParametersAndBuffersAreEqualOnEveryRank) {

@@ -7,7 +7,7 @@ cmake_minimum_required(VERSION 3.25)
 set(composition_root "^coordinator/(main\\.cpp|daemon/)")
 set(collective_files
   common/comm.h common/comm.cpp common/agree.h common/agree.cpp
-  worker/collectives.h worker/collectives.cpp worker/region_sum.h worker/region_sum.cpp
+  worker/host_share.cpp worker/mpi_collectives.cpp worker/region_sum.h worker/region_sum.cpp
   worker/spread.h worker/spread.cpp worker/tick.h worker/tick.cpp
   coordinator/daemon/program.cpp)
 

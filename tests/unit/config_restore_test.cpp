@@ -136,7 +136,7 @@ TEST(Set, ErrorsAreNamedAfterTheOption) {
       {"run=5", "--set run: run is a section of keys, not '5'"},
       {"device=a\x01", "--set device: control character"},
       {"device=\xff", "--set device: not UTF-8"},
-      {"device=cuda", "--set device: device: cuda is not in this version"},
+      {"device=cuda", "--set device: device: the task synthetic computes on the CPU"},
       {"data.path=$X", "--set data.path: data.path: '$'"},
   };
   for (const auto& [option, message] : cases) {

@@ -83,7 +83,7 @@ TEST(PluginTask, WhatItLacksIsNamed) {
 // None of these is called: their factory ends the process.
 TEST(PluginTask, BuiltWithAnythingElseNamesBoth) {
   EXPECT_THAT(refusal(ErrorCode::kMismatch, plugin("other_abi")),
-              HasSubstr("built with version 7, this lockstepd with 1 of plugin.h; build it anew"));
+              HasSubstr("built with version 7, this lockstepd with 2 of plugin.h; build it anew"));
   EXPECT_THAT(refusal(ErrorCode::kMismatch, plugin("other_library")),
               HasSubstr("the standard library libc++, this lockstepd with libstdc++"));
   EXPECT_THAT(refusal(ErrorCode::kMismatch, plugin("other_torch")),

@@ -34,7 +34,12 @@ constexpr Reference kReferences[] = {
     {"sgd", 0.9, {0.471774, -1.6524555}, {0.5245, -1.76225}},
 };
 
-TEST(OptimizerStep, GivesWhatTorchGives) {
+// On the host, and by LibTorch's fused steps where the state is on an accelerator.
+class OptimizerStepOn : public ::testing::TestWithParam<bool> {};
+INSTANTIATE_TEST_SUITE_P(HostAndAccelerator, OptimizerStepOn, ::testing::Bool());
+
+TEST_P(OptimizerStepOn, GivesWhatTorchGives) {
+  const Accelerator accelerator("cpu");
   for (const auto& reference : kReferences) {
     OptimizerConfig config;
     config.name = reference.name;
@@ -44,6 +49,7 @@ TEST(OptimizerStep, GivesWhatTorchGives) {
     TrainingState state(task, config, 1, {.index = 0, .count = 1});
     for (std::size_t i = 0; i < 4; ++i)
       state.parameters()[i] = i % 2 == 0 ? 1.0F : -2.0F;
+    if (GetParam()) state.move_to(accelerator, task);
     for (int t = 1; t <= 3; ++t) {
       for (std::size_t region = 0; region < 2; ++region) {
         // Twice too large: the scale must be applied.

@@ -1,0 +1,74 @@
+#include "worker/placement.h"
+
+#include <array>
+
+#include "common/agree.h"
+#include "common/error.h"
+#include "worker/accelerator.h"
+#include "worker/mpi_collectives.h"
+
+namespace lockstep {
+namespace {
+
+// Those that compute in plain C++.
+bool is_of_the_cpu(const std::string& task) {
+  return task == "synthetic" || task == "own_loop";
+}
+
+}  // namespace
+
+GpuSight look_for_gpus(const Config& config) {
+  if (config.device == "cpu") return {.why_none = "device: cpu"};
+  if (is_of_the_cpu(config.task.name))
+    return {.why_none = "task " + config.task.name + " computes on the CPU"};
+  GpuSight sight{.why_none = load_gpu_support()};
+  if (!sight.why_none.empty()) return sight;
+  sight.gpus = visible_gpus();
+  if (config.collectives != "mpi") sight.nccl = load_nccl();
+  return sight;
+}
+
+void require_gpu(const Config& config, const GpuSight& sight, const Task& task) {
+  if (config.device == "auto" && !sight.why_none.empty()) return;  // the CPU it is
+  std::string why = sight.why_none;
+  if (why.empty() && !task.runs_on_gpu()) why = "the task does not run on GPUs (Task::runs_on_gpu)";
+  if (config.device == "cuda" && !why.empty())
+    throw Error(ErrorCode::kInvalidConfig, "device: cuda: " + why + "; write device: auto or cpu");
+  if (config.collectives == "nccl" && sight.nccl.module == nullptr)
+    throw Error(ErrorCode::kInvalidConfig,
+                "collectives: nccl: " + sight.nccl.why_none + "; or write auto or mpi");
+}
+
+Placement place(const Config& config, const WorldSight& world, const GpuSight& mine, int index) {
+  const auto refuse = [](const std::string& what) {
+    throw Error(ErrorCode::kInvalidConfig, "collectives: nccl: " + what);
+  };
+  const bool wants_nccl = config.collectives == "nccl";
+  if (config.device == "cpu" || !world.gpu_everywhere) {
+    if (wants_nccl) refuse("training is on the CPU, where NCCL can do nothing; write auto or mpi");
+    return {};
+  }
+  if (wants_nccl && !world.gpu_each)
+    refuse(
+        "ranks of a host share a GPU, which NCCL does not allow; start no more ranks than "
+        "GPUs, or write auto or mpi");
+  const bool takes_nccl = config.collectives != "mpi" && world.nccl_everywhere && world.gpu_each;
+  return {.gpu = index % mine.gpus, .nccl = takes_nccl ? mine.nccl.module : nullptr};
+}
+
+Placement agree_on_placement(const Comm& comm, const Config& config, const GpuSight& sight,
+                             const HostShare& host, const Task& task) {
+  agree(comm, "choose a device", [&] { require_gpu(config, sight, task); });
+  const bool usable = sight.gpus > 0 && task.runs_on_gpu();
+  const auto one_if = [](bool yes) { return yes ? 1.0 : 0.0; };
+  std::array ranks = {one_if(usable), one_if(sight.gpus >= host.ranks),
+                      one_if(sight.nccl.module != nullptr)};
+  sum_over_ranks(comm, ranks);
+  const auto all = static_cast<double>(comm.size());
+  const WorldSight world{.gpu_everywhere = ranks[0] == all,
+                         .gpu_each = ranks[1] == all,
+                         .nccl_everywhere = ranks[2] == all};
+  return agree(comm, "choose a device", [&] { return place(config, world, sight, host.index); });
+}
+
+}  // namespace lockstep
