@@ -4,22 +4,17 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
+
+#include "common/failure.h"
 
 namespace lockstep::internal {
 
+// An MpiError passes: the communicator can't be trusted to carry an agreement.
 Outcome describe(const std::exception_ptr& error) {
-  try {
-    std::rethrow_exception(error);
-  } catch (const MpiError&) {
-    throw;  // The communicator cannot be trusted to carry an agreement.
-  } catch (const Error& e) {
-    return {e.code() == ErrorCode::kOk ? ErrorCode::kInternal : e.code(), e.what()};
-  } catch (const std::exception& e) {
-    return {ErrorCode::kInternal, e.what()};
-  } catch (...) {
-    return {ErrorCode::kInternal, "unknown exception"};
-  }
+  auto text = failure_text(error);
+  return {failure_code(error), std::move(text)};
 }
 
 namespace {

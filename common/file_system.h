@@ -29,9 +29,8 @@ class ReadableFile {
 };
 
 // A new file: appended to; or reserved and then written at given places, each byte once, by several
-// threads at once where its FileSystem serves threads; or it grows by write_at() at its end, which
-// may be called again where it failed. The real one writes past the page cache what it could read
-// so, where it is reserved.
+// threads at once where its FileSystem serves threads. The real one writes past the page cache what
+// it could read so, where it is reserved.
 class WritableFile {
  public:
   virtual ~WritableFile() = default;  // closes; a file that was not finished is worthless
@@ -95,9 +94,11 @@ class FileSystem {
   virtual void remove_folder(const std::string& path) = 0;  // empty only; absent is no error
   // fsync of a folder; EINVAL and ENOTSUP are no errors (doctor's to say, not a failed save).
   virtual void sync_folder(const std::string& path) = 0;
-  // Overwrites the first bytes of an existing file in place, or makes it; not synced, never
-  // shortened.
-  virtual void overwrite(const std::string& path, const std::string& text) = 0;
+  // Writes into an existing file in place, or makes it: opens, writes, closes, so that other hosts
+  // see it; not synced, never shortened. May be called again where it failed.
+  virtual void write_into(const std::string& path, std::uint64_t offset,
+                          const std::string& text) = 0;
+  void overwrite(const std::string& path, const std::string& text) { write_into(path, 0, text); }
 };
 
 // The real one.

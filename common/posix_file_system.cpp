@@ -174,11 +174,12 @@ class PosixFileSystem final : public FileSystem {
     if (rc != 0 && errno != EINVAL && errno != ENOTSUP) fail("fsync", path, errno);
   }
 
-  void overwrite(const std::string& path, const std::string& text) override {
+  void write_into(const std::string& path, std::uint64_t offset, const std::string& text) override {
+    if (!std::in_range<off_t>(offset + text.size())) fail("write", path, EFBIG);
     const Descriptor file = open_at(path, O_WRONLY | O_CREAT, "open");
     regular_status(file, path, "open");
     write_all(text.size(), path, [&](std::size_t done, std::size_t size) {
-      return ::pwrite(file.get(), text.data() + done, size, static_cast<off_t>(done));
+      return ::pwrite(file.get(), text.data() + done, size, static_cast<off_t>(offset + done));
     });
   }
 };

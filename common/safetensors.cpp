@@ -7,6 +7,8 @@
 #include <unordered_set>
 #include <utility>
 
+#include <simdjson.h>
+
 #include "common/error.h"
 #include "common/strict_json.h"
 
@@ -98,11 +100,15 @@ Dtype parse_dtype(std::string_view text) {
   return row->dtype;
 }
 
+bool is_plain_text(std::string_view text) {
+  if (text.empty() || text.size() > kMaxNameBytes) return false;
+  for (std::size_t i = 0; i < text.size(); ++i)
+    if (is_control(text, i)) return false;
+  return simdjson::validate_utf8(text.data(), text.size());
+}
+
 bool is_tensor_name(std::string_view name) {
-  if (name.empty() || name.size() > kMaxNameBytes || name == "__metadata__") return false;
-  for (std::size_t i = 0; i < name.size(); ++i)
-    if (name[i] == '/' || name[i] == '\\' || is_control(name, i)) return false;
-  return true;
+  return is_plain_text(name) && name.find_first_of("/\\") == name.npos && name != "__metadata__";
 }
 
 std::optional<std::int64_t> elements_of(std::span<const std::int64_t> shape) {

@@ -23,7 +23,9 @@ std::size_t bytes_of(Dtype dtype);
 std::string to_text(Dtype dtype);          // "F32"
 Dtype parse_dtype(std::string_view text);  // Error(kDamaged)
 
-// 1 to 1024 bytes; no control characters (C0, DEL, C1) and no path separators; not "__metadata__".
+// 1 to 1024 bytes of UTF-8 without control characters (C0, DEL, C1).
+bool is_plain_text(std::string_view text);
+// Of those, without path separators; not "__metadata__".
 bool is_tensor_name(std::string_view name);
 
 // The product of a shape; nullopt where a dimension is negative, there are more than 64 of them or

@@ -10,6 +10,8 @@ namespace lockstep {
 
 namespace {
 
+constexpr std::string_view kEnd = "run.max_";
+
 struct KeyMeaning {
   std::string_view prefix;
   DriftKind kind;
@@ -20,7 +22,7 @@ constexpr std::array kMeanings = {
     KeyMeaning{"restore", DriftKind::kIgnored},
     KeyMeaning{"run.id", DriftKind::kIgnored},
     KeyMeaning{"store", DriftKind::kHarmless},
-    KeyMeaning{"run.max_", DriftKind::kHarmless},
+    KeyMeaning{kEnd, DriftKind::kHarmless},
     KeyMeaning{"run.on_nonfinite", DriftKind::kHarmless},
     KeyMeaning{"data.path", DriftKind::kHarmless},  // the data's digest says more
     KeyMeaning{"task.iteration_ms", DriftKind::kHarmless},
@@ -63,6 +65,14 @@ std::vector<std::string> differences(const Flat& before, const Flat& now, Keep&&
     found.push_back(std::string(key).append(" ").append(was).append(" -> ").append(is));
   }
   return found;
+}
+
+// A schedule without a length of its own ends with the run: a longer run has other rates from the
+// first iteration on.
+bool learning_rates_go_by_the_end(const Flat& config) {
+  const auto name = config.find("schedule.name");
+  return name != config.end() && name->second != "\"constant\"" &&
+         value_at(config, "schedule.iterations") == "none";
 }
 
 // A config that this version can't read is no reason not to go on: it differs, that is all.
@@ -118,13 +128,17 @@ std::vector<std::string> drift_reasons(const Manifest& manifest, const LaunchFac
   if (!full) return reasons;
   const auto before = flatten(manifest.config);
   const auto now = flatten(launch.config);
-  auto changing = differences(before, now, [](const std::string& key) {
-    return drift_of(key) == DriftKind::kChangesTraining;
+  const bool by_end = learning_rates_go_by_the_end(now) || learning_rates_go_by_the_end(before);
+  const auto kind_of = [by_end](const std::string& key) {
+    return by_end && key.starts_with(kEnd) ? DriftKind::kChangesTraining : drift_of(key);
+  };
+  auto changing = differences(before, now, [&](const std::string& key) {
+    return kind_of(key) == DriftKind::kChangesTraining;
   });
   const auto of_data = data_differences(manifest, launch);
   changing.insert(changing.end(), of_data.begin(), of_data.end());
   const auto harmless = differences(
-      before, now, [](const std::string& key) { return drift_of(key) == DriftKind::kHarmless; });
+      before, now, [&](const std::string& key) { return kind_of(key) == DriftKind::kHarmless; });
   const auto of_model = environment_differences(manifest, launch, is_model);
   changing.insert(changing.end(), of_model.begin(), of_model.end());
   const auto environment = environment_differences(

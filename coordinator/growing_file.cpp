@@ -1,7 +1,5 @@
 #include "coordinator/growing_file.h"
 
-#include <span>
-
 #include "common/error.h"
 #include "coordinator/amounts.h"
 
@@ -19,8 +17,9 @@ void GrowingFile::append(std::string_view record) {
 
 void GrowingFile::write() {
   try {
-    if (!file_) file_ = make_();
-    file_->write_at(written_, std::as_bytes(std::span(kept_)));
+    if (!folder_.empty() && written_ == 0) files_.make_folder(folder_);
+    if (written_ > 0) look_for_loss();
+    files_.write_into(path_, written_, kept_);
   } catch (const Error& e) {
     return failed(e.what());
   }
@@ -29,6 +28,16 @@ void GrowingFile::write() {
   records_kept_ = 0;
   if (failing_) log_.info(name_ + ": written again");
   failing_ = false;
+}
+
+// Written on at its old place it would begin with a hole.
+void GrowingFile::look_for_loss() {
+  const auto info = files_.info(path_);
+  const auto there = info ? info->bytes : 0;
+  if (there >= written_) return;
+  log_.warning(name_ + ": was removed or cut off by another hand; " + bytes_text(written_ - there) +
+               " are gone, what comes is written on");
+  written_ = there;
 }
 
 void GrowingFile::failed(const std::string& why) {
@@ -40,12 +49,6 @@ void GrowingFile::failed(const std::string& why) {
 
 void GrowingFile::finish() {
   if (!kept_.empty()) write();
-  try {
-    if (file_) file_->finish();
-  } catch (const Error& e) {
-    failed(e.what());
-  }
-  file_.reset();
   const auto lost = records_lost_ + records_kept_;
   if (lost > 0) log_.warning(name_ + ": " + count_text(lost, "record") + " could not be written");
 }

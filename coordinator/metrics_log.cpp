@@ -37,20 +37,12 @@ struct MetricsLog::Impl {
        const std::string& attempt_path, const std::optional<EventFile>& events_in)
       : log(log_in),
         origin(std::move(origin_in)),
-        lines(
-            "metrics.jsonl",
-            [&files, path = attempt_path + "/metrics.jsonl"] { return files.create(path); },
-            log_in) {
+        lines("metrics.jsonl", files, attempt_path + "/metrics.jsonl", "", log_in) {
     const double now_s = wall_clock_s();
     lines.append(start_line(origin, now_s));
     if (!events_in) return;
     events = std::make_unique<GrowingFile>(
-        "tensorboard",
-        [&files, file = *events_in] {
-          files.make_folder(file.folder);
-          return files.create(file.folder + "/" + file.name);
-        },
-        log_in);
+        "tensorboard", files, events_in->folder + "/" + events_in->name, events_in->folder, log_in);
     events->append(event_file_start(now_s, events_in->first_step));
   }
 

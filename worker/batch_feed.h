@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <future>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -19,8 +20,10 @@ namespace lockstep {
 // next one meanwhile, of an iteration's first one too: two are in memory at most.
 class BatchFeed {
  public:
-  // `task` must outlive it. Not for two threads at once.
-  BatchFeed(const Config& config, Task& task, Share rank, std::int64_t position);
+  // `task` must outlive it. Not for two threads at once. Nothing is fetched ahead from `end` on, a
+  // position too: nobody would ask for it, and the end would wait for it.
+  BatchFeed(const Config& config, Task& task, Share rank, std::int64_t position,
+            std::int64_t end = std::numeric_limits<std::int64_t>::max());
 
   struct Next {
     std::vector<std::int64_t> samples;  // at least one
@@ -40,6 +43,7 @@ class BatchFeed {
   const DataOrder order_;
   const Range slice_;
   const std::size_t at_once_;
+  const std::int64_t end_;
   std::int64_t position_;              // of the next iteration
   std::vector<std::int64_t> samples_;  // of this one
   std::size_t done_ = 0;               // of them

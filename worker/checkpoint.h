@@ -52,7 +52,8 @@ struct Beside {
 // must be called before it changes.
 //
 // What all ranks must have alike is compared before a shard is written: the checkpoint's name, the
-// tensors, the contents of replicated integer tensors. A difference is kInternal, and named.
+// tensors, the contents of replicated tensors that are of integers, or compared. A difference
+// is named: kMismatch in contents, else kInternal.
 //
 // All steps throw AgreedError, equal on all ranks, with the code of the step that failed; nothing
 // is committed then, and rank 0 has dropped the .partial when it throws. Nothing is tried again but

@@ -67,7 +67,7 @@ class Save final : public PendingSave {
         steps_(std::move(steps)),
         beside_(beside) {
     LOCKSTEP_FAIL_POINT("save begun");
-    contents_ = integer_contents(state_);
+    contents_ = compared_contents(state_);
     if (comm_.is_root()) beginning_ = start_work(is_beside(), [this] { return begin(); });
     if (beside_) try {
         take_snapshot();

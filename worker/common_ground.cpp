@@ -11,6 +11,9 @@ namespace lockstep {
 
 namespace {
 
+constexpr std::string_view kCheckpoint = "checkpoint";
+constexpr std::string_view kTensors = "tensors";
+
 bool is_integer(Dtype dtype) {
   switch (dtype) {
     case Dtype::kF64:
@@ -31,10 +34,10 @@ std::string_view take_line(std::string_view& text) {
 
 }  // namespace
 
-std::string integer_contents(const StateView& state) {
+std::string compared_contents(const StateView& state) {
   std::string text;
   for (const auto& section : state.sections) {
-    if (!section.replicated || !is_integer(section.dtype)) continue;
+    if (!section.replicated || !(section.compared || is_integer(section.dtype))) continue;
     const std::byte* at = section.data;
     for (const auto& tensor : section.tensors) {
       const auto bytes = static_cast<std::size_t>(elements(tensor)) * bytes_of(tensor.dtype);
@@ -47,17 +50,23 @@ std::string integer_contents(const StateView& state) {
 
 std::string common_ground(const CheckpointId& checkpoint, const StateView& state,
                           const std::string& contents) {
-  return "checkpoint " + to_text(checkpoint) + "\ntensors " + tensors_digest(state) + "\n" +
-         contents;
+  return std::string(kCheckpoint) + " " + to_text(checkpoint) + "\n" + std::string(kTensors) + " " +
+         tensors_digest(state) + "\n" + contents;
 }
 
 void require_common_ground(std::string_view mine, std::string_view root) {
   while (!mine.empty() || !root.empty()) {
     const auto here = take_line(mine);
     const auto there = take_line(root);
-    if (here != there)
-      throw Error(ErrorCode::kInternal,
-                  "'" + std::string(here) + "' differs from rank 0's '" + std::string(there) + "'");
+    if (here == there) continue;
+    const auto name = here.substr(0, here.find(' '));
+    if (name == there.substr(0, there.find(' ')) && name != kCheckpoint && name != kTensors)
+      throw Error(ErrorCode::kMismatch,
+                  std::string(name) +
+                      " has other values than on rank 0: all ranks must begin with the same ones, "
+                      "and step by gradients summed over all");
+    throw Error(ErrorCode::kInternal,
+                "'" + std::string(here) + "' differs from rank 0's '" + std::string(there) + "'");
   }
 }
 

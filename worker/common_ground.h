@@ -8,17 +8,18 @@
 
 namespace lockstep {
 
-// Pure: a digest of each replicated integer tensor's contents, a line each. Floating ones are equal
-// by construction.
-std::string integer_contents(const StateView& state);
+// Pure: a digest of the contents of each replicated tensor that is of integers, or compared, a line
+// each. All others are equal by construction.
+std::string compared_contents(const StateView& state);
 
 // Pure: what all ranks must have alike when they save, a line each: the checkpoint's name, the
-// digest of the tensors' names and shapes, and the contents as integer_contents had them. Cost:
+// digest of the tensors' names and shapes, and the contents as compared_contents had them. Cost:
 // O(tensors), nothing of their bytes.
 std::string common_ground(const CheckpointId& checkpoint, const StateView& state,
                           const std::string& contents);
 
-// Pure: Error(kInternal) that names the first thing in which this rank differs from rank 0.
+// Pure: Error that names the first thing in which this rank differs from rank 0: kMismatch for the
+// contents of a tensor, else kInternal.
 void require_common_ground(std::string_view mine, std::string_view root);
 
 }  // namespace lockstep

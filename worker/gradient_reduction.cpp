@@ -2,10 +2,29 @@
 
 #include <algorithm>
 #include <numeric>
+#include <string>
+#include <utility>
 
+#include "common/error.h"
 #include "worker/sharded_optimizer.h"
 
 namespace lockstep {
+namespace {
+
+// What has left can't be taken back: the sum would lack what was added since.
+[[noreturn]] void refuse(std::size_t parameter, std::size_t parameters) {
+  if (parameter >= parameters)
+    throw Error(ErrorCode::kInvalidConfig, "the task is through with the gradient of parameter " +
+                                               std::to_string(parameter) + ", and has " +
+                                               std::to_string(parameters));
+  throw Error(
+      ErrorCode::kInvalidConfig,
+      "the task was through with the gradient of parameter " + std::to_string(parameter) +
+          " before; where train() makes several backward passes only the last one may tell: "
+          "ModelParameters::backward(..., last)");
+}
+
+}  // namespace
 
 GradientReduction::GradientReduction(Collectives& collectives, const TrainingState& state)
     : collectives_(collectives),
@@ -20,10 +39,13 @@ GradientReduction::GradientReduction(Collectives& collectives, const TrainingSta
 
 void GradientReduction::begin() {
   missing_ = tensors_;
+  told_.assign(state_.layout().region.size(), 0);
   left_ = 0;
 }
 
 void GradientReduction::through(std::size_t parameter) {
+  if (parameter >= told_.size() || std::exchange(told_[parameter], 1) != 0)
+    refuse(parameter, told_.size());
   --missing_[state_.layout().region[parameter]];
   // Backward on a GPU runs in a thread of LibTorch's, which MPI must not see.
   if (collectives_.sums_in_any_thread() || std::this_thread::get_id() == thread_) look();

@@ -26,6 +26,7 @@ class GradientReduction {
   // Local, all but finish(). Throw MpiError only.
   void begin();  // an iteration; nothing is complete
   // Its gradient is complete. Any thread, while the one that makes all other calls waits for it.
+  // Error(kInvalidConfig): there is no such parameter, or it was told before.
   void through(std::size_t parameter);
   // Collective: what is not complete leaves as it is. The sum of squares of the own parts, in a
   // fixed order.
@@ -46,6 +47,7 @@ class GradientReduction {
   const std::thread::id thread_;
   std::vector<std::size_t> tensors_;  // by region
   std::vector<std::size_t> missing_;  // by region: tensors that are not complete
+  std::vector<char> told_;            // by parameter, in this iteration
   std::vector<double> squares_;       // by region
   std::size_t left_ = 0;              // of layout().leaving: those that have been started
   std::deque<Travel> under_way_;  // at most Collectives::kSumsAtOnce, in the order of their start

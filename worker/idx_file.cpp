@@ -5,9 +5,11 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
+#include <system_error>
 
 #include <zlib.h>
 
@@ -25,6 +27,10 @@ struct CloseFile {
 
 // nullopt where the file is not there.
 std::optional<Bytes> read_file(const std::string& path) {
+  std::error_code unreadable;
+  const auto status = std::filesystem::status(path, unreadable);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+    throw Error(ErrorCode::kInvalidConfig, path + " is no regular file; set data.path");
   const std::unique_ptr<std::FILE, CloseFile> file(std::fopen(path.c_str(), "rbe"));
   if (!file && (errno == ENOENT || errno == ENOTDIR)) return std::nullopt;
   Bytes bytes;
@@ -80,10 +86,10 @@ Bytes decompress(const Bytes& packed, const std::string& path) {
   return bytes;
 }
 
-std::string shape_text(const std::vector<std::int64_t>& shape) {
+std::string shape_text(const std::vector<std::int64_t>& shape, const std::string& zero) {
   std::string text;
   for (const auto extent : shape) {
-    text += (text.empty() ? "" : " x ") + (extent == 0 ? "any" : std::to_string(extent));
+    text += (text.empty() ? "" : " x ") + (extent == 0 ? zero : std::to_string(extent));
   }
   return text;
 }
@@ -105,11 +111,11 @@ IdxFile parse(Bytes bytes, const std::vector<std::int64_t>& expected, const std:
       extent = extent << 8U | bytes[4 + 4 * i + b];
     fits = fits && extent > 0 && (expected[i] == 0 || expected[i] == extent);
     file.shape.push_back(extent);
-    count *= extent;  // at most 2^32 times known small extents
-    if (!fits) break;
+    if (fits) count *= extent;  // at most 2^32 times known small extents
   }
   if (!fits) {
-    damaged(path, "is " + shape_text(file.shape) + ", expected " + shape_text(expected));
+    damaged(path,
+            "is " + shape_text(file.shape, "0") + ", expected " + shape_text(expected, "any"));
   }
   const std::uint64_t held = bytes.size() - header;
   if (held != count) {

@@ -81,10 +81,11 @@ void ModelParameters::take(std::size_t parameter, at::Tensor& gradient) {
     gradients_[parameter].add_(values);
   }
   written_[parameter] = 1;
-  if (through_) through_(parameter);
+  if (through_ && telling_) through_(parameter);
 }
 
-void ModelParameters::backward(const at::Tensor& loss, double weight, bool first) {
+void ModelParameters::backward(const at::Tensor& loss, double weight, bool first, bool last) {
+  telling_ = last;
   if (first) std::ranges::fill(written_, 0);
   const Autocast fp32(false);  // operations of backward take forward's dtypes
   loss.backward(at::scalar_tensor(weight, loss.options().dtype(at::kFloat)));

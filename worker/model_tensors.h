@@ -41,8 +41,9 @@ class ModelParameters {
  public:
   void bind(const std::vector<TensorSpec>& specs, const TensorMemory& memory);
   void tell(std::function<void(std::size_t parameter)> through) { through_ = std::move(through); }
-  // Of `loss`, scaled by `weight`. `first`: as Batch has it.
-  void backward(const at::Tensor& loss, double weight, bool first);
+  // Of `loss`, scaled by `weight`. `first`: as Batch has it; false for a further loss of the same
+  // batch. `last`: no other one follows in this train(); it tells.
+  void backward(const at::Tensor& loss, double weight, bool first, bool last = true);
 
   const at::Tensor& operator[](std::size_t index) const { return tensors_[index]; }
   at::Tensor& operator[](std::size_t index) { return tensors_[index]; }
@@ -56,6 +57,7 @@ class ModelParameters {
   std::vector<at::Tensor> gradients_;  // their places
   std::vector<char> written_;          // by parameter, in this iteration
   std::function<void(std::size_t parameter)> through_;
+  bool telling_ = true;  // in this backward
 };
 
 }  // namespace lockstep

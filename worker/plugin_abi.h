@@ -13,7 +13,7 @@ namespace lockstep {
 
 // Raised whenever what a plugin is compiled with changes: this file, task.h, partition.h,
 // model_tensors.h, data_order.h, error.h.
-constexpr std::int64_t kPluginAbi = 2;
+constexpr std::int64_t kPluginAbi = 3;
 
 constexpr const char* kPluginInfoSymbol = "lockstep_plugin_info";
 constexpr const char* kPluginTaskSymbol = "lockstep_make_task";

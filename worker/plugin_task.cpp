@@ -1,9 +1,12 @@
 #include "worker/plugin_task.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <set>
 #include <string>
 #include <string_view>
@@ -11,8 +14,10 @@
 
 #include <cxxabi.h>
 #include <dlfcn.h>
+#include <elf.h>
 
 #include "common/error.h"
+#include "common/failure.h"
 #include "common/safetensors.h"
 #include "worker/model_tensors.h"
 #include "worker/plugin_abi.h"
@@ -21,11 +26,6 @@ namespace lockstep {
 namespace {
 
 constexpr std::int64_t kMostElements = std::int64_t{1} << 40;
-
-// LibTorch's errors bring a stack with them.
-std::string first_line(const std::string& text) {
-  return text.substr(0, text.find('\n'));
-}
 
 std::string demangled(const std::string& symbol) {
   int status = 0;
@@ -51,6 +51,27 @@ std::string load_failure(const std::string& path, std::string said) {
          "); name the .so that the plugin's build makes";
 }
 
+// The loader maps what the headers say, and a process that touches what the file lacks gets SIGBUS.
+// True of what is no ELF file: the loader refuses that by itself.
+bool elf_is_whole(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  Elf64_Ehdr header{};
+  if (!file.read(reinterpret_cast<char*>(&header), sizeof header)) return true;
+  if (!std::equal(std::begin(ELFMAG), std::begin(ELFMAG) + SELFMAG, header.e_ident)) return true;
+  std::error_code unreadable;
+  const std::uint64_t size = std::filesystem::file_size(path, unreadable);
+  const auto holds = [size](std::uint64_t begin, std::uint64_t bytes) {
+    return begin <= size && bytes <= size - begin;
+  };
+  for (std::uint64_t i = 0; i < header.e_phnum; ++i) {
+    Elf64_Phdr segment{};
+    file.seekg(static_cast<std::streamoff>(header.e_phoff + i * sizeof segment));
+    if (!file.read(reinterpret_cast<char*>(&segment), sizeof segment)) return false;
+    if (segment.p_type == PT_LOAD && !holds(segment.p_offset, segment.p_filesz)) return false;
+  }
+  return true;
+}
+
 // A shared object that is loaded for good.
 class Library {
  public:
@@ -61,6 +82,10 @@ class Library {
       fail(ErrorCode::kNotFound, "is not there; build the plugin, or correct the path");
     if (std::filesystem::is_directory(status))
       fail(ErrorCode::kInvalidConfig, "is a folder; name the .so file in it");
+    if (!elf_is_whole(path))
+      fail(
+          ErrorCode::kInvalidConfig,
+          "is shorter than its own headers say: a copy or a build that was cut off; build it anew");
     handle_ = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (handle_ == nullptr)
       fail(ErrorCode::kInvalidConfig, load_failure(path, ::dlerror()));  // NOLINT: a thread's own
@@ -92,6 +117,8 @@ void require_same_build(const Library& library, const PluginInfo& its) {
   if (its.abi != kOurs.abi)
     fail("version", std::to_string(its.abi), std::to_string(kOurs.abi) + " of plugin.h",
          "build it anew with this lockstep's headers");
+  if (its.standard_library == nullptr || its.libtorch == nullptr)
+    library.fail(ErrorCode::kMismatch, "does not say what it was built with; build it anew");
   if (std::string_view(its.standard_library) != kOurs.standard_library)
     fail("the standard library", its.standard_library, kOurs.standard_library,
          "build it anew with that one");
@@ -104,14 +131,11 @@ std::unique_ptr<Task> call_factory(const Library& library, PluginTaskFunction* m
   try {
     if (std::unique_ptr<Task> task{make(arguments)}) return task;
   } catch (const Error& e) {
-    library.fail(e.code() == ErrorCode::kOk ? ErrorCode::kInvalidConfig : e.code(),
-                 first_line(e.what()));
-  } catch (const std::exception& e) {
-    library.fail(ErrorCode::kInvalidConfig, "lockstep_make_task failed: " + first_line(e.what()));
+    library.fail(failure_code(std::current_exception()), e.what());
   } catch (...) {
     library.fail(ErrorCode::kInvalidConfig,
-                 "lockstep_make_task threw what is no std::exception; let it throw a "
-                 "lockstep::Error that says why");
+                 "lockstep_make_task failed: " + failure_text(std::current_exception()) +
+                     "; let it throw a lockstep::Error that says why");
   }
   library.fail(ErrorCode::kInvalidConfig,
                "lockstep_make_task gave no task but a null pointer; let it throw a lockstep::Error "
@@ -124,12 +148,8 @@ bool can_be_saved_as(const std::string& name) {
 }
 
 bool is_shape(const std::vector<std::int64_t>& shape) {
-  std::int64_t elements = 1;
-  for (const auto extent : shape) {
-    if (extent < 1 || extent > kMostElements / elements) return false;
-    elements *= extent;
-  }
-  return true;
+  const auto elements = elements_of(shape);
+  return elements && *elements > 0 && *elements <= kMostElements;
 }
 
 void check_tensors(const Library& library, const std::vector<TensorSpec>& tensors,
@@ -141,7 +161,8 @@ void check_tensors(const Library& library, const std::vector<TensorSpec>& tensor
     };
     if (!can_be_saved_as(name)) fail("a tensor whose name is empty, too long or not for a file");
     if (!names.insert(name).second) fail("two tensors named " + name);
-    if (!is_shape(shape)) fail("the tensor " + name + " with a shape of no, or too many, elements");
+    if (!is_shape(shape))
+      fail("the tensor " + name + " with a shape of no, or too many, elements or dimensions");
   }
 }
 
@@ -155,7 +176,8 @@ void check_task(const Library& library, const Task& task) {
   if (task.parameters().empty()) fail("no parameter");
   if (task.training_samples() < 1) fail("no training sample");
   if (task.evaluation_samples() < 0) fail("fewer than no evaluation samples");
-  if (task.data_digest().empty()) fail("no data_digest()");
+  if (!is_plain_text(task.data_digest()))
+    fail("a data_digest() that is empty, above 1024 bytes, or no plain text");
 }
 
 }  // namespace

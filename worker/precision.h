@@ -18,4 +18,8 @@ class Autocast {
   const bool outside_;
 };
 
+// Whether this processor multiplies in bf16 (AVX-512 BF16 or AMX); else LibTorch does it the long
+// way, several times slower than in fp32. Local.
+bool cpu_has_bf16();
+
 }  // namespace lockstep

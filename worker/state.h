@@ -23,6 +23,8 @@ struct StateSection {
       false;  // every rank holds all elements (parameters, buffers); else only its part
   std::byte* data = nullptr;  // elements, or the own part's, in flat order; owned by the trainer
   bool changes_in_forward = false;  // as BatchNorm's statistics: not to be copied beside it
+  bool compared = false;  // replicated by others' code: a save compares the ranks' values, as it
+                          // does of integers, which nobody averages
 };
 
 // What a checkpoint holds. A view: the trainer owns the memory and keeps it in place. Sections with

@@ -93,8 +93,9 @@ class Task {
 
   // Forward and backward: weight * d(loss of each sample), written or added to the gradients.
   virtual Sums train(const Batch& batch) = 0;
-  // Whom `train` tells, in its own thread, that it is through with the gradient of a parameter, by
-  // its index: each once at most. A task that tells nothing is through with all when it returns.
+  // Whom `train` tells that it is through with the gradient of a parameter, by its index: each once
+  // at most in a call, before which it is set anew. In the thread of `train`, or in one that it
+  // waits for. A task that tells nothing is through with all when it returns.
   virtual void tell_gradients(std::function<void(std::size_t parameter)> /*through*/) {}
   // Forward only, on evaluation samples [first, first + count); leaves everything as it was.
   virtual Sums evaluate(Range samples) = 0;

@@ -5,11 +5,14 @@
 #include <chrono>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <span>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "common/agree.h"
+#include "common/error.h"
 #include "common/partition.h"
 #include "worker/data_order.h"
 #include "worker/gradient_reduction.h"
@@ -27,6 +30,14 @@ std::span<float> part(std::span<float> all, Range range) {
   return all.subspan(static_cast<std::size_t>(range.first), static_cast<std::size_t>(range.count));
 }
 
+// Means are over the samples that a task says it has met.
+void require_samples(const Sums& made, std::int64_t given, const char* by) {
+  if (made.samples == given) return;
+  throw Error(ErrorCode::kInvalidConfig,
+              std::string("the task's ") + by + " counts " + std::to_string(made.samples) +
+                  " samples of " + std::to_string(given) + " that it was given: set Sums::samples");
+}
+
 // Forward and backward on this rank's slice of the batch. The last batch of it tells the reduction
 // which gradients are complete.
 Sums compute_gradients(IterationParts& parts, const Training& training, const TrainingStart& start,
@@ -42,12 +53,15 @@ Sums compute_gradients(IterationParts& parts, const Training& training, const Tr
     last = next.last;
     training.task.tell_gradients(
         last ? [&parts](std::size_t parameter) { parts.reduction.through(parameter); }
-             : std::function<void(std::size_t)>());
-    sums += training.task.train({.samples = next.samples,
-                                 .weight = 1 / static_cast<double>(config.data.global_batch),
-                                 .first = next.first,
-                                 .inputs = next.inputs.get(),
-                                 .rng_seed = randomness++});
+             : std::function<void(std::size_t)>([](std::size_t) {}));
+    const auto made =
+        training.task.train({.samples = next.samples,
+                             .weight = 1 / static_cast<double>(config.data.global_batch),
+                             .first = next.first,
+                             .inputs = next.inputs.get(),
+                             .rng_seed = randomness++});
+    require_samples(made, std::ssize(next.samples), "train()");
+    sums += made;
     training.board.move();
   }
   return sums;
@@ -57,6 +71,15 @@ double squares_of(const TrainingState& state) {
   const auto* accelerator = state.accelerator();
   return accelerator ? accelerator->sum_of_squares({state.gradients()})
                      : sum_of_squares(state.gradients());
+}
+
+// Samples by the end of the training: nothing behind them is fetched.
+std::int64_t end_position(const Training& training, const TrainingStart& start) {
+  const auto left =
+      final_iteration(training.config, start, training.task.training_samples()) - start.iteration;
+  constexpr auto kNever = std::numeric_limits<std::int64_t>::max();
+  const auto batch = training.config.data.global_batch;
+  return left > (kNever - start.position) / batch ? kNever : start.position + left * batch;
 }
 
 CollectivesNeed need_of(const Training& training) {
@@ -91,7 +114,7 @@ IterationParts::IterationParts(const Comm& shared, Tick& ticks, const Training& 
       collectives(make_collectives(shared, need_of(training))),
       reduction(*collectives, training.state),
       feed(training.config, training.task, {.index = shared.rank(), .count = shared.size()},
-           start.position) {}
+           start.position, end_position(training, start)) {}
 
 IterationOutcome run_iteration(IterationParts& parts, const Training& training,
                                const TrainingStart& start, const IterationHooks& hooks) {
@@ -165,7 +188,9 @@ Metrics run_evaluation(const Comm& comm, const Training& training,
     try {
       const AtWork at_work(training.board);
       const Autocast precision(training.config.precision == "bf16");
-      sums += task.evaluate({.first = own.first + done, .count = count});
+      const auto made = task.evaluate({.first = own.first + done, .count = count});
+      require_samples(made, count, "evaluate()");
+      sums += made;
     } catch (...) {
       failure = std::current_exception();
     }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/agree.h"
+#include "common/failure.h"
 #include "worker/data_order.h"
 #include "worker/interval_meter.h"
 #include "worker/loop_control.h"
@@ -164,9 +165,12 @@ void Loop::evaluate_now() {
   Log::Fields fields = {{"iteration", std::to_string(at_.iteration)}};
   for (const auto& [name, value] : metrics)
     fields.emplace_back(name, json_number(value));
-  training_.log.info("evaluation at iteration " + std::to_string(at_.iteration) + ": " +
-                         (metrics.empty() ? "no metric is finite" : metrics_text(metrics)),
-                     fields);
+  training_.log.info(
+      "evaluation at iteration " + std::to_string(at_.iteration) + ": " +
+          (!metrics.empty()                          ? metrics_text(metrics)
+           : training_.task.evaluation_samples() > 0 ? "no metric is finite"
+                                                     : "the task has no sample to evaluate on"),
+      fields);
   timed(spent_.evaluation, [&] { show_model(); });
 }
 
@@ -178,8 +182,9 @@ void Loop::show_model() {
     const auto made =
         training_.task.show(rng_seed({.seed = seed, .iteration = at_.iteration, .rank = 0}));
     if (!made.empty()) training_.log.info("the model writes:\n" + made);
-  } catch (const std::exception& error) {
-    training_.log.warning(std::string("what the model makes can't be shown: ") + error.what());
+  } catch (...) {
+    training_.log.warning("what the model makes can't be shown: " +
+                          failure_text(std::current_exception()));
   }
 }
 

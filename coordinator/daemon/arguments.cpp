@@ -2,6 +2,8 @@
 
 #include <charconv>
 #include <cstdlib>
+#include <filesystem>
+#include <string>
 #include <string_view>
 #include <system_error>
 
@@ -14,34 +16,51 @@ namespace lockstep {
 
 namespace {
 
-constexpr const char* kFooter = R"(
+// Of a program of that name.
+std::string footer(const std::string& name) {
+  return R"(
 Every rank runs it; rank 0 decides what all restore, by the restore section of CONFIG:
-  mpirun -n 4 lockstepd train.yaml
-  srun --mpi=pmix lockstepd train.yaml
-  mpirun -n 4 lockstepd train.yaml --set restore.iteration=1200
+  mpirun -n 4 )" +
+         name + R"( train.yaml
+  srun --mpi=pmix )" +
+         name + R"( train.yaml
+  mpirun -n 4 )" +
+         name + R"( train.yaml --set restore.iteration=1200
 
 Exit codes: 0 finished; 2 permanent, do not requeue; 3 retry, bounded; 75 preempted,
 state saved, requeue; 76 a rank hung; 77 stopped on request.
 `lockstep plan CONFIG` prints the decision without a job.)";
+}
+
+// What an own loop's users call it; what is not theirs to read stays out.
+std::string name_of(int argc, const char* const* argv, bool own_loop) {
+  if (!own_loop || argc < 1) return "lockstepd";
+  return std::filesystem::path(argv[0]).filename();
+}
 
 }  // namespace
 
 Arguments parse_arguments(int argc, const char* const* argv, bool own_loop) {
   Arguments arguments;
-  CLI::App app("Data-parallel LibTorch training over MPI: one restore decision, every rank.",
-               "lockstepd");
-  app.footer(kFooter);
+  const auto name = name_of(argc, argv, own_loop);
+  CLI::App app("Data-parallel LibTorch training over MPI: one restore decision, every rank.", name);
+  app.footer(footer(name));
   app.set_version_flag("--version", std::string("lockstepd " LOCKSTEP_VERSION));
   app.add_option("CONFIG", arguments.config, "the YAML configuration")->required();
   app.add_option("--set", arguments.overrides,
                  "K=V: a value over the configuration's, such as restore.iteration=1200")
       ->allow_extra_args(false);
-  app.add_flag("--check", arguments.check,
-               "try on every host what the job will rely on, say what was found, and stop; claims\n"
-               "nothing, also while a job runs");
-  app.add_flag("--evaluate", arguments.evaluate,
-               "load what the decision says, evaluate, print the metrics; claims and writes\n"
-               "nothing, also while a job runs");
+  auto* const check = app.add_flag(
+      "--check", arguments.check,
+      "try on every host what the job will rely on, say what was found, and stop; claims\n"
+      "nothing, also while a job runs");
+  auto* const evaluate =
+      app.add_flag("--evaluate", arguments.evaluate,
+                   "load what the decision says, evaluate, print the metrics; claims and writes\n"
+                   "nothing, also while a job runs");
+  if (own_loop)
+    for (auto* const option : {check, evaluate})
+      option->group("");  // not shown
   try {
     app.parse(argc, argv);
     if (arguments.check && arguments.evaluate)
@@ -57,7 +76,7 @@ Arguments parse_arguments(int argc, const char* const* argv, bool own_loop) {
     arguments.text = "lockstepd " LOCKSTEP_VERSION "\n" + libraries() + "\n";
   } catch (const CLI::ParseError& e) {
     arguments.exit_code = 2;
-    arguments.text = std::string("lockstepd: ") + e.what() + "\nlockstepd --help shows the use\n";
+    arguments.text = name + ": " + e.what() + "\n" + name + " --help shows the use\n";
   }
   return arguments;
 }

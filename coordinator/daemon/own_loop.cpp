@@ -1,20 +1,27 @@
 #include "coordinator/daemon/own_loop.h"
 
 #include <algorithm>
-#include <numeric>
+#include <cmath>
+#include <exception>
 #include <set>
 #include <utility>
 
 #include "common/agree.h"
 #include "common/error.h"
+#include "common/failure.h"
+#include "common/log.h"
 #include "common/safetensors.h"
 #include "coordinator/daemon/job.h"
+#include "coordinator/daemon/lone_failure.h"
 #include "coordinator/daemon/program.h"
 #include "worker/loop_control.h"
 
 namespace lockstep {
 
 namespace {
+
+constexpr std::size_t kMostShownName = 100;
+constexpr std::int64_t kMostSamples = std::int64_t{1} << 40;  // of an iteration
 
 bool has_kind(const std::string& name) {
   if (name.starts_with("optimizer.")) return std::ranges::count(name, '.') >= 2;
@@ -23,6 +30,22 @@ bool has_kind(const std::string& name) {
 
 [[noreturn]] void fail(const std::string& what) {
   throw Error(ErrorCode::kInvalidConfig, what);
+}
+
+// A mistake of the loop's that every rank makes, as all make the same calls.
+[[noreturn]] void misused(const std::string& what) {
+  throw AgreedError(ErrorCode::kInvalidConfig, 0, "own loop", what);
+}
+
+// Records hold finite numbers only: as evaluations of tasks, those that are not are left out.
+Metrics finite_ones(const Metrics& metrics) {
+  Metrics finite;
+  for (const auto& [name, value] : metrics) {
+    if (!is_plain_text(name))
+      misused("completed() was given a metric whose name is empty, too long, or no plain text");
+    if (std::isfinite(value)) finite[name] = value;
+  }
+  return finite;
 }
 
 }  // namespace
@@ -45,15 +68,17 @@ int OwnLoop::threads() const {
 
 void OwnLoop::add(const std::string& name, const std::vector<std::int64_t>& shape,
                   std::span<float> values) {
-  const auto elements =
-      std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies{});
-  if (values.empty() || elements != std::ssize(values))
-    wrong_.push_back(name + " is empty, not contiguous, or has another size than its shape");
+  if (restore_called_)
+    misused("add() after restore(): " + escape_controls(name) + " would not be saved");
+  if (values.empty() || elements_of(shape) != std::ssize(values))
+    wrong_.push_back(escape_controls(name) +
+                     " is empty, not contiguous, or has another size than its shape");
   view_.sections.push_back({.tensors = {{name, Dtype::kF32, shape}},
                             .dtype = Dtype::kF32,
                             .elements = std::ssize(values),
                             .replicated = true,
-                            .data = std::as_writable_bytes(values).data()});
+                            .data = std::as_writable_bytes(values).data(),
+                            .compared = true});
 }
 
 void OwnLoop::check_tensors() const {
@@ -65,7 +90,7 @@ void OwnLoop::check_tensors() const {
   for (const auto& section : view_.sections) {
     const auto& name = section.tensors.front().name;
     if (!has_kind(name) || !is_tensor_name(name))
-      fail("the tensor " + name +
+      fail("the tensor " + escape_controls(name.substr(0, kMostShownName)) +
            ": a name is model.NAME, buffer.NAME or optimizer.NAME.KIND, without / and \\");
     if (!names.insert(name).second) fail("the tensor " + name + " was added twice");
   }
@@ -74,6 +99,8 @@ void OwnLoop::check_tensors() const {
 void OwnLoop::take(const OwnData& data) {
   check_tensors();
   if (data.samples < 1) fail("restore() was told of no sample");
+  if (!is_plain_text(data.digest))
+    fail("restore() was told a digest that is empty, above 1024 bytes, or no plain text");
   if (!data.initialize) fail("restore() was given no initialize()");
   job_.trained = {.view = view_,
                   .data = {0, data.samples, data.digest},
@@ -87,6 +114,7 @@ void OwnLoop::take(const OwnData& data) {
 }
 
 void OwnLoop::restore(OwnData data) {
+  if (std::exchange(restore_called_, true)) misused("restore() was called twice");
   job_.board.enter(Phase::kPrepare);
   job_.host = host_share(job_.comm);
   agree(job_.comm, "take the loop's tensors", [&] { take(data); });
@@ -124,11 +152,20 @@ void OwnLoop::finish(TrainingEnd end, const std::string& message) {
              .message = message};
 }
 
-void OwnLoop::completed(std::int64_t samples, const Metrics& metrics) {
+void OwnLoop::completed(std::int64_t samples, const Metrics& given) {
+  if (!goes_on_)
+    misused(restore_called_ ? "completed() though goes_on() was false"
+                            : "completed() before restore()");
+  if (samples < 1 || samples > kMostSamples)
+    misused("completed() was told of " + std::to_string(samples) + " samples");
+  const auto metrics = finite_ones(given);
   at_.iteration += 1;
   at_.position += samples;
   if (!metrics.empty()) result_.metrics = metrics;
   note_iteration();
+  if (!metrics.empty() && callbacks_.on_evaluation)
+    callbacks_.on_evaluation(
+        {.iteration = at_.iteration, .position = at_.position, .metrics = metrics});
   control_->interrupted();
   const bool last = at_.iteration == final_;
   if (!control_->stopping() && !last) {
@@ -159,9 +196,8 @@ void OwnLoop::note_iteration() {
 
 int OwnLoop::end() {
   if (early_) return *early_;
-  if (!control_ || goes_on_)
-    throw AgreedError(ErrorCode::kInvalidConfig, 0, "own loop",
-                      "the loop returned before goes_on() was false");
+  if (!control_) misused("the loop returned without restore()");
+  if (goes_on_) misused("the loop returned before goes_on() was false");
   job_.board.enter(Phase::kEnd);
   return conclude(job_, result_);
 }
@@ -182,6 +218,14 @@ int run_own_loop(Job& job, const OwnBody& body) {
   } catch (const AgreedError&) {
     loop.settle();
     throw;
+  } catch (const MpiError&) {
+    throw;
+  } catch (...) {
+    const auto error = std::current_exception();
+    const auto code = exit_code(failure_code(error));
+    const auto text = failure_text(error);
+    if (job.root) job.root->close(OutcomeKind::kFailed, code, text);
+    throw LoneFailure(code, "the loop, on rank " + std::to_string(job.comm.rank()) + ": " + text);
   }
 }
 

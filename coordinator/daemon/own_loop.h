@@ -87,7 +87,8 @@ class OwnLoop {
   // Collective: an iteration over so many samples of all ranks is complete, and what was added
   // holds its result. Ticks, and saves where it is time; what was added may change again when it
   // returns. `metrics`: of an evaluation of just this state, for checkpoint.keep_best and the
-  // records; finite ones. AgreedError: let it pass.
+  // records; what is not finite is left out. What was added is compared over the ranks when it is
+  // saved: where it differs nothing is. AgreedError: let it pass.
   void completed(std::int64_t samples, const Metrics& metrics = {});
 
   // Collective, for who made the loop: how it ended, and the exit code. AgreedError(kInvalidConfig)
@@ -108,6 +109,7 @@ class OwnLoop {
   std::vector<std::string> wrong_;  // what add() was given
   TrainingStart at_;
   std::int64_t final_ = 0;
+  bool restore_called_ = false;
   bool goes_on_ = false;
   std::optional<int> early_;  // the exit code where nothing is trained
   TrainingCallbacks callbacks_;
@@ -120,8 +122,10 @@ class OwnLoop {
 using OwnBody = std::function<void(OwnLoop&)>;
 
 // main() of such a program: its command line is lockstepd's, CONFIG and --set, and so are its exit
-// codes. `body` runs on every rank. What it throws and is no AgreedError ends the job at once, with
-// 3: work that may fail on one rank alone belongs in agree() (common/agree.h). A stop signal that
+// codes. `body` runs on every rank. What it throws and is no AgreedError ends the job at once, by
+// one rank's word: with an Error's exit code, else with 3. Work that may fail on one rank alone
+// belongs in agree() (common/agree.h): then all ranks end with one line, and what is being saved is
+// finished. A stop signal that
 // comes before main begins kills a rank; from then on it is remembered.
 int own_loop_main(int argc, char** argv, const OwnBody& body);
 

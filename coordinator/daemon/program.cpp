@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "coordinator/config_loader.h"
 #include "coordinator/daemon/arguments.h"
+#include "coordinator/daemon/lone_failure.h"
 #include "coordinator/daemon/session.h"
 #include "coordinator/daemon/supervision.h"
 #include "coordinator/liveness.h"
@@ -51,10 +52,10 @@ EarlyConfig read_early(const Arguments& arguments) {
 }
 
 // A failure that can't be agreed on: the others are told by the launcher.
-int abort_job(const char* what) {
-  std::fprintf(stderr, "lockstepd: not agreed: %s\n", escape_controls(what).c_str());
-  MPI_Abort(MPI_COMM_WORLD, 3);
-  return 3;
+int abort_job(int code, const std::string& what) {
+  std::fprintf(stderr, "lockstepd: %s\n", escape_controls(what).c_str());
+  MPI_Abort(MPI_COMM_WORLD, code);
+  return code;
 }
 
 Purpose purpose_of(const Arguments& arguments) {
@@ -81,8 +82,10 @@ int run(const Arguments& arguments, std::optional<EarlyConfig> early, Supervisio
     barrier(comm);
     supervision.note->done = code == 0;
     return code;
+  } catch (const LoneFailure& e) {
+    return abort_job(e.exit_code(), e.what());
   } catch (const std::exception& e) {
-    return abort_job(e.what());
+    return abort_job(3, std::string("not agreed: ") + e.what());
   }
 }
 

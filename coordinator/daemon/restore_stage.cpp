@@ -1,7 +1,10 @@
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <span>
 
 #include "common/agree.h"
+#include "common/digest.h"
 #include "common/error.h"
 #include "common/names.h"
 #include "common/retries.h"
@@ -16,6 +19,7 @@
 #include "worker/checkpoint.h"
 #include "worker/make_task.h"
 #include "worker/mpi_collectives.h"
+#include "worker/precision.h"
 #include "worker/training_iteration.h"
 
 namespace lockstep {
@@ -58,6 +62,10 @@ void say_placement(Job& job) {
   const auto& placement = job.placement;
   job.log.info(placement_text(job.comm.size(), static_cast<int>(hosts[0]), job.host, placement,
                               placement.on_gpu() ? gpu_name(placement.gpu) : ""));
+  if (job.loaded.config.precision == "bf16" && !placement.on_gpu() && !cpu_has_bf16())
+    job.log.warning(
+        "precision: bf16 is several times slower than fp32 here: this processor has no "
+        "instructions for it (avx512_bf16, amx_tile)");
   for (std::size_t rank = 0; rank < troubles.size(); ++rank) {
     if (troubles[rank].empty()) continue;
     job.log.warning("rank " + std::to_string(rank) + ": " + troubles[rank]);
@@ -113,7 +121,8 @@ struct Fixed {
 
 Fixed fixed_of(Job& job) {
   return {hash128(canonical_json(job.loaded.config)), hash128(job.build), hash128(job.library),
-          hash128(tensors_digest(job.trained.view)), hash128(job.trained.data.digest)};
+          hash128(tensors_digest(job.trained.view)),
+          hash128(job.trained.data.digest + " " + std::to_string(job.trained.data.length))};
 }
 
 // Step 5: every rank answers for what it has.
@@ -169,13 +178,31 @@ void say_restored(const Job& job, const StateView& view, double seconds) {
   log_transfer(job.log, {"restored", what, "", data_bytes(tensors), seconds});
 }
 
+// Of what every rank holds whole.
+Hash128 values_of(const StateView& view) {
+  std::string digests;
+  for (const auto& section : view.sections) {
+    if (!section.replicated) continue;
+    const auto bytes = static_cast<std::size_t>(section.elements) * bytes_of(section.dtype);
+    digests += digest128(std::span<const std::byte>(section.data, bytes));
+  }
+  return hash128(digests);
+}
+
+// Others' code, on each rank: it may fail on one of them alone, and give each other values, of
+// which a checkpoint would hold a part of each rank's.
+void initialize(Job& job) {
+  agree(job.comm, "initialize", job.trained.initialize);
+  require_same(job.comm, {{"initial values", values_of(job.trained.view)}});
+}
+
 // Loads what was decided, all of it or nothing on every rank. What is not loaded starts with its
 // initial values; where all of it is, they would be made for nothing.
 void load(Job& job) {
   const auto& view = job.trained.view;
   const auto& decision = job.decision;
   const bool loads = job.manifest || !decision.weights.empty();
-  if (!loads || decision.selection != Selection{}) job.trained.initialize();
+  if (!loads || decision.selection != Selection{}) initialize(job);
   const auto clock = steady_clock();
   const auto began_s = clock.now_s();
   if (job.manifest) {

@@ -220,6 +220,7 @@ CommitSteps Root::commit_steps(std::uint64_t checkpoint_bytes) {
             last_committed_ = manifest.checkpoint.iteration;
             note_->committed = *last_committed_;
             engine_ = manifest.engine.value_or("");
+            saved_finite_ = manifest.finite;
             if (manifest.finite) last_finite_ = manifest.checkpoint;
             heartbeat_->set_committed(manifest.checkpoint.iteration);
             heartbeat_->beat();

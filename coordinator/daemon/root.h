@@ -56,6 +56,7 @@ class Root {
   CommitSteps commit_steps(std::uint64_t checkpoint_bytes);
   // How the last one that was committed was written (Manifest::engine).
   const std::string& engine() const { return engine_; }
+  bool saved_finite() const { return saved_finite_; }  // the last commit
   // Error(kSuperseded) where another attempt has claimed the store; what can't be seen is no error.
   void require_newest() const;
   // After an acknowledged commit: retention may begin, beside training.
@@ -104,6 +105,7 @@ class Root {
   std::unique_ptr<MetricsLog> metrics_;
   // These three by commit's thread, where it has one; read when it is through.
   std::optional<std::int64_t> last_committed_;
+  bool saved_finite_ = true;
   std::string engine_;
   std::optional<CheckpointId> last_finite_;
   std::optional<double> save_seconds_;

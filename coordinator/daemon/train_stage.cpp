@@ -122,6 +122,10 @@ class JobSave final : public PendingSave {
     LOCKSTEP_FAIL_POINT("committed, not acknowledged");
     log_transfer(job_.log, transfer);
     LOCKSTEP_FAIL_POINT("acknowledged");
+    if (!job_.root->saved_finite())
+      job_.log.warning(what +
+                       " holds NaN or Inf: latest and best pass over it, and of such only "
+                       "the newest is kept");
     job_.root->note_save(took_s);
     job_.root->tidy();
   }

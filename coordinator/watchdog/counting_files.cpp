@@ -121,8 +121,8 @@ class CountingFiles : public FileSystem {
   void sync_folder(const std::string& path) override {
     counted_([&] { files_.sync_folder(path); });
   }
-  void overwrite(const std::string& path, const std::string& text) override {
-    counted_([&] { files_.overwrite(path, text); });
+  void write_into(const std::string& path, std::uint64_t offset, const std::string& text) override {
+    counted_([&] { files_.write_into(path, offset, text); });
   }
 
  private:

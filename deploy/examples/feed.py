@@ -17,12 +17,18 @@ was abandoned is left out. To hand it on:
     run.finish()
 """
 
+import argparse
 import json
 import math
 import sys
 from pathlib import Path
 
 NO_FIGURES = ("event", "time", "run", "attempt", "branch", "iteration", "metrics")
+
+
+def attempts(store):
+    """Those that have a metrics.jsonl."""
+    return {int(path.parent.name) for path in Path(store).glob("attempts/*/metrics.jsonl")}
 
 
 def lines_of(store, attempt):
@@ -37,8 +43,7 @@ def lines_of(store, attempt):
 
 def curve(store, attempt=None, upto=math.inf):
     """Intervals and evaluations of an attempt's lineage, in their order."""
-    attempt = attempt or max(int(path.parent.name)
-                             for path in Path(store).glob("attempts/*/metrics.jsonl"))
+    attempt = attempt or max(attempts(store))
     for line in lines_of(store, attempt):
         if line["event"] == "start":
             if line["parent"] and "parent_store" not in line:
@@ -56,6 +61,20 @@ def figures(line):
     return found
 
 
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition(":")[2].split("\n\n")[0])
+    parser.add_argument("store", metavar="STORE")
+    parser.add_argument("attempt", metavar="ATTEMPT", type=int, nargs="?")
+    given = parser.parse_args()
+    known = attempts(given.store)
+    if not known:
+        parser.error(f"{given.store} holds no attempts/*/metrics.jsonl: is it a store?")
+    if given.attempt is not None and given.attempt not in known:
+        parser.error(f"attempt {given.attempt} has no metrics.jsonl; the newest that has is "
+                     f"{max(known)}")
+    for line in curve(given.store, given.attempt):
+        print(json.dumps(line))
+
+
 if __name__ == "__main__":
-    for each in curve(sys.argv[1], *map(int, sys.argv[2:])):
-        print(json.dumps(each))
+    main()

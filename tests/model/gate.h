@@ -68,8 +68,8 @@ class GatedFileSystem : public FileSystem {
   void sync_folder(const std::string& path) override {
     changes("sync_folder", path), files_.sync_folder(path);
   }
-  void overwrite(const std::string& path, const std::string& text) override {
-    changes("overwrite", path), files_.overwrite(path, text);
+  void write_into(const std::string& path, std::uint64_t offset, const std::string& text) override {
+    changes("overwrite", path), files_.write_into(path, offset, text);
   }
 
  private:

@@ -9,6 +9,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/expect_error.h"
 #include "tests/support/toy_task.h"
 #include "worker/sharded_optimizer.h"
 
@@ -154,6 +155,19 @@ TEST_P(Reduction, PartsAreGatheredAndBuffersAveraged) {
   collectives->average(state.buffers());
   for (const auto value : state.buffers())
     EXPECT_FLOAT_EQ(value, static_cast<float>(comm.size() - 1));
+}
+
+TEST_P(Reduction, RefusesAParameterThatIsToldTwiceOrIsNotThere) {
+  reduction.begin();
+  reduction.through(3);
+  testing::error_of(ErrorCode::kInvalidConfig, [&] { reduction.through(3); });
+  testing::error_of(ErrorCode::kInvalidConfig,
+                    [&] { reduction.through(task.parameters().size()); });
+  testing::error_of(ErrorCode::kInvalidConfig, [&] { reduction.through(std::size_t(-1)); });
+  expect_sums(reduction.finish());
+  reduction.begin();
+  EXPECT_NO_THROW(reduction.through(3)) << "another iteration";
+  reduction.finish();
 }
 
 }  // namespace

@@ -3,10 +3,12 @@
 #include "coordinator/daemon/own_loop.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <numeric>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -18,6 +20,7 @@
 #include "common/file_system.h"
 #include "coordinator/catalog.h"
 #include "coordinator/config_loader.h"
+#include "coordinator/daemon/lone_failure.h"
 #include "coordinator/daemon/session.h"
 #include "coordinator/liveness.h"
 
@@ -233,6 +236,123 @@ TEST_F(OwnLoopTest, OneThatReturnsTooEarlyOrFailsOnOneRankEndsAlikeOnAll) {
 TEST_F(OwnLoopTest, AnotherTaskIsRefused) {
   Model model;
   EXPECT_EQ(run("task: {name: synthetic}\nrun: {max_iterations: 1}\n", training(model)), 2);
+}
+
+// Whoever calls in the wrong order does so on every rank, and is told what it was.
+TEST_F(OwnLoopTest, CallsInTheWrongOrderAreRefused) {
+  const auto quiet = OwnData{.samples = 100, .digest = "d", .initialize = [] {}};
+  const std::vector<std::function<void(OwnLoop&, Model&)>> rows = {
+      [](OwnLoop& loop, Model&) { loop.completed(kBatch); },
+      [](OwnLoop&, Model&) {},
+      [&](OwnLoop& loop, Model& model) {
+        add(loop, model);
+        loop.restore(quiet);
+        loop.restore(quiet);
+      },
+      [&](OwnLoop& loop, Model& model) {
+        add(loop, model);
+        loop.restore(quiet);
+        loop.add("buffer.late", {21}, model.weight);
+      },
+      [&](OwnLoop& loop, Model& model) {
+        add(loop, model);
+        loop.restore(quiet);
+        loop.completed(0);
+      },
+      [&](OwnLoop& loop, Model& model) {
+        add(loop, model);
+        loop.restore(quiet);
+        loop.completed(kBatch, {{"lo\xffss", 1.0}});
+      },
+      [&](OwnLoop& loop, Model& model) {
+        add(loop, model);
+        loop.restore(quiet);
+        while (true)
+          loop.completed(kBatch);
+      },
+  };
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    Model model;
+    EXPECT_EQ(
+        run(
+            until(4), [&](OwnLoop& loop) { rows[row](loop, model); }, "row" + std::to_string(row)),
+        2)
+        << row;
+  }
+}
+
+TEST_F(OwnLoopTest, AnInitializationThatFailsOnOneRankEndsAllAlike) {
+  Model model;
+  const auto failing = [&](OwnLoop& loop) {
+    add(loop, model);
+    loop.restore({.samples = 100, .digest = "d", .initialize = [&] {
+                    if (is_last()) throw Error(ErrorCode::kNotFound, "words.txt is not there");
+                    model.initialize();
+                  }});
+    ADD_FAILURE() << "was let through";
+  };
+  EXPECT_EQ(run(until(4), failing), 2);
+}
+
+// A checkpoint holds a part of each rank's values: they must be the same.
+TEST_F(OwnLoopTest, RanksWhoseValuesDifferAreRefused) {
+  if (comm_.size() == 1) return;
+  Model model;
+  const auto differing_at_start = [&](OwnLoop& loop) {
+    add(loop, model);
+    loop.restore({.samples = 100, .digest = "d", .initialize = [&] {
+                    model.initialize();
+                    if (is_last()) model.weight[3] += 1;
+                  }});
+    ADD_FAILURE() << "was let through";
+  };
+  EXPECT_EQ(run(until(4), differing_at_start, "start"), 2);
+  const auto differing_later = [&](OwnLoop& loop) {
+    add(loop, model);
+    restore(loop, model);
+    while (loop.goes_on()) {
+      model.step(loop.position());
+      if (loop.iteration() == 2 && is_last()) model.momentum[0] += 1;
+      loop.completed(kBatch);
+    }
+  };
+  EXPECT_EQ(run(until(4, "checkpoint: {interval: 2}\n"), differing_later, "later"), 2);
+  EXPECT_TRUE(std::filesystem::exists(folder_ + "/later/checkpoints/0001-0000000002"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ + "/later/checkpoints/0001-0000000004"));
+}
+
+TEST_F(OwnLoopTest, MetricsAreRecordedAndThoseThatAreNotFiniteLeftOut) {
+  Model model;
+  const auto evaluating = [&](OwnLoop& loop) {
+    add(loop, model);
+    restore(loop, model);
+    while (loop.goes_on()) {
+      model.step(loop.position());
+      loop.completed(kBatch, {{"loss", 0.5}, {"gap", std::nan("")}});
+    }
+  };
+  EXPECT_EQ(run(until(2), evaluating), 0);
+  if (!comm_.is_root()) return;
+  const auto lines = read_small_file(*files_, folder_ + "/store/attempts/0001/metrics.jsonl");
+  EXPECT_NE(lines.find(R"("event":"evaluation")"), std::string::npos) << lines;
+  EXPECT_NE(lines.find(R"("loss":0.5)"), std::string::npos) << lines;
+  EXPECT_EQ(lines.find("gap"), std::string::npos) << lines;
+}
+
+// Nobody else can be asked: the launcher ends the others.
+TEST_F(OwnLoopTest, WhatItThrowsIsALoneFailureWithItsCode) {
+  const auto code_of = [&](const OwnBody& body, const std::string& store) {
+    try {
+      run(until(4), body, store);
+    } catch (const LoneFailure& failure) {
+      EXPECT_NE(std::string(failure.what()).find("the loop, on rank"), std::string::npos);
+      return failure.exit_code();
+    }
+    return -1;
+  };
+  EXPECT_EQ(code_of([](OwnLoop&) { throw Error(ErrorCode::kNotFound, "no words"); }, "a"), 2);
+  EXPECT_EQ(code_of([](OwnLoop&) { throw std::runtime_error("no words"); }, "b"), 3);
+  EXPECT_EQ(code_of([](OwnLoop&) { throw 42; }, "c"), 3);
 }
 
 }  // namespace

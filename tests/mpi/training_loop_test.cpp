@@ -137,6 +137,22 @@ TEST_F(TrainingLoop, AnyWorldSizeAndMicroBatchGivesTheSameModelUpToRounding) {
   }
 }
 
+TEST_F(TrainingLoop, ATaskThatCountsItsSamplesWrongIsRefusedOnAllRanks) {
+  for (const auto wrong : {&ToyTask::lost_in_training, &ToyTask::lost_in_evaluation}) {
+    state.reset();
+    task.*wrong = is_last() ? 1 : 0;
+    try {
+      run();
+      ADD_FAILURE() << "it was let through";
+    } catch (const AgreedError& e) {
+      EXPECT_EQ(e.code(), ErrorCode::kInvalidConfig);
+      EXPECT_EQ(e.rank(), last_rank());
+      EXPECT_THAT(e.what(), HasSubstr("set Sums::samples"));
+    }
+    task.*wrong = 0;
+  }
+}
+
 TEST_F(TrainingLoop, AStateOnAnAcceleratorIsTrainedAndSavedThere) {
   config.optimizer.clip_norm = 0.05;
   run();

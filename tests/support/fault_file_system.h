@@ -126,14 +126,14 @@ class FaultFileSystem : public FileSystem {
   void sync_folder(const std::string& path) override {
     run(Op::kSyncFolder, path, [&] { inner_.sync_folder(path); });
   }
-  void overwrite(const std::string& path, const std::string& text) override {
+  void write_into(const std::string& path, std::uint64_t offset, const std::string& text) override {
     const auto rule = match(Op::kOverwrite, path);
     if (rule && rule->fault == Fault::kHalfThenThrow) {
-      inner_.overwrite(path, text.substr(0, text.size() / 2));
+      inner_.write_into(path, offset, text.substr(0, text.size() / 2));
     }
-    if (rule && rule->fault == Fault::kDoneThenThrow) inner_.overwrite(path, text);
+    if (rule && rule->fault == Fault::kDoneThenThrow) inner_.write_into(path, offset, text);
     if (rule) fail(*rule, path);
-    inner_.overwrite(path, text);
+    inner_.write_into(path, offset, text);
   }
 
  private:

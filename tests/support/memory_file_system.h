@@ -98,11 +98,11 @@ class MemoryFileSystem : public FileSystem {
     node->durable = node->entries;
     node->pending.clear();
   }
-  void overwrite(const std::string& path, const std::string& text) override {
+  void write_into(const std::string& path, std::uint64_t offset, const std::string& text) override {
     auto node = find(path);
     if (!node) enter(path, node = make_node(EntryKind::kFile));
-    if (node->bytes.size() < text.size()) node->bytes.resize(text.size());
-    std::copy(text.begin(), text.end(), node->bytes.begin());
+    if (node->bytes.size() < offset + text.size()) node->bytes.resize(offset + text.size());
+    std::copy(text.begin(), text.end(), node->bytes.begin() + static_cast<std::ptrdiff_t>(offset));
     node->bytes_durable = false;
   }
 

@@ -65,9 +65,9 @@ class PausingFileSystem : public FileSystem {
     pause();
     inner_.sync_folder(path);
   }
-  void overwrite(const std::string& path, const std::string& text) override {
+  void write_into(const std::string& path, std::uint64_t offset, const std::string& text) override {
     pause();
-    inner_.overwrite(path, text);
+    inner_.write_into(path, offset, text);
   }
 
   // Before an operation that goes past this seam.

@@ -7,8 +7,8 @@ import re
 import sys
 from pathlib import Path
 
-ABI = 2
-DIGEST = "d333316b8ba85c01"
+ABI = 3
+DIGEST = "a91cf3376f72f8b5"
 
 texts = {Path(name).name: Path(name).read_text() for name in sys.argv[1:]}
 number = int(re.search(r"kPluginAbi = (\d+);", texts["plugin_abi.h"])[1])

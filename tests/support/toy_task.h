@@ -54,6 +54,7 @@ class ToyTask : public Task {
         value += buffer_change;
     }
     sums.loss += spoil;
+    sums.samples -= lost_in_training;
     return sums;
   }
 
@@ -62,6 +63,7 @@ class ToyTask : public Task {
     Sums sums;
     for (std::int64_t i = samples.first; i < samples.end(); ++i)
       sums += judge(i, 0, false);
+    sums.samples -= lost_in_evaluation;
     return sums;
   }
 
@@ -71,6 +73,8 @@ class ToyTask : public Task {
   double spoil = 0;          // added to the loss
   float spoil_gradient = 0;  // added to the first gradient
   float buffer_change = 0;
+  std::int64_t lost_in_training = 0;  // of the samples that it counts
+  std::int64_t lost_in_evaluation = 0;
   std::int64_t iteration_ms = 0;
 
  private:

@@ -4,12 +4,14 @@
 #include <mutex>
 #include <thread>
 
+#include <ATen/autocast_mode.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "common/error.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/toy_task.h"
+#include "worker/precision.h"
 
 namespace lockstep {
 namespace {
@@ -105,6 +107,33 @@ TEST(BatchFeed, AFailureIsThrownWhereItsBatchIsAskedFor) {
   feed.next();
   EXPECT_EQ(feed.next().samples, slice_at(kStart + 11));
   testing::error_of(ErrorCode::kIo, [&] { feed.next(); });
+}
+
+TEST(BatchFeed, NothingIsFetchedBehindTheEnd) {
+  FetchingTask task;
+  {
+    BatchFeed feed(config_of(3), task, kRank, kStart, kStart + 22);
+    for (int i = 0; i < 4; ++i)
+      feed.next();
+  }
+  EXPECT_EQ(task.fetched, 4);
+}
+
+// The first batch is fetched in the training thread, all others are not: they must be made alike.
+TEST(BatchFeed, FetchesInFp32WhateverTheTrainingThreadComputesIn) {
+  struct Asking : FetchingTask {
+    std::unique_ptr<Inputs> fetch(std::span<const std::int64_t> samples) override {
+      any = any || at::autocast::is_autocast_enabled(at::kCPU);
+      return FetchingTask::fetch(samples);
+    }
+    std::atomic<bool> any = false;
+  } task;
+  const Autocast bf16(true);
+  BatchFeed feed(config_of(3), task, kRank, kStart, kStart + 22);
+  for (int i = 0; i < 4; ++i)
+    feed.next();
+  EXPECT_FALSE(task.any);
+  EXPECT_TRUE(at::autocast::is_autocast_enabled(at::kCPU)) << "and it does still";
 }
 
 }  // namespace

@@ -168,7 +168,7 @@ TEST(RequireFit, ARestoreOfNothingIsAnError) {
 }
 
 std::string ground_of(const CheckpointId& id, TestState& state) {
-  return common_ground(id, state.view(), integer_contents(state.view()));
+  return common_ground(id, state.view(), compared_contents(state.view()));
 }
 
 TEST(CommonGround, NamesTheIntegerBufferThatDiffers) {
@@ -185,11 +185,20 @@ TEST(CommonGround, NamesTheIntegerBufferThatDiffers) {
   require_common_ground(ground_of({3, 1200}, state), ground);
 
   state.bytes()[0][16] ^= std::byte{1};
-  const auto text = error_of(ErrorCode::kInternal, [&] {
+  const auto text = error_of(ErrorCode::kMismatch, [&] {
     require_common_ground(ground_of({3, 1200}, state), ground);
   });
-  EXPECT_TRUE(text.starts_with("'buffer.n ")) << text;
-  EXPECT_NE(text.find("differs from rank 0's 'buffer.n "), std::string::npos) << text;
+  EXPECT_TRUE(text.starts_with("buffer.n has other values than on rank 0")) << text;
+}
+
+TEST(CommonGround, NamesTheFloatThatOthersCodeHasLeftDiffering) {
+  TestState state({{{{"model.w", Dtype::kF32, {3}}}, true}}, {0, 1}, 1);
+  state.view().sections[0].compared = true;
+  const auto ground = ground_of({3, 1200}, state);
+  state.bytes()[0][5] ^= std::byte{1};
+  EXPECT_TRUE(error_of(ErrorCode::kMismatch, [&] {
+                require_common_ground(ground_of({3, 1200}, state), ground);
+              }).starts_with("model.w has other values"));
 }
 
 TEST(CommonGround, NamesTheCheckpointAndTheTensorsWhereTheseDiffer) {

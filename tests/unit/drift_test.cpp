@@ -111,5 +111,22 @@ TEST(Drift, AKeyThatOneSideLacksDiffersAndAStrangeConfigIsNoError) {
   EXPECT_FALSE(drift_reasons(manifest, today(config_of(0.5)), true).empty());
 }
 
+// A schedule that ends with the run: another end is other rates from now on.
+TEST(Drift, AnotherEndChangesTrainingWhereLearningRatesGoByIt) {
+  for (const std::string schedule : {"constant", "linear", "cosine"}) {
+    for (const bool own_length : {false, true}) {
+      auto before = config_of(0.1);
+      before.schedule.name = schedule;
+      if (own_length) before.schedule.iterations = 500;
+      auto now = before;
+      now.run.max_iterations = 120;
+      const bool changes = schedule != "constant" && !own_length;
+      EXPECT_THAT(drift_reasons(made_with(before), today(now), true),
+                  ElementsAre(std::string(changes ? "changes training" : "differs, harmless") +
+                              ": run.max_iterations 100 -> 120"));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace lockstep

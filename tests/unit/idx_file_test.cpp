@@ -73,7 +73,7 @@ TEST(IdxFile, AbsentOneIsNamedWithAdvice) {
 
 TEST(IdxFile, AFolderInItsPlaceCannotBeRead) {
   const TemporaryFolder folder;
-  error_of(ErrorCode::kIo, [&] { read_idx_file("/", "proc", kShape); });
+  error_of(ErrorCode::kInvalidConfig, [&] { read_idx_file("/", "proc", kShape); });
 }
 
 TEST(IdxFile, EveryKindOfDamageIsNamed) {

@@ -49,9 +49,7 @@ std::size_t count_of(const std::string& text, const std::string& part) {
 
 class GrowingFileTest : public ::testing::Test {
  protected:
-  GrowingFile make(const Log& log = kSilent) {
-    return {"figures", [this] { return files_.create(path_); }, log};
-  }
+  GrowingFile make(const Log& log = kSilent) { return {"figures", files_, path_, "", log}; }
 
   TemporaryFolder folder_;
   std::string path_ = folder_ / "figures";
@@ -74,11 +72,11 @@ TEST_F(GrowingFileTest, WhatFailedIsWrittenLaterAndNoRecordIsTorn) {
     std::filesystem::remove(path_);
     auto file = make();
     file.append("one\n");
-    files_.fault_next(Op::kWriteAt, fault);
+    files_.fault_next(Op::kOverwrite, fault);
     file.append("the second one\n");
     file.append("3\n");
     EXPECT_EQ(text_of(path_), "one\nthe second one\n3\n");
-    files_.fault_next(Op::kWriteAt, fault);
+    files_.fault_next(Op::kOverwrite, fault);
     file.append("four\n");
     file.finish();
     EXPECT_EQ(text_of(path_), "one\nthe second one\n3\nfour\n");
@@ -86,7 +84,7 @@ TEST_F(GrowingFileTest, WhatFailedIsWrittenLaterAndNoRecordIsTorn) {
 }
 
 TEST_F(GrowingFileTest, AFileThatCanNotBeMadeYetIsMadeLater) {
-  files_.fail_next(Op::kCreate);
+  files_.fail_next(Op::kOverwrite);
   auto file = make();
   file.append("one\n");
   EXPECT_FALSE(std::filesystem::exists(path_));
@@ -103,7 +101,7 @@ TEST_F(GrowingFileTest, AFailureIsSaidOnceAndSoIsWhatIsLost) {
     file.append("a record\n");
   file.finish();
   const auto said = ::testing::internal::GetCapturedStderr();
-  EXPECT_EQ(count_of(said, "warning: figures: create"), 1U) << said;
+  EXPECT_EQ(count_of(said, "warning: figures: open"), 1U) << said;
   EXPECT_THAT(said, HasSubstr("warning: figures: 100 records could not be written"));
   EXPECT_EQ(count_of(said, "\n"), 2U) << said;
 }
@@ -111,7 +109,7 @@ TEST_F(GrowingFileTest, AFailureIsSaidOnceAndSoIsWhatIsLost) {
 TEST_F(GrowingFileTest, AFailureThatEndsIsSaidToBeOver) {
   const Log log({}, true);
   ::testing::internal::CaptureStderr();
-  files_.fail_next(Op::kWriteAt);
+  files_.fail_next(Op::kOverwrite);
   auto file = make(log);
   file.append("one\n");
   file.append("two\n");
@@ -121,18 +119,38 @@ TEST_F(GrowingFileTest, AFailureThatEndsIsSaidToBeOver) {
   EXPECT_EQ(count_of(said, "lost") + count_of(said, "could not"), 0U) << said;
 }
 
-TEST_F(GrowingFileTest, AFileThatDoesNotGetOntoTheDiskIsSaid) {
+TEST_F(GrowingFileTest, WhereItIsRemovedOrCutOffItBeginsAnewAndThatIsSaid) {
   const Log log({}, true);
-  ::testing::internal::CaptureStderr();
-  files_.fail_next(Op::kFinish);
-  auto file = make(log);
+  for (const bool removed : {true, false}) {
+    ::testing::internal::CaptureStderr();
+    auto file = make(log);
+    file.append("one\n");
+    if (removed) {
+      std::filesystem::remove(path_);
+    } else {
+      std::filesystem::resize_file(path_, 0);
+    }
+    file.append("two\n");
+    file.append("three\n");
+    file.finish();
+    EXPECT_EQ(text_of(path_), "two\nthree\n");
+    EXPECT_EQ(count_of(::testing::internal::GetCapturedStderr(), "removed or cut off"), 1U);
+    std::filesystem::remove(path_);
+  }
+}
+
+// A file system is not held by it: it can be remounted read-only, say.
+TEST_F(GrowingFileTest, NothingStaysOpen) {
+  auto file = make();
   file.append("one\n");
-  file.finish();
-  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("warning: figures: planted"));
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    EXPECT_NE(std::filesystem::read_symlink(entry.path(), gone), std::filesystem::path(path_));
+  }
 }
 
 TEST_F(GrowingFileTest, WhatIsKeptHasALimitAndTheFirstRecordsStay) {
-  files_.fail_when(Op::kWriteAt, "figures");
+  files_.fail_when(Op::kOverwrite, "figures");
   auto file = make();
   const std::string record(GrowingFile::kMostKept / 4, 'x');
   for (const char* name : {"1", "2", "3", "4", "5"})
@@ -205,30 +223,17 @@ class HeldFiles : public FaultFileSystem {
  public:
   explicit HeldFiles(FileSystem& inner) : FaultFileSystem(inner) {}
 
-  std::unique_ptr<WritableFile> create(const std::string& path) override {
-    return std::make_unique<Held>(*this, FaultFileSystem::create(path));
+  void write_into(const std::string& path, std::uint64_t offset, const std::string& text) override {
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] { return !held_; });
+    }
+    FaultFileSystem::write_into(path, offset, text);
   }
   void hold() { set(true); }
   void let_go() { set(false); }
 
  private:
-  class Held : public WritableFile {
-   public:
-    Held(HeldFiles& files, std::unique_ptr<WritableFile> inner)
-        : files_(files), inner_(std::move(inner)) {}
-    void append(std::span<const std::byte> bytes) override { inner_->append(bytes); }
-    void reserve(std::uint64_t bytes) override { inner_->reserve(bytes); }
-    void write_at(std::uint64_t offset, std::span<const std::byte> bytes) override {
-      std::unique_lock lock(files_.mutex_);
-      files_.changed_.wait(lock, [&] { return !files_.held_; });
-      inner_->write_at(offset, bytes);
-    }
-    void finish() override { inner_->finish(); }
-
-   private:
-    HeldFiles& files_;
-    std::unique_ptr<WritableFile> inner_;
-  };
   void set(bool held) {
     const std::scoped_lock lock(mutex_);
     held_ = held;

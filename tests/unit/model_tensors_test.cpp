@@ -37,10 +37,10 @@ class Parameters : public ::testing::Test {
     parameters_.tell([this](std::size_t i) { told_.push_back(i); });
   }
 
-  void backward(double weight, bool first) {
+  void backward(double weight, bool first, bool last = true) {
     const auto x = at::from_blob(x_.data(), {2});
     const auto twice = at::linear(at::linear(x, parameters_[0]), parameters_[0]);
-    parameters_.backward(at::linear(twice, parameters_[2]).sum(), weight, first);
+    parameters_.backward(at::linear(twice, parameters_[2]).sum(), weight, first, last);
   }
 
   std::vector<float> x_ = {1, 0};
@@ -77,6 +77,18 @@ TEST_F(Parameters, NobodyNeedsToBeTold) {
   backward(1, true);
   EXPECT_THAT(gradients_[2], ElementsAre(7, 15));
   EXPECT_THAT(told_, IsEmpty());
+}
+
+TEST_F(Parameters, SeveralBackwardPassesOfATrainAddUpAndTheLastOneTells) {
+  backward(0.5, true);
+  const auto once = gradients_[0];
+  told_.clear();
+  backward(0.5, true, false);
+  EXPECT_THAT(told_, IsEmpty());
+  backward(0.5, false, true);
+  EXPECT_THAT(told_, ::testing::UnorderedElementsAre(0, 2));
+  for (std::size_t i = 0; i < once.size(); ++i)
+    EXPECT_EQ(gradients_[0][i], 2 * once[i]);
 }
 
 }  // namespace

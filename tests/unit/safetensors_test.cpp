@@ -246,6 +246,14 @@ TEST(SafetensorsHeader, WhatIsEncodedComesBackAlignedAndInOrder) {
   }
 }
 
+TEST(SafetensorsHeader, NamesAreUtf8) {
+  EXPECT_TRUE(is_tensor_name("model.größe"));
+  EXPECT_FALSE(is_tensor_name("model.\xff"));
+  EXPECT_FALSE(is_tensor_name("model.gr\xc3"));
+  EXPECT_TRUE(is_plain_text("a/b"));
+  EXPECT_FALSE(is_plain_text("a\nb"));
+}
+
 TEST(SafetensorsHeader, BadNamesAndShapesAreABugOfTheWriter) {
   for (const std::string& name :
        {std::string(), std::string("a/b"), std::string("a\n"), std::string("__metadata__"),

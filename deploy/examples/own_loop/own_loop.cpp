@@ -10,7 +10,6 @@
 #include "coordinator/daemon/own_loop.h"
 
 #include <cstdint>
-#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -71,8 +70,8 @@ void train(lockstep::OwnLoop& loop) {
       gradient.reset();
     }
     if (comm.is_root() && loop.iteration() % 200 == 0)
-      std::printf("iteration %ld: error %.5f\n", static_cast<long>(loop.iteration()),
-                  error.item<double>() / static_cast<double>(slice.count));
+      loop.log().info("iteration " + std::to_string(loop.iteration()) + ": error " +
+                      std::to_string(error.item<double>() / static_cast<double>(slice.count)));
     loop.completed(batch);
   }
 }
