@@ -1,7 +1,9 @@
 #include "worker/accelerator.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <deque>
 #include <mutex>
 #include <optional>
 #include <type_traits>
@@ -18,6 +20,7 @@
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
+#include <c10/core/DeviceGuard.h>
 #include <c10/core/Stream.h>
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
@@ -32,25 +35,67 @@ constexpr double kEpsilon = 1e-8;  // Adam's; torch's default
 
 template <typename Element>
 at::Tensor tensor_of(std::span<Element> values, at::ScalarType type, const at::Device& device) {
-  // from_blob takes no const; what is read only stays so.
+  // There is no such function for const; what is read only stays so. The device is named, since
+  // CUDA would be asked whose the pointer is, which it answers in a context that it makes for that.
   auto* first = const_cast<std::remove_const_t<Element>*>(values.data());  // NOLINT
-  return at::from_blob(first, {std::ssize(values)}, at::TensorOptions(type).device(device));
+  const std::array<std::int64_t, 1> size = {std::ssize(values)};
+  return at::for_blob(first, size)
+      .options(at::TensorOptions(type).device(device))
+      .target_device(device)
+      .make_tensor();
+}
+
+void* of_driver(const char* name) {
+  return ::dlsym(RTLD_DEFAULT, name);
+}
+
+// The driver's number of a GPU; by the driver, since LibTorch tells of GPUs only to those who are
+// compiled with CUDA's headers.
+std::optional<int> device_of_driver(int index) {
+  auto* const init = reinterpret_cast<int (*)(unsigned)>(of_driver("cuInit"));       // NOLINT
+  auto* const get = reinterpret_cast<int (*)(int*, int)>(of_driver("cuDeviceGet"));  // NOLINT
+  int device = 0;
+  if (init == nullptr || get == nullptr || init(0) != 0 || get(&device, index) != 0) return {};
+  return device;
 }
 
 }  // namespace
 
 struct Accelerator::State {
-  explicit State(const std::string& name_in) : name(name_in), device(name_in) {}
+  explicit State(const std::string& name_in) : name(name_in), device(name_in) {
+    if (is_gpu()) c10::impl::VirtualGuardImpl(device.type()).setDevice(device);
+  }
 
   bool is_gpu() const { return !device.is_cpu(); }
   at::Tensor on_device(std::span<const float> values) const {
     return tensor_of(values, at::kFloat, device);
   }
 
+  // Pinned, of kFetchedBytes; as many as are in use at once.
+  std::size_t take_buffer() {
+    const std::lock_guard lock(mutex);
+    if (unused.empty()) {
+      const auto options = at::TensorOptions(at::kByte).pinned_memory(is_gpu());
+      buffers.push_back(at::empty({static_cast<std::int64_t>(kFetchedBytes)}, options));
+      unused.push_back(buffers.size() - 1);
+    }
+    const auto taken = unused.back();
+    unused.pop_back();
+    return taken;
+  }
+  at::Tensor& buffer(std::size_t index) {
+    const std::lock_guard lock(mutex);
+    return buffers[index];
+  }
+  void give_back(std::size_t index) {
+    const std::lock_guard lock(mutex);
+    unused.push_back(index);
+  }
+
   const std::string name;
   const at::Device device;
-  std::mutex mutex;                 // of what follows
-  std::vector<at::Tensor> buffers;  // pinned, of kFetchedBytes; as many as were in use at once
+  std::mutex mutex;  // of what follows
+  std::deque<at::Tensor> buffers;
   std::vector<std::size_t> unused;
 };
 
@@ -72,11 +117,13 @@ Accelerator::Memory Accelerator::allocate(std::int64_t count) const {
 }
 
 void Accelerator::copy_in(std::span<const float> from_host, std::span<float> to) const {
+  if (to.empty()) return;
   const at::NoGradGuard no_grad;
   state_->on_device(to).copy_(tensor_of(from_host, at::kFloat, at::kCPU));
 }
 
 void Accelerator::copy_out(std::span<const float> from, std::span<float> to_host) const {
+  if (from.empty()) return;
   const at::NoGradGuard no_grad;
   tensor_of(to_host, at::kFloat, at::kCPU).copy_(state_->on_device(from));
 }
@@ -87,21 +134,21 @@ void Accelerator::settle() const {
 }
 
 Accelerator::Fetched::Fetched(const Accelerator& owner, std::span<const std::byte> from)
-    : owner_(owner) {
+    : owner_(owner), buffer_(owner.state_->take_buffer()) {
   const at::NoGradGuard no_grad;
   auto& state = *owner.state_;
-  at::Tensor buffer;
-  {
-    const std::lock_guard lock(state.mutex);
-    if (state.unused.empty()) {
-      state.unused.push_back(state.buffers.size());
-      const auto options = at::TensorOptions(at::kByte).pinned_memory(state.is_gpu());
-      state.buffers.push_back(at::empty({static_cast<std::int64_t>(kFetchedBytes)}, options));
-    }
-    buffer_ = state.unused.back();
-    state.unused.pop_back();
-    buffer = state.buffers[buffer_];
+  const c10::DeviceGuard guard(state.device);  // a new thread's is the first one of the host
+  try {
+    copy(from);
+  } catch (...) {
+    state.give_back(buffer_);
+    throw;
   }
+}
+
+void Accelerator::Fetched::copy(std::span<const std::byte> from) {
+  auto& state = *owner_.state_;
+  auto& buffer = state.buffer(buffer_);
   auto into = buffer.narrow(0, 0, std::ssize(from));
   const auto source = tensor_of(from, at::kByte, state.device);
   if (state.is_gpu()) {
@@ -117,16 +164,19 @@ Accelerator::Fetched::Fetched(const Accelerator& owner, std::span<const std::byt
 }
 
 Accelerator::Fetched::~Fetched() {
-  const std::lock_guard lock(owner_.state_->mutex);
-  owner_.state_->unused.push_back(buffer_);
+  owner_.state_->give_back(buffer_);
 }
 
 double Accelerator::sum_of_squares(const std::vector<std::span<float>>& values) const {
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> norms;
-  for (const auto& some : values) {
-    if (!some.empty())
-      norms.push_back(at::linalg_vector_norm(state_->on_device(some), 2, {}, false, at::kDouble));
+  for (auto left : values) {
+    // In pieces: in double precision each is a copy first.
+    constexpr std::size_t kPiece = std::size_t{1} << 22;
+    for (; !left.empty(); left = left.subspan(std::min(kPiece, left.size()))) {
+      const auto piece = state_->on_device(left.first(std::min(kPiece, left.size())));
+      norms.push_back(at::linalg_vector_norm(piece, 2, {}, false, at::kDouble));
+    }
   }
   if (norms.empty()) return 0;
   return at::stack(norms).square().sum().item<double>();
@@ -175,9 +225,14 @@ void Accelerator::step(const std::vector<Part>& parts, const OptimizerConfig& op
   }
 }
 
-std::string load_gpu_support() {
-  // cuBLAS reads it when it begins; without it equal products may differ.
+void set_gpu_environment() {
+  // Without the first equal products may differ; with NVLS, which NCCL takes where switches add,
+  // equal sums may (as PyTorch's deterministic mode has it).
   ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);  // NOLINT(concurrency-mt-unsafe)
+  ::setenv("NCCL_ALGO", "^NVLS", 0);                  // NOLINT(concurrency-mt-unsafe)
+}
+
+std::string load_gpu_support() {
   if (::dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL) == nullptr)
     return "there is no NVIDIA driver";
   if (::dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) == nullptr)
@@ -194,18 +249,25 @@ std::string load_gpu_support() {
 }
 
 std::string gpu_name(int index) {
-  // By the driver: LibTorch tells it only to those who are compiled with CUDA's headers.
-  const auto driver = [](const char* name) { return ::dlsym(RTLD_DEFAULT, name); };
-  auto* const init = reinterpret_cast<int (*)(unsigned)>(driver("cuInit"));       // NOLINT
-  auto* const get = reinterpret_cast<int (*)(int*, int)>(driver("cuDeviceGet"));  // NOLINT
   auto* const name =
-      reinterpret_cast<int (*)(char*, int, int)>(driver("cuDeviceGetName"));  // NOLINT
+      reinterpret_cast<int (*)(char*, int, int)>(of_driver("cuDeviceGetName"));  // NOLINT
+  const auto device = device_of_driver(index);
   std::array<char, 256> text{};
-  int device = 0;
-  if (init == nullptr || get == nullptr || name == nullptr || init(0) != 0 ||
-      get(&device, index) != 0 || name(text.data(), text.size() - 1, device) != 0)
+  if (!device || name == nullptr || name(text.data(), text.size() - 1, *device) != 0)
     return "a GPU";
   return text.data();
+}
+
+std::string gpu_id(int index) {
+  // The second one knows the parts of a GPU that is shared out (MIG).
+  auto* get = of_driver("cuDeviceGetUuid_v2");
+  if (get == nullptr) get = of_driver("cuDeviceGetUuid");
+  const auto device = device_of_driver(index);
+  std::array<unsigned char, 16> id{};
+  if (!device || get == nullptr ||
+      reinterpret_cast<int (*)(unsigned char*, int)>(get)(id.data(), *device) != 0)  // NOLINT
+    return std::to_string(index);
+  return std::string(id.begin(), id.end());
 }
 
 int visible_gpus() {

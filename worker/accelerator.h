@@ -45,8 +45,10 @@ class Accelerator {
     std::span<const std::byte> bytes() const { return bytes_; }
 
    private:
+    void copy(std::span<const std::byte> from);
+
     const Accelerator& owner_;
-    std::size_t buffer_;
+    const std::size_t buffer_;
     std::span<const std::byte> bytes_;
   };
   // Beside what is computed, on a stream of its own: of memory that nothing changes meanwhile, and
@@ -74,11 +76,16 @@ class Accelerator {
   const std::unique_ptr<State> state_;
 };
 
+// What the libraries for GPUs read of the environment so that equal input gives equal bits, unless
+// it is set. For main(), before there are threads.
+void set_gpu_environment();
+
 // "" where this process can use GPUs by LibTorch; else why it can't, for people. Looks for a driver
 // first, and loads LibTorch's part for them only where there is one; before any other use of
-// LibTorch. Sets what makes GPUs give equal bits for equal input. Local.
+// LibTorch. Local.
 std::string load_gpu_support();
 int visible_gpus();               // 0 where load_gpu_support() gave a reason
 std::string gpu_name(int index);  // "NVIDIA H200"
+std::string gpu_id(int index);    // on its host, whatever number this process knows it by
 
 }  // namespace lockstep

@@ -56,7 +56,7 @@ struct NcclModule;
 struct CollectivesNeed {
   const Accelerator* accelerator = nullptr;  // that the state is on; null: the host's memory
   const NcclModule* nccl = nullptr;          // null: MPI, through the host's memory
-  std::vector<std::int64_t> sums;            // lengths that start_sum gets; at least one
+  std::vector<std::int64_t> sums = {};       // lengths that start_sum gets; at least one
 };
 // Collective; `comm` and the accelerator must outlive it. NCCL's communicator takes seconds to make
 // in large worlds: after the decision. AgreedError(kInvalidConfig) where it can't be made.

@@ -20,6 +20,7 @@
 #include <ATen/ops/relu.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/sum.h>
+#include <c10/core/DeviceGuard.h>
 
 #include "common/digest.h"
 #include "common/error.h"
@@ -188,6 +189,7 @@ template <typename SampleAt>
 std::unique_ptr<FashionMnist::LabelledImages> FashionMnist::gather(const Images& from,
                                                                    std::int64_t count,
                                                                    SampleAt&& sample_at) const {
+  const c10::DeviceGuard guard(device_);  // of a thread that may be new
   auto inputs = std::make_unique<LabelledImages>();
   inputs->images = at::empty({count, 1, kSide, kSide}, for_device(at::kFloat, device_));
   inputs->labels = at::empty({count}, for_device(at::kLong, device_));

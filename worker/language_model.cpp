@@ -18,6 +18,7 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/softmax.h>
+#include <c10/core/DeviceGuard.h>
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
@@ -166,6 +167,7 @@ void LanguageModel::initialize(std::uint64_t seed) {
 template <typename SampleAt>
 std::unique_ptr<LanguageModel::Texts> LanguageModel::gather(std::int64_t count,
                                                             SampleAt&& sample_at) const {
+  const c10::DeviceGuard guard(device_);  // of a thread that may be new
   auto texts = std::make_unique<Texts>();
   texts->read = at::empty({count, context_}, for_device(at::kLong, device_));
   texts->foreseen = at::empty({count * context_}, for_device(at::kLong, device_));

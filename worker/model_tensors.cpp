@@ -36,10 +36,13 @@ void fill_uniformly(at::Tensor& tensor, float bound, std::uint64_t key) {
 std::vector<at::Tensor> views_of(const std::vector<TensorSpec>& specs,
                                  const std::vector<std::span<float>>& memory,
                                  const std::string& device) {
-  const auto options = at::TensorOptions(at::kFloat).device(at::Device(device));
+  const at::Device there(device);
   std::vector<at::Tensor> views;
   for (std::size_t i = 0; i < specs.size(); ++i)
-    views.push_back(at::from_blob(memory[i].data(), specs[i].shape, options));
+    views.push_back(at::for_blob(memory[i].data(), specs[i].shape)
+                        .options(at::TensorOptions(at::kFloat).device(there))
+                        .target_device(there)
+                        .make_tensor());
   return views;
 }
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstring>
 #include <exception>
+#include <optional>
 #include <span>
 #include <string>
 #include <thread>
@@ -69,6 +70,9 @@ class Stream {
   cudaStream_t stream_ = nullptr;
 };
 
+// A rank that can't connect tells the others by agree(), where they must come to.
+constexpr std::chrono::seconds kMostConnecting{300};
+
 // A communicator that does not block: each call may still be in progress when it returns.
 class Communicator {
  public:
@@ -77,7 +81,7 @@ class Communicator {
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
     try {
-      check(ncclCommInitRankConfig(&comm_, ranks, id, rank, &config));
+      check(ncclCommInitRankConfig(&comm_, ranks, id, rank, &config), kMostConnecting);
     } catch (const MpiError& e) {
       throw Error(ErrorCode::kInvalidConfig,
                   std::string("collectives: ") + e.what() +
@@ -104,10 +108,14 @@ class Communicator {
   ncclComm_t raw() const { return comm_; }
 
   // Until the call that gave `status` is through on the host.
-  void check(ncclResult_t status) {
+  void check(ncclResult_t status, std::optional<std::chrono::seconds> limit = {}) {
+    const auto began = std::chrono::steady_clock::now();
     while (status == ncclInProgress) {
       pause();
-      if (ncclCommGetAsyncError(comm_, &status) != ncclSuccess) status = ncclInternalError;
+      if (limit && std::chrono::steady_clock::now() - began > *limit)
+        status = ncclRemoteError;
+      else if (ncclCommGetAsyncError(comm_, &status) != ncclSuccess)
+        status = ncclInternalError;
     }
     if (status != ncclSuccess) fail(status);
   }
@@ -273,13 +281,14 @@ std::unique_ptr<Collectives> make(const Comm& comm, const Accelerator& accelerat
 }  // namespace
 }  // namespace lockstep
 
-#define LOCKSTEP_TEXT_OF(number) #number
-#define LOCKSTEP_TEXT(number) LOCKSTEP_TEXT_OF(number)
-
 const lockstep::NcclModule* lockstep_nccl_module() {
-  static constexpr lockstep::NcclModule kModule = {
-      .version = "NCCL " LOCKSTEP_TEXT(NCCL_MAJOR) "." LOCKSTEP_TEXT(NCCL_MINOR) "." LOCKSTEP_TEXT(
-          NCCL_PATCH),
-      .make = lockstep::make};
+  // The library's, which need not be the headers'.
+  static const std::string kVersion = [] {
+    int version = 0;
+    if (ncclGetVersion(&version) != ncclSuccess) return std::string("NCCL");
+    return "NCCL " + std::to_string(version / 10000) + "." + std::to_string(version / 100 % 100) +
+           "." + std::to_string(version % 100);
+  }();
+  static const lockstep::NcclModule kModule = {.version = kVersion.c_str(), .make = lockstep::make};
   return &kModule;
 }

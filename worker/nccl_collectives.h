@@ -20,7 +20,7 @@ struct NcclModule {
 
 struct NcclSight {
   const NcclModule* module = nullptr;  // for good
-  std::string why_none;                // where that is null: for people
+  std::string why_none = {};           // where that is null: for people
 };
 // Local: loads it. The shared object is looked for in the program's folder and in libexec/ beside
 // that.

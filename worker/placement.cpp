@@ -1,6 +1,9 @@
 #include "worker/placement.h"
 
+#include <algorithm>
 #include <array>
+
+#include <unistd.h>
 
 #include "common/agree.h"
 #include "common/error.h"
@@ -13,6 +16,20 @@ namespace {
 // Those that compute in plain C++.
 bool is_of_the_cpu(const std::string& task) {
   return task == "synthetic" || task == "own_loop";
+}
+
+// Collective. By the GPUs' identities: a launcher may show each rank only its own, as the first
+// one.
+bool each_has_its_own(const Comm& comm, const GpuSight& sight, const HostShare& host) {
+  std::array<char, 256> name{};
+  ::gethostname(name.data(), name.size() - 1);
+  const auto mine = gpu_id(host.index % sight.gpus) + "@" + name.data();
+  auto all = gather_texts(comm, mine);
+  const auto said = root_decides(comm, "choose a device", [&] {
+    std::ranges::sort(all);
+    return std::string(std::ranges::adjacent_find(all) == all.end() ? "each" : "shared");
+  });
+  return said == "each";
 }
 
 }  // namespace
@@ -61,13 +78,12 @@ Placement agree_on_placement(const Comm& comm, const Config& config, const GpuSi
   agree(comm, "choose a device", [&] { require_gpu(config, sight, task); });
   const bool usable = sight.gpus > 0 && task.runs_on_gpu();
   const auto one_if = [](bool yes) { return yes ? 1.0 : 0.0; };
-  std::array ranks = {one_if(usable), one_if(sight.gpus >= host.ranks),
-                      one_if(sight.nccl.module != nullptr)};
+  std::array ranks = {one_if(usable), one_if(sight.nccl.module != nullptr)};
   sum_over_ranks(comm, ranks);
   const auto all = static_cast<double>(comm.size());
   const WorldSight world{.gpu_everywhere = ranks[0] == all,
-                         .gpu_each = ranks[1] == all,
-                         .nccl_everywhere = ranks[2] == all};
+                         .gpu_each = ranks[0] == all && each_has_its_own(comm, sight, host),
+                         .nccl_everywhere = ranks[1] == all};
   return agree(comm, "choose a device", [&] { return place(config, world, sight, host.index); });
 }
 

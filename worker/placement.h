@@ -20,9 +20,9 @@ struct Placement {
 
 // What a rank sees of GPUs before its task is made.
 struct GpuSight {
-  std::string why_none;  // "": there are some
+  std::string why_none = {};  // "": there are some
   int gpus = 0;
-  NcclSight nccl;
+  NcclSight nccl = {};
 };
 // Local; loads LibTorch's part for GPUs where the configuration wants one, or would take one, and a
 // driver is there. Before any other use of LibTorch.

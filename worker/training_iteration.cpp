@@ -128,6 +128,8 @@ IterationOutcome run_iteration(IterationParts& parts, const Training& training,
     const AtWork at_work(training.board);
     const Autocast precision(training.config.precision == "bf16");
     mine = compute_gradients(parts, training, start, outcome.spent.data);
+  } catch (const MpiError&) {
+    throw;  // of a sum that was started: nothing that connects the ranks can be relied on
   } catch (...) {
     outcome.failure = std::current_exception();
   }

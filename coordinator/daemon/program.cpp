@@ -21,6 +21,7 @@
 #include "coordinator/daemon/supervision.h"
 #include "coordinator/liveness.h"
 #include "coordinator/watchdog/parting.h"
+#include "worker/accelerator.h"
 #include "worker/stop_signals.h"
 
 namespace lockstep {
@@ -109,6 +110,7 @@ void end_mpi(int code, const std::string& who, Supervision& supervision) {
 
 int run_program(int argc, char** argv, const OwnBody& own) {
   share_heap_arenas();
+  set_gpu_environment();
   watch_stop_signals();
   // Output that nobody reads any more must not cost the work.
   std::signal(SIGPIPE, SIG_IGN);

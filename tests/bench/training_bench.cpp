@@ -3,7 +3,9 @@
 // reduce-scatter, tick, optimizer step on the own part, all-gather. Under mpirun; a JSON line as
 // ddp_training.py prints them, which also makes the file that both begin with.
 //   seconds  median of an iteration, the slowest rank's; of it work_seconds are the slowest rank's
-//            forward and backward
+//            forward and backward; exchange_seconds what a rank waited behind them for gradients,
+//            sums, parameters and tick, the least of the ranks, so that waiting for a slower one
+//            does not count: the most that an all-gather beside the next forward could save
 
 #include <algorithm>
 #include <cstdio>
@@ -158,6 +160,7 @@ void run(const Comm& comm, const Options& options) {
 
   std::vector<double> seconds;
   std::vector<double> work;
+  std::vector<double> exchange;
   std::string losses;
   TrainingStart at;
   Tick tick(comm);
@@ -176,14 +179,15 @@ void run(const Comm& comm, const Options& options) {
     if (i < options.warmup) continue;
     seconds.push_back(over_ranks(comm, took, MPI_MAX));
     work.push_back(over_ranks(comm, outcome.work_seconds, MPI_MAX));
+    exchange.push_back(over_ranks(comm, outcome.spent.communication, MPI_MIN));
   }
   if (!comm.is_root()) return;
   std::printf(
       "{\"bench\": \"training\", \"side\": \"lockstep\", \"model\": \"%s\", \"world\": %d, "
       "\"seconds\": %.6f, \"min\": %.6f, \"max\": %.6f, \"work_seconds\": %.6f, "
-      "\"losses\": [%s]}\n",
+      "\"exchange_seconds\": %.6f, \"losses\": [%s]}\n",
       options.model.c_str(), comm.size(), median(seconds), std::ranges::min(seconds),
-      std::ranges::max(seconds), median(work), losses.c_str());
+      std::ranges::max(seconds), median(work), median(exchange), losses.c_str());
 }
 
 }  // namespace

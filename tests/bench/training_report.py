@@ -32,7 +32,7 @@ def apart(ours, theirs):
 
 def main():
     lines = [json.loads(line) for line in Path(sys.argv[1]).read_text().splitlines()]
-    rows = [("model", "ranks", "ms: median (min-max)", "lockstep", "of it work", "theirs",
+    rows = [("model", "ranks", "ms: median (min-max)", "lockstep", "of it work", "exchange", "theirs",
              "ratio (of a round)", "losses apart")]
     for model, world in dict.fromkeys((x["model"], x["world"]) for x in lines):
         here = [x for x in lines if (x["model"], x["world"]) == (model, world)]
@@ -43,17 +43,18 @@ def main():
         peers = [side for side in PEERS if side in sides]
         best = min(peers, key=lambda side: statistics.median(seconds[side]))
         own = sides["lockstep"][0]
-        work = statistics.median(x["work_seconds"] for x in sides["lockstep"])
+        work, exchange = (statistics.median(x[key] for x in sides["lockstep"])
+                          for key in ("work_seconds", "exchange_seconds"))
         distance = apart(own["losses"], sides[best][0]["losses"])
         for side in (*peers, *(["nosync"] if "nosync" in sides else [])):
             fields = against(side, seconds["lockstep"], seconds[side])
             emit(bench="compare training", model=model, world=world, best_peer=side == best,
-                 work_seconds=work, losses_apart=distance, **fields)
+                 work_seconds=work, exchange_seconds=exchange, losses_apart=distance, **fields)
             times = ["{:.1f} ({:.1f}-{:.1f})".format(*(1000 * fields[who][key] for key in
                                                        ("median", "min", "max")))
                      for who in ("lockstep", "theirs")]
             rows.append((model, str(world), side + (" (best)" if side == best else ""), times[0],
-                         f"{1000 * work:.1f}", times[1], "{ratio} ({min}-{max})".format(**fields),
+                         f"{1000 * work:.1f}", f"{1000 * exchange:.1f}", times[1], "{ratio} ({min}-{max})".format(**fields),
                          f"{distance:.1e}"))
     widths = [max(map(len, column)) for column in zip(*rows)]
     for cells in rows:

@@ -9,8 +9,9 @@ import subprocess
 from lockstep_jobs import BIN
 from lockstep_test import JobTest, main
 
+LAST = 1500  # iterations: seconds on a GPU, and time to cut them
 CNN = {"task": {"name": "fashion_mnist"}, "data": {"global_batch": 64}, "device": "cuda",
-       "collectives": "auto", "checkpoint": {"interval": 10}, "restore": "auto"}
+       "collectives": "auto", "checkpoint": {"interval": 100}, "restore": "auto"}
 TEXT = "/usr/share/common-licenses/GPL-3"
 GPT = {**CNN, "task": {"name": "language_model", "layers": 2, "width": 64, "heads": 4, "context": 64},
        "data": {"path": TEXT, "global_batch": 16}}
@@ -59,7 +60,7 @@ class OnGpu(JobTest):
             self.skipTest("there is no GPU (nvidia-smi -L)")
 
     def expect_resumed_as_straight(self, sections, ranks, name=""):
-        last = 40
+        last = LAST
         straight, cut = self.site(f"straight_{name}"), self.site(f"cut_{name}")
         result = straight.run(ranks=ranks, **sections, run={"max_iterations": last})
         self.expect_exit(result, 0, "on cuda:0")
@@ -80,8 +81,8 @@ class OnGpu(JobTest):
 
     def test_the_cpu_carries_on_from_a_gpus_checkpoint(self):
         site = self.expect_resumed_as_straight(CNN, 1)
-        result = site.run(ranks=2, **{**CNN, "device": "cpu"}, run={"max_iterations": 45})
-        self.expect_exit(result, 0, "restore 2@40")
+        result = site.run(ranks=2, **{**CNN, "device": "cpu"}, run={"max_iterations": LAST + 5})
+        self.expect_exit(result, 0, f"restore 2@{LAST}")
 
     def test_ranks_that_share_a_gpu_can_not_have_nccl(self):
         result = self.site().run(ranks=gpus() + 1, **{**CNN, "collectives": "nccl"},

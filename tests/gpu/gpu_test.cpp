@@ -20,7 +20,7 @@
 namespace lockstep {
 namespace {
 
-constexpr std::int64_t kLengths[] = {4, 1000, 100'003, 5'000'000};
+constexpr std::int64_t kLengths[] = {0, 1, 4, 1000, 100'003, 5'000'000};
 
 class Gpu : public ::testing::Test {
  protected:
@@ -45,6 +45,7 @@ class Gpu : public ::testing::Test {
     std::vector<double> sharing = {shared ? 1.0 : 0.0};
     sum_over_ranks(comm, sharing);
     const auto nccl = load_nccl();
+    EXPECT_NE(nccl.module, nullptr) << nccl.why_none;
     if (sharing[0] == 0 && nccl.module != nullptr)
       kinds.push_back(make_collectives(
           comm, {.accelerator = accelerator.get(), .nccl = nccl.module, .sums = sums}));
