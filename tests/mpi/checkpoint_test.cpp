@@ -146,8 +146,8 @@ TEST_F(Checkpoint, AnIntegerBufferThatDiffersOnOneRankStopsTheSave) {
   }
   EXPECT_EQ(failure.code, ErrorCode::kMismatch);
   EXPECT_EQ(failure.rank, last);
-  EXPECT_THAT(failure.text,
-              StartsWith("write shards: rank " + std::to_string(last) + ": buffer.seen has other values"));
+  EXPECT_THAT(failure.text, StartsWith("write shards: rank " + std::to_string(last) +
+                                       ": buffer.seen has other values"));
   EXPECT_FALSE(site.has(site.path(kId)));
   EXPECT_FALSE(site.has(partial_path(site.store, kId)));
 }
