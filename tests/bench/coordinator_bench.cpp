@@ -6,7 +6,7 @@
 // A turn is kTurn iterations of one kind, behind one that is not counted; who begins changes. Off:
 // the tick is one among this rank alone, which is none, and no thread is beside training.
 //   on_seconds, off_seconds  medians of an iteration, the slowest rank's
-//   share        median over pairs of turns of on / off - 1; low and high: its quartiles
+//   share        on_seconds / off_seconds - 1; low and high: quartiles of it over pairs of turns
 //   cpu_share    CPU time of the threads beside training, per wall time, the largest of a rank:
 //   what
 //                the cost is at most where no core is free
@@ -37,7 +37,8 @@ namespace lockstep {
 namespace {
 
 constexpr double kBound = 0.005;
-constexpr int kTurn = 5;  // iterations
+constexpr int kTurn = 20;      // iterations
+constexpr int kInterval = 10;  // of metrics, as by default
 
 struct Options {
   std::string task = "fashion_mnist";
@@ -111,9 +112,8 @@ double Bench::turn(Kind& kind, bool with_coordinator) {
     const auto outcome = run_iteration(kind.parts, training_, {}, hooks);
     if (outcome.failure) std::rethrow_exception(outcome.failure);
     if (beside) beside->note(i);
-    // Once a turn, where by default it is once in ten iterations: twice as dear as in a job.
-    if (metrics && i == kTurn)
-      metrics->add(Interval{.iteration = i, .iterations = kTurn, .spent = outcome.spent});
+    if (metrics && i > 0 && i % kInterval == 0)
+      metrics->add(Interval{.iteration = i, .iterations = kInterval, .spent = outcome.spent});
     if (i > 0) seconds.push_back(over_ranks(comm_, since(iteration_began), MPI_MAX));
   }
   if (with_coordinator) {
@@ -146,7 +146,7 @@ void Bench::run() {
   const double cpu_share = over_ranks(comm_, cpu_us_ / on_us_, MPI_MAX);
   if (!comm_.is_root()) return;
   std::ranges::sort(shares);
-  const double share = median(shares);
+  const double share = median(on.seconds) / median(off.seconds) - 1;
   std::printf(
       "{\"bench\": \"coordinator\", \"task\": \"%s\", \"world\": %d, \"on_seconds\": %.6f, "
       "\"off_seconds\": %.6f, \"share\": %.5f, \"low\": %.5f, \"high\": %.5f, \"cpu_share\": %.5f, "
