@@ -31,8 +31,6 @@
 namespace lockstep {
 namespace {
 
-constexpr double kEpsilon = 1e-8;  // Adam's; torch's default
-
 template <typename Element>
 at::Tensor tensor_of(std::span<Element> values, at::ScalarType type, const at::Device& device) {
   // There is no such function for const; what is read only stays so. The device is named, since
@@ -217,10 +215,10 @@ void Accelerator::step(const std::vector<Part>& parts, const OptimizerConfig& op
     const auto& [beta1, beta2] = optimizer.betas;
     if (optimizer.name == "adamw") {
       at::_fused_adamw_(parameters, gradients, first, second, {}, steps, rate, beta1, beta2, decay,
-                        kEpsilon, /*amsgrad=*/false, /*maximize=*/false, gradient_divisor);
+                        kAdamEpsilon, /*amsgrad=*/false, /*maximize=*/false, gradient_divisor);
     } else {
       at::_fused_adam_(parameters, gradients, first, second, {}, steps, rate, beta1, beta2, decay,
-                       kEpsilon, /*amsgrad=*/false, /*maximize=*/false, gradient_divisor);
+                       kAdamEpsilon, /*amsgrad=*/false, /*maximize=*/false, gradient_divisor);
     }
   }
 }

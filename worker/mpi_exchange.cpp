@@ -12,16 +12,6 @@ namespace lockstep {
 
 namespace {
 
-class MpiSum final : public Collectives::Sum {
- public:
-  MpiSum(const Comm& comm, const RegionSum::Memory& memory, int tag) : sum_(comm, memory, tag) {}
-  bool there() override { return sum_.there(); }
-  void wait() override { sum_.wait(); }
-
- private:
-  RegionSum sum_;
-};
-
 class MpiCollectives final : public Collectives {
  public:
   MpiCollectives(const Comm& comm, std::span<const std::int64_t> sums)
@@ -35,7 +25,7 @@ class MpiCollectives final : public Collectives {
 
   std::unique_ptr<Sum> start_sum(std::span<float> all, std::span<float> own) override {
     const auto slot = started_++ % scratch_.size();
-    return std::make_unique<MpiSum>(
+    return std::make_unique<RegionSum>(
         sums_, RegionSum::Memory{.all = all, .own = own, .scratch = scratch_[slot].all()},
         static_cast<int>(slot));
   }

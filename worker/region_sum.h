@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/comm.h"
+#include "worker/collectives.h"
 
 namespace lockstep {
 
@@ -17,7 +18,7 @@ namespace lockstep {
 // MPI makes no progress by itself, and what its non-blocking reduce-scatter does in steps would lie
 // still in between. What is more goes by that all the same: it would be too many messages, or too
 // much memory.
-class RegionSum {
+class RegionSum final : public Collectives::Sum {
  public:
   static constexpr int kMostDirectRanks = 16;
   static constexpr std::int64_t kMostDirectElements = 1 << 24;
@@ -33,8 +34,8 @@ class RegionSum {
   // which is under way on `comm`. The memory must stay until it is there. All throw MpiError only.
   RegionSum(const Comm& comm, const Memory& memory, int tag);
 
-  bool there();  // local; false: not yet. Once it is true `own` holds the sum
-  void wait();   // until it is
+  bool there() override;
+  void wait() override;
 
  private:
   void start_direct();

@@ -9,8 +9,6 @@
 namespace lockstep {
 namespace {
 
-constexpr double kEpsilon = 1e-8;  // Adam's; torch's default
-
 using Part = Accelerator::Part;
 
 struct AdamFactors {
@@ -31,7 +29,7 @@ void adam(const Part& part, const AdamFactors& f) {
   float* __restrict m = part.first.data();
   float* __restrict v = part.second.data();
   const std::size_t n = part.parameters.size();
-  const auto epsilon = static_cast<float>(kEpsilon);
+  const auto epsilon = static_cast<float>(kAdamEpsilon);
   for (std::size_t i = 0; i < n; ++i) {
     const float gradient = g[i] * f.gradient_scale + f.l2 * p[i];
     m[i] = f.beta1 * m[i] + f.rest1 * gradient;

@@ -8,6 +8,8 @@
 
 namespace lockstep {
 
+constexpr double kAdamEpsilon = 1e-8;  // torch's default
+
 // One optimizer step on this rank's part of the parameters, from its own_gradients (the sum over
 // ranks). Local: the results of torch.optim's AdamW, Adam and SGD up to rounding; on the host plain
 // C++, on an accelerator LibTorch's fused steps.

@@ -53,8 +53,6 @@ class Beside {
     supervision_.board.enter(Phase::kTrain);
   }
 
-  ProgressBoard& board() { return supervision_.board; }
-
   TickVote vote() {
     TickVote vote{.signal = stop_signal_received()};
     vote.stop = requests_.take(Asked::kStop);
