@@ -187,6 +187,7 @@ ResolvedPaths paths_from_json(const Json& object) {
   read("from", paths.from);
   read("textfile", paths.textfile);
   read("library", paths.library);
+  read("socket", paths.socket);
   return paths;
 }
 
@@ -260,6 +261,7 @@ std::string encode(const LoadedConfig& loaded) {
   write("from", loaded.paths.from);
   write("textfile", loaded.paths.textfile);
   write("library", loaded.paths.library);
+  write("socket", loaded.paths.socket);
   return Json{{"config", to_json(loaded.config)},
               {"paths", std::move(paths)},
               {"restore_is_set", loaded.restore_is_set}}

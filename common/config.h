@@ -154,6 +154,7 @@ struct ResolvedPaths {
   std::optional<std::string> from;
   std::optional<std::string> textfile;
   std::optional<std::string> library;
+  std::optional<std::string> socket;  // of control.listen
 };
 
 // A configuration as it travels to the other ranks.

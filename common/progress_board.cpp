@@ -13,13 +13,13 @@ constexpr std::uint64_t kPhaseMask = 0x7F;
 constexpr std::uint64_t kWorkingBit = 0x80;
 constexpr std::uint32_t kMovesMask = 0xFFFFFF;
 
-std::uint64_t pack(const Standing& standing) {
+std::uint64_t pack(const RankStanding& standing) {
   return std::uint64_t{standing.passed} << kPassedShift |
          std::uint64_t{standing.moves & kMovesMask} << kMovesShift |
          (standing.working ? kWorkingBit : 0) | static_cast<std::uint64_t>(standing.phase);
 }
 
-Standing unpack(std::uint64_t word) {
+RankStanding unpack(std::uint64_t word) {
   return {.phase = static_cast<Phase>(word & kPhaseMask),
           .working = (word & kWorkingBit) != 0,
           .passed = static_cast<std::uint32_t>(word >> kPassedShift),
@@ -65,7 +65,7 @@ void ProgressBoard::set_work_seconds(double seconds) noexcept {
   work_seconds_.store(seconds, std::memory_order_relaxed);
 }
 
-Standing ProgressBoard::standing() const noexcept {
+RankStanding ProgressBoard::standing() const noexcept {
   return unpack(word_.load(std::memory_order_relaxed));
 }
 

@@ -22,13 +22,13 @@ constexpr int kPhases = 8;
 std::string_view to_text(Phase phase);  // "save"
 
 // How far a rank's training thread has come.
-struct Standing {
+struct RankStanding {
   Phase phase = Phase::kLaunch;
   bool working = false;      // inside something of its own, not waiting for other ranks
   std::uint32_t passed = 0;  // points that all ranks pass equally often: comparable between ranks
   std::uint32_t moves = 0;   // anything else it has done; wraps at 2^24
 
-  friend bool operator==(const Standing&, const Standing&) = default;
+  friend bool operator==(const RankStanding&, const RankStanding&) = default;
 };
 
 // Where a rank's training thread says how far it has come, for the watchdog's thread to see. One
@@ -44,7 +44,7 @@ class ProgressBoard {
   void set_iteration_seconds(double seconds) noexcept;
   void set_work_seconds(double seconds) noexcept;
 
-  Standing standing() const noexcept;
+  RankStanding standing() const noexcept;
   double iteration_seconds() const noexcept;
   double work_seconds() const noexcept;
 

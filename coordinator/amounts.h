@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace lockstep {
@@ -13,5 +14,8 @@ std::string bytes_text(std::uint64_t bytes);
 std::string rate_text(std::uint64_t bytes, double seconds);
 std::string age_text(const std::string& created);
 std::string duration_text(double seconds);
+
+// Pure: seconds since 1970 of "2026-01-31T13:05:09Z"; nullopt: it is no such text.
+std::optional<std::int64_t> parse_utc(const std::string& text);
 
 }  // namespace lockstep

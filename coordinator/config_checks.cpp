@@ -137,23 +137,6 @@ void check_run_id(const GivenValues& given) {
 
 }  // namespace
 
-void check_gates(const GivenValues& given) {
-  for (const Gate& gate : gates()) {
-    const auto one = given.find(gate.path);
-    if (one == given.end()) continue;
-    const bool is_whole_section = one->second.value.is_object();
-    const std::string text = text_of(one->second.value);
-    if (std::find(gate.accepted.begin(), gate.accepted.end(), text) != gate.accepted.end())
-      continue;
-    std::string message = gate.path;
-    if (!is_whole_section && !gate.accepted.empty()) message += ": " + printable(text);
-    message += " is not in this version; ";
-    const bool is_named = !gate.accepted.empty() && gate.accepted.front() != "[]";
-    message += is_named ? "write " + alternatives(gate.accepted) : "leave it out";
-    fail(one->second.place, message);
-  }
-}
-
 void check_required(const GivenValues& given, const Place& top) {
   std::vector<std::string> missing;
   if (!is_given(given, "run.max_iterations") && !is_given(given, "run.max_epochs")) {

@@ -4,11 +4,7 @@
 
 namespace lockstep {
 
-// Pure: the checks that need more than one key, or know what is built. Each is
-// Error(kInvalidConfig) with what to change.
-
-// Keys whose feature is not built yet: "not in this version".
-void check_gates(const GivenValues& given);
+// Pure: the checks that need more than one key. Each is Error(kInvalidConfig) with what to change.
 
 // Required keys, all that are missing in one error. top: where the configuration begins.
 void check_required(const GivenValues& given, const Place& top);

@@ -15,6 +15,7 @@
 #include "coordinator/config_restore.h"
 #include "coordinator/config_schema.h"
 #include "coordinator/config_values.h"
+#include "coordinator/status/listen_address.h"
 #include "coordinator/yaml_tree.h"
 
 namespace lockstep {
@@ -84,6 +85,16 @@ Config build(const GivenValues& given) {
   return config_from_json(all);
 }
 
+std::optional<std::string> socket_of(const GivenValues& given, const std::string& config_file,
+                                     const Environment& environment) {
+  const auto one = given.find("control.listen");
+  if (one == given.end()) return std::nullopt;
+  const auto address = parse_listen_address(one->second.value.get<std::string>());
+  if (!address || !address->is_unix()) return std::nullopt;
+  return resolve_path("control.listen", address->socket_path, one->second.place, config_file,
+                      environment);
+}
+
 ResolvedPaths resolve(const GivenValues& given, const std::string& config_file,
                       const Environment& environment) {
   const auto path = [&](const char* key) -> std::optional<std::string> {
@@ -92,8 +103,9 @@ ResolvedPaths resolve(const GivenValues& given, const std::string& config_file,
     const auto& [value, place] = one->second;
     return resolve_path(key, value.get<std::string>(), place, config_file, environment);
   };
-  return {path("store").value(), path("data.path"), path("restore.from"), path("metrics.textfile"),
-          path("task.library")};
+  return {path("store").value(), path("data.path"),
+          path("restore.from"),  path("metrics.textfile"),
+          path("task.library"),  socket_of(given, config_file, environment)};
 }
 
 }  // namespace
@@ -118,7 +130,6 @@ LoadedConfig parse_config(std::string_view text, const std::string& path,
   if (const auto restore = given.find("restore"); restore != given.end()) {
     complete_restore(given, restore->second.place);
   }
-  check_gates(given);
   check_required(given, top);
   check_together(given);
   const bool restore_is_set =

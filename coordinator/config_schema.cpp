@@ -128,14 +128,6 @@ std::set<std::string> sections() {
 
 }  // namespace
 
-const std::vector<Gate>& gates() {
-  static const std::vector<Gate> table = {
-      {"control.listen", {"off"}},
-      {"metrics.textfile", {}},
-  };
-  return table;
-}
-
 const std::vector<KeySpec>& key_specs() {
   static const std::vector<KeySpec> table = [] {
     std::vector<KeySpec> all = training_keys();

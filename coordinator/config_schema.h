@@ -50,12 +50,4 @@ std::vector<std::string> names_in(const std::string& section);
 // The paths of all keys and sections with this last name: "interval" -> "checkpoint.interval", ...
 std::vector<std::string> paths_named(std::string_view name);
 
-// A key whose feature is not built yet: accepted only absent or with one of these values (as JSON,
-// texts without quotes). To lift a gate, delete its row.
-struct Gate {
-  const char* path;
-  std::vector<std::string> accepted;
-};
-const std::vector<Gate>& gates();
-
 }  // namespace lockstep

@@ -6,6 +6,7 @@
 #include "common/config_json.h"
 #include "coordinator/config_hints.h"
 #include "coordinator/config_numbers.h"
+#include "coordinator/status/listen_address.h"
 
 namespace lockstep {
 namespace {
@@ -173,15 +174,9 @@ Json read_pair(const KeySpec& key, const YamlNode& node) {
 
 Json read_listen(const KeySpec& key, const YamlNode& node) {
   constexpr const char* kWanted = "off, 127.0.0.1:PORT (0: any) or unix:PATH";
-  constexpr std::string_view kLoopback = "127.0.0.1:";
-  constexpr std::string_view kUnix = "unix:";
   const std::string& text = scalar(key.path, node, kWanted);
   if (text == "off") return text;
-  if (text.starts_with(kUnix) && text.size() > kUnix.size()) return read_text(key.path, node);
-  if (text.starts_with(kLoopback)) {
-    const auto port = parse_integer(std::string_view(text).substr(kLoopback.size()));
-    if (port && !port->too_big && port->value >= 0 && port->value <= 65535) return text;
-  }
+  if (parse_listen_address(text)) return read_text(key.path, node);
   std::string message = key.path + " is " + kWanted + ", not " + quoted(text);
   if (text.starts_with("0.0.0.0") || text.starts_with("*")) {
     message += "; only this host may read it: forward the port with ssh -L";

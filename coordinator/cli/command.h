@@ -49,7 +49,6 @@ struct Command {
   std::vector<std::string> examples = {};
   // Results go to stdout, everything else to stderr: exit code back, Error thrown.
   std::function<int(FileSystem&)> run = {};
-  bool takes_anything = false;  // one that is not in this version
 };
 
 // What most commands have alike.

@@ -28,7 +28,6 @@ void add_option(CLI::App& app, const Option& option) {
 
 void add_command(CLI::App& parent, const Command& command) {
   auto* app = parent.add_subcommand(command.name);
-  app->allow_extras(command.takes_anything);
   for (const auto& argument : command.arguments)
     app->add_option(argument.name, *argument.into)->required(argument.required);
   for (const auto& option : command.options)

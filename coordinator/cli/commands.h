@@ -20,10 +20,9 @@ Command save_command();
 Command stop_command();
 Command doctor_command();
 Command rehearse_command();
+Command ui_command();
 // Of a shell, for these commands.
 Command completion_command(const std::vector<Command>& commands);
-// Commands that DESIGN names and this version lacks: they say so, exit 2.
-std::vector<Command> missing_commands();
 
 // All of them, in the order of the help text.
 std::vector<Command> all_commands();

@@ -11,11 +11,13 @@
 #include "coordinator/attempt.h"
 #include "coordinator/catalog.h"
 #include "coordinator/commit.h"
+#include "coordinator/daemon/job_status.h"
 #include "coordinator/event_file.h"
 #include "coordinator/probe.h"
 #include "coordinator/retainer.h"
 #include "coordinator/retention.h"
 #include "coordinator/source.h"
+#include "coordinator/watchdog/background.h"
 #include "worker/stop_time.h"
 
 namespace lockstep {
@@ -73,6 +75,8 @@ std::string Root::claim() {
   heartbeat_ = std::make_unique<HeartbeatWriter>(
       files_, attempt_path(launch_.store_path, claimed_->attempt) + "/heartbeat",
       loaded_.config.watchdog.heartbeat_seconds, [this] { look_for_requests(); });
+  if (figures_ != nullptr)
+    status_ = show_status(loaded_, launch_.store_path, claimed_->attempt, *figures_, log_);
   const auto trial = std::move(decided_.store);
   decided_ = decide_claimed(files_, launch_, claimed_->attempt, steady_clock(), trial);
   for (const auto& attempt : decided_.store.attempts)
@@ -265,8 +269,31 @@ std::optional<EventFile> Root::event_file(const MetricsOrigin& origin) const {
                    first_step_to_forget(files_, folder, decided_.store, origin)};
 }
 
-void Root::note_iteration(std::int64_t iteration) {
-  heartbeat_->set_iteration(iteration);
+void Root::note(const Interval& interval) {
+  metrics_->add(interval);
+  if (figures_ != nullptr) figures_->interval(interval);
+}
+
+void Root::note(const Evaluation& evaluation) {
+  metrics_->add(evaluation);
+  if (figures_ != nullptr) figures_->evaluation(evaluation);
+}
+
+void Root::note(const Progress& progress) {
+  if (figures_ != nullptr) {
+    Pace pace;
+    pace.iteration = progress.iteration;
+    pace.final_iteration = progress.final_iteration;
+    pace.position = progress.position;
+    pace.loss = progress.loss;
+    pace.accuracy = progress.accuracy;
+    pace.gradient_norm = progress.gradient_norm;
+    pace.learning_rate = progress.learning_rate;
+    pace.samples_made = progress.samples;
+    pace.seconds = progress.seconds;
+    figures_->iteration(pace);
+  }
+  heartbeat_->set_iteration(progress.iteration);
   if (!beaten_) heartbeat_->beat();
   beaten_ = true;
   const bool failing = heartbeat_->failure().has_value();
@@ -277,9 +304,18 @@ void Root::note_iteration(std::int64_t iteration) {
   heartbeat_failing_ = failing;
 }
 
-void Root::note_save(double seconds) {
-  save_seconds_ = seconds;
-  compare_with_grace(seconds, "a save took ");
+void Root::note_save_begun(std::int64_t iteration) {
+  if (figures_ != nullptr) figures_->save_began(iteration);
+}
+
+void Root::note_save(const SaveFact& save) {
+  save_seconds_ = save.seconds;
+  if (figures_ != nullptr) figures_->save_ended(save, monotonic_s());
+  compare_with_grace(save.seconds, "a save took ");
+}
+
+void Root::note_failed_save() {
+  if (figures_ != nullptr) figures_->save_failed();
 }
 
 std::optional<double> Root::expect_save() {
@@ -318,6 +354,9 @@ void Root::close(OutcomeKind kind, int exit_code, const std::optional<std::strin
   } catch (const Error& e) {
     log_.warning(std::string("outcome.json: ") + e.what());
   }
+  if (!status_) return;
+  figures_->ended();
+  status_->finish(kLimitOfAStopSeconds);
 }
 
 }  // namespace lockstep

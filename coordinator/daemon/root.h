@@ -17,7 +17,9 @@
 #include "coordinator/metrics_log.h"
 #include "coordinator/requests.h"
 #include "coordinator/retention_worker.h"
+#include "coordinator/status/service.h"
 #include "worker/checkpoint.h"
+#include "worker/training_loop.h"
 
 namespace lockstep {
 
@@ -36,6 +38,9 @@ class Root {
 
   // Where it says how far the attempt is, for the watchdog.
   void keep_note(std::shared_ptr<AttemptNote> note) { note_ = std::move(note); }
+
+  // Where it says how the attempt is getting on, for people: shows_status() only.
+  void show_figures(JobBoard& figures) { figures_ = &figures; }
 
   // Steps 1 and 2. An error is thrown, StoppedWaiting and StoppedOnRequest too; `finished` is
   // returned and nothing is written.
@@ -64,12 +69,14 @@ class Root {
 
   // Training begins there: metrics.jsonl does, and TensorBoard's event file where it is asked for.
   void begin_metrics(std::int64_t iteration, std::int64_t position);
-  void note_iteration(std::int64_t iteration);
+  void note(const Progress& progress);
   // Once metrics were begun; never wait for the store.
-  void note(const Interval& interval) { metrics_->add(interval); }
-  void note(const Evaluation& evaluation) { metrics_->add(evaluation); }
+  void note(const Interval& interval);
+  void note(const Evaluation& evaluation);
+  void note_save_begun(std::int64_t iteration);
   // What a save took. A warning where preempt.grace_seconds leaves less.
-  void note_save(double seconds);
+  void note_save(const SaveFact& save);
+  void note_failed_save();
   // What a save took where this attempt carries on from, if that attempt said so; the same warning.
   std::optional<double> expect_save();
   // Whether a person has asked for it since the last call.
@@ -103,6 +110,8 @@ class Root {
   std::unique_ptr<HeartbeatWriter> heartbeat_;  // whose thread fills the box
   std::unique_ptr<RetentionWorker> retention_;
   std::unique_ptr<MetricsLog> metrics_;
+  JobBoard* figures_ = nullptr;
+  std::unique_ptr<StatusService> status_;
   // These three by commit's thread, where it has one; read when it is through.
   std::optional<std::int64_t> last_committed_;
   bool saved_finite_ = true;

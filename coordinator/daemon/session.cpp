@@ -12,9 +12,11 @@
 #include "coordinator/daemon/build_id.h"
 #include "coordinator/daemon/early_end.h"
 #include "coordinator/daemon/job.h"
+#include "coordinator/daemon/job_status.h"
 #include "coordinator/daemon/launch_facts.h"
 #include "coordinator/deadline.h"
 #include "coordinator/liveness.h"
+#include "coordinator/watchdog/background.h"
 #include "coordinator/watchdog/counting_files.h"
 #include "worker/stop_signals.h"
 
@@ -62,6 +64,8 @@ void describe_job(Job& job, RunsOn retention_runs_on) {
     job.root = std::make_unique<Root>(job.files, job.loaded, job.log, std::move(launch),
                                       std::move(claim), retention_runs_on, stops_waiting);
     job.root->keep_note(job.supervision.note);
+    if (shows_status(job.loaded)) job.root->show_figures(job.supervision.figures);
+    if (job.seconds_left) job.supervision.figures.deadline(monotonic_s() + job.seconds_left());
     return std::string();
   });
 }

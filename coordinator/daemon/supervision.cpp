@@ -152,8 +152,11 @@ void start_watchdog(const Comm& comm, const LoadedConfig& loaded, Supervision& s
         .conclusion = [note = supervision.note,
                        root = comm.is_root()] { return conclusion_of(*note, root); },
         .stop_signal = stop_signal_received,
-        .heard_stop_signal =
-            [&supervision](int signal) { supervision.heard_stop_signal = signal; }};
+        .heard_stop_signal = [&supervision](int signal) { supervision.heard_stop_signal = signal; },
+        .on_look =
+            [&supervision](std::vector<RankSight> ranks) {
+              supervision.figures.ranks(std::move(ranks));
+            }};
     if (!comm.is_root() && invitation.port != 0) socket = try_socket(voice);
     if (socket) {
       auto root =

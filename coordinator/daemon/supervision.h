@@ -7,6 +7,7 @@
 #include "common/comm.h"
 #include "common/config.h"
 #include "common/progress_board.h"
+#include "coordinator/status/job_board.h"
 #include "coordinator/watchdog/launch_guard.h"
 #include "coordinator/watchdog/watchdog.h"
 
@@ -25,6 +26,7 @@ struct AttemptNote {
 struct Supervision {
   std::unique_ptr<LaunchGuard> launch;  // until the watchdog takes over
   ProgressBoard board;
+  JobBoard figures{board};  // for people to see: rank 0's
   std::shared_ptr<AttemptNote> note = std::make_shared<AttemptNote>();
   std::atomic<int> heard_stop_signal{0};  // rank 0's: what came to another rank; 0: none
   std::unique_ptr<Watchdog> watchdog;     // last: it looks at the board

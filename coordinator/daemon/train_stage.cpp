@@ -48,11 +48,17 @@ class JobSave final : public PendingSave {
   JobSave(Job& job, const SaveRequest& request) : job_(job), request_(request) {
     const Held held(*this);
     const auto steps = job.root ? job.root->commit_steps(bytes_) : CommitSteps{};
+    if (job.root) job.root->note_save_begun(request.iteration);
     std::optional<Beside> beside;
     if (request.beside_training)
       beside.emplace(Beside{job.arena, static_cast<std::size_t>(job.host.threads)});
-    save_ = begin_save(job.comm, job.files, job.loaded.paths.store, manifest_of(job, request),
-                       job.trained.view, steps, beside);
+    try {
+      save_ = begin_save(job.comm, job.files, job.loaded.paths.store, manifest_of(job, request),
+                         job.trained.view, steps, beside);
+    } catch (const AgreedError&) {
+      if (job.root) job.root->note_failed_save();
+      throw;
+    }
   }
 
   void await_snapshot() override {
@@ -100,6 +106,7 @@ class JobSave final : public PendingSave {
     try {
       return step();
     } catch (const AgreedError&) {
+      if (job_.root) job_.root->note_failed_save();
       // A job that slept while another took over may find its .partial swept: then that is the
       // cause.
       root_decides(job_.comm, "commit", [&] {
@@ -126,7 +133,8 @@ class JobSave final : public PendingSave {
       job_.log.warning(what +
                        " holds NaN or Inf: latest and best pass over it, and of such only "
                        "the newest is kept");
-    job_.root->note_save(took_s);
+    job_.root->note_save(
+        {request_.iteration, took_s, transfer.held_seconds.value_or(took_s), bytes_});
     job_.root->tidy();
   }
 
@@ -183,7 +191,7 @@ TrainingCallbacks callbacks_of(Job& job) {
     callbacks.stop_requested = [&job] { return job.root->asked_for(Asked::kStop); };
     callbacks.seconds_left = job.seconds_left;
     callbacks.expected_save_seconds = job.root->expect_save();
-    callbacks.on_iteration = [&job](const Progress& p) { job.root->note_iteration(p.iteration); };
+    callbacks.on_iteration = [&job](const Progress& progress) { job.root->note(progress); };
     callbacks.on_interval = [&job](const Interval& interval) { job.root->note(interval); };
     callbacks.on_evaluation = [&job](const Evaluation& it) { job.root->note(it); };
   }

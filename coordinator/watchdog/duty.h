@@ -42,6 +42,8 @@ struct WatchdogSetup {
   std::function<int()> stop_signal = {};
   // Rank 0's: another rank has received one. It may come several times.
   std::function<void(int signal)> heard_stop_signal = {};
+  // Rank 0's, each heartbeat: what it knows of all ranks.
+  std::function<void(std::vector<RankSight>)> on_look = {};
 };
 
 // What a watchdog does, on its thread. Times are counted by an AwakeClock.

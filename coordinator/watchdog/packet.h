@@ -39,7 +39,7 @@ struct Packet {
   PacketKind kind = PacketKind::kBeat;
   std::uint32_t rank = 0;
   std::uint32_t sequence = 0;
-  Standing standing;
+  RankStanding standing;
   std::uint16_t pace = 0;
   std::uint8_t signal = 0;
 

@@ -19,7 +19,7 @@ RankRoll::RankRoll(std::vector<Entry> ranks, double now_s) {
     seen_.push_back({std::move(who), ProgressJudge(now_s), std::nullopt, false});
 }
 
-void RankRoll::hear(std::size_t index, const Standing& standing, double now_s) {
+void RankRoll::hear(std::size_t index, const RankStanding& standing, double now_s) {
   auto& seen = seen_[index];
   seen.heard_s = now_s;
   seen.progress.see(standing, now_s);
@@ -32,6 +32,18 @@ void RankRoll::leave(std::size_t index) {
 bool RankRoll::all_left() const {
   return std::all_of(seen_.begin(), seen_.end(),
                      [](const Seen& seen) { return seen.left || !seen.heard_s; });
+}
+
+std::vector<RankSight> RankRoll::sights(double now_s) const {
+  std::vector<RankSight> all;
+  for (const auto& seen : seen_)
+    all.push_back({.rank = seen.who.rank,
+                   .host = seen.who.host,
+                   .phase = seen.progress.standing().phase,
+                   .work_s = 0,
+                   .silent_s = seen.heard_s ? now_s - *seen.heard_s : 0,
+                   .heard = seen.heard_s.has_value()});
+  return all;
 }
 
 std::vector<Culprit> RankRoll::silent(double limit_s, double now_s) const {

@@ -20,6 +20,16 @@ struct Culprit {
   friend bool operator==(const Culprit&, const Culprit&) = default;
 };
 
+// What is known of a rank, for people to see.
+struct RankSight {
+  int rank = 0;
+  std::string host;
+  Phase phase = Phase::kLaunch;
+  double work_s = 0;    // its own work in an iteration, the median of late ones; 0: not known
+  double silent_s = 0;  // since it was heard
+  bool heard = false;   // ever
+};
+
 // "rank 2 (host): phase save, silent for 31 s"
 std::string to_text(const Culprit& culprit);
 
@@ -35,11 +45,14 @@ class RankRoll {
   RankRoll(std::vector<Entry> ranks, double now_s);
 
   // `index`: in the list given, as in all below.
-  void hear(std::size_t index, const Standing& standing, double now_s);
+  void hear(std::size_t index, const RankStanding& standing, double now_s);
   void leave(std::size_t index);  // it has come to its end, and is not missed
   bool left(std::size_t index) const { return seen_[index].left; }
   bool all_left() const;  // but for those that were never heard
   bool heard(std::size_t index) const { return seen_[index].heard_s.has_value(); }
+
+  // Of every rank, but for its work.
+  std::vector<RankSight> sights(double now_s) const;
 
   // Those to blame; empty while all is well.
   //   1. Whoever is silent: others may be idle only because of it.

@@ -65,6 +65,7 @@ class RootDuty : public Duty {
     slow_.hear(0, board_.work_seconds());
     for (const auto rank : slow_.find())
       warn_of_slow(rank);
+    if (setup_.on_look) show(now_s);
   }
 
   void leave() override { send_to_all(PacketKind::kLeave); }
@@ -90,6 +91,13 @@ class RootDuty : public Duty {
   void send_to_all(PacketKind kind) {
     for (std::uint32_t rank = 1; rank < peers_.size(); ++rank)
       send(kind, rank);
+  }
+
+  void show(double now_s) const {
+    auto sights = roll_.sights(now_s);
+    for (std::size_t i = 0; i < sights.size(); ++i)
+      sights[i].work_s = slow_.seconds(i);
+    setup_.on_look(std::move(sights));
   }
 
   void warn_of_unheard() {

@@ -31,7 +31,7 @@ double AwakeClock::wake(double monotonic_s) {
   return counted_s_;
 }
 
-void ProgressJudge::see(const Standing& standing, double now_s) {
+void ProgressJudge::see(const RankStanding& standing, double now_s) {
   if (standing == standing_) return;
   standing_ = standing;
   moved_s_ = now_s;

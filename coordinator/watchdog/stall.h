@@ -45,12 +45,12 @@ class ProgressJudge {
  public:
   explicit ProgressJudge(double now_s) : moved_s_(now_s) {}
 
-  void see(const Standing& standing, double now_s);
+  void see(const RankStanding& standing, double now_s);
   double still_s(double now_s) const { return now_s - moved_s_; }
-  const Standing& standing() const { return standing_; }
+  const RankStanding& standing() const { return standing_; }
 
  private:
-  Standing standing_;
+  RankStanding standing_;
   double moved_s_;
 };
 

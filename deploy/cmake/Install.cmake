@@ -16,7 +16,7 @@ set_target_properties(lockstep_plugin PROPERTIES EXPORT_NAME plugin)
 install(TARGETS lockstep_plugin EXPORT lockstepPluginTargets
   FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/lockstep")
 set_target_properties(lockstep_daemon PROPERTIES EXPORT_NAME own_loop) # what it is to others
-install(TARGETS lockstep_common lockstep_collective lockstep_coordinator lockstep_watchdog lockstep_worker lockstep_daemon
+install(TARGETS lockstep_common lockstep_collective lockstep_coordinator lockstep_watchdog lockstep_status lockstep_worker lockstep_daemon
   EXPORT lockstepTargets
   ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}" FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/lockstep")
 

@@ -87,7 +87,7 @@ TEST(Help, EveryCommandSaysHowItIsUsedAndWhatItsExitCodesMean) {
     EXPECT_THAT(text, HasSubstr("lockstep " + command.name));
     EXPECT_THAT(text, HasSubstr("\nexit codes:\n"));
     EXPECT_THAT(overview, HasSubstr("\n  " + command.name + " "));
-    EXPECT_EQ(text.find("\nexamples:\n") == std::string::npos, command.takes_anything) << text;
+    EXPECT_THAT(text, HasSubstr("\nexamples:\n"));
     for (const auto& option : command.options)
       EXPECT_THAT(text, HasSubstr("\n  " + option.name)) << command.name;
     std::size_t begin = 0;

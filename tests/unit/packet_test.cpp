@@ -9,7 +9,7 @@ namespace lockstep {
 namespace {
 
 constexpr std::uint64_t kNonce = 0x0123456789ABCDEF;
-constexpr Standing kStanding{Phase::kSave, true, 0xDEADBEEF, 0xABCDEF};
+constexpr RankStanding kStanding{Phase::kSave, true, 0xDEADBEEF, 0xABCDEF};
 
 Packet packet(PacketKind kind, std::uint32_t rank, std::uint32_t sequence) {
   return {.kind = kind,

@@ -30,7 +30,7 @@ class RollTest : public ::testing::Test {
     for (std::size_t i = 0; i < 3; ++i)
       hear(i, {Phase::kTrain, false, 10, 0}, 0);
   }
-  void hear(std::size_t index, const Standing& standing, double now_s) {
+  void hear(std::size_t index, const RankStanding& standing, double now_s) {
     roll_.hear(index, standing, now_s);
     last_.at(index) = standing;
   }
@@ -43,7 +43,7 @@ class RollTest : public ::testing::Test {
     return texts(roll_.judge(kRule, kIteration, now_s));
   }
 
-  std::array<Standing, 3> last_;
+  std::array<RankStanding, 3> last_;
   RankRoll roll_{{{0, "a"}, {1, "b"}, {2, "c"}}, 0};
 };
 
@@ -176,7 +176,7 @@ TEST(SlowRanks, OnceSlowIsChance) {
 TEST(Roll, ASuspendedJobIsNoStallByTheAwakeClockAndIsOneByAnyOther) {
   const auto judged_by = [](auto&& clock) {
     RankRoll roll({{0, "a"}, {1, "b"}}, 0);
-    const Standing standing{Phase::kTrain, false, 1, 0};
+    const RankStanding standing{Phase::kTrain, false, 1, 0};
     for (const double now_s : {0.0, 1.0, 2.0, 5000.0}) {
       const double counted_s = clock(now_s);
       if (now_s == 5000) return roll.judge(kRule, kIteration, counted_s);

@@ -49,13 +49,13 @@ TEST(AwakeClock, CountsAtMostTwoIntervalsAWake) {
 }
 
 TEST(ProgressJudge, AnyChangeIsProgress) {
-  const Standing start{.phase = Phase::kTrain, .working = false, .passed = 7, .moves = 3};
+  const RankStanding start{.phase = Phase::kTrain, .working = false, .passed = 7, .moves = 3};
   ProgressJudge judge(0);
   judge.see(start, 10);
   EXPECT_EQ(judge.still_s(25), 15);
   judge.see(start, 20);
   EXPECT_EQ(judge.still_s(25), 15) << "seen again is not moved";
-  for (auto changed : {&Standing::passed, &Standing::moves}) {
+  for (auto changed : {&RankStanding::passed, &RankStanding::moves}) {
     auto next = judge.standing();
     ++(next.*changed);
     judge.see(next, 30);
@@ -69,22 +69,22 @@ TEST(ProgressJudge, AnyChangeIsProgress) {
 
 TEST(ProgressBoard, ShowsWhatWasDone) {
   ProgressBoard board;
-  EXPECT_EQ(board.standing(), Standing{});
+  EXPECT_EQ(board.standing(), RankStanding{});
   board.enter(Phase::kTrain);
   board.pass();
   board.move();
-  EXPECT_EQ(board.standing(), (Standing{Phase::kTrain, false, 2, 1}));
+  EXPECT_EQ(board.standing(), (RankStanding{Phase::kTrain, false, 2, 1}));
   {
     const AtWork outer(board);
     { const AtWork inner(board); }
-    EXPECT_EQ(board.standing(), (Standing{Phase::kTrain, true, 2, 2}));
+    EXPECT_EQ(board.standing(), (RankStanding{Phase::kTrain, true, 2, 2}));
   }
-  EXPECT_EQ(board.standing(), (Standing{Phase::kTrain, false, 2, 3}));
+  EXPECT_EQ(board.standing(), (RankStanding{Phase::kTrain, false, 2, 3}));
   {
     const WithinPhase save(board, Phase::kSave);
-    EXPECT_EQ(board.standing(), (Standing{Phase::kSave, false, 3, 3}));
+    EXPECT_EQ(board.standing(), (RankStanding{Phase::kSave, false, 3, 3}));
   }
-  EXPECT_EQ(board.standing(), (Standing{Phase::kTrain, false, 4, 3}));
+  EXPECT_EQ(board.standing(), (RankStanding{Phase::kTrain, false, 4, 3}));
 }
 
 TEST(ProgressBoard, MovesWrapIntoNothingElse) {
@@ -93,7 +93,7 @@ TEST(ProgressBoard, MovesWrapIntoNothingElse) {
   board.set_working(true);
   for (int i = 0; i < 1 << 24; ++i)
     board.move();
-  EXPECT_EQ(board.standing(), (Standing{Phase::kSave, true, 1, 0}));
+  EXPECT_EQ(board.standing(), (RankStanding{Phase::kSave, true, 1, 0}));
 }
 
 }  // namespace

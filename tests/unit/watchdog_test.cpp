@@ -197,7 +197,7 @@ TEST(CountingFiles, ShowWorkOfTheirOwnThreadAlone) {
   const auto files = make_counting_files(*real, board);
   const auto path = folder / "file";
   files->overwrite(path, "text");
-  EXPECT_EQ(board.standing(), (Standing{Phase::kLaunch, false, 0, 1}));
+  EXPECT_EQ(board.standing(), (RankStanding{Phase::kLaunch, false, 0, 1}));
   EXPECT_EQ(read_small_file(*files, path), "text");
   const auto before = board.standing();
   EXPECT_GT(before.moves, 1U);

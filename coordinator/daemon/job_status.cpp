@@ -1,0 +1,56 @@
+#include "coordinator/daemon/job_status.h"
+
+#include <utility>
+
+#include "common/error.h"
+#include "common/file_system.h"
+#include "common/names.h"
+
+namespace lockstep {
+
+namespace {
+
+std::optional<ListenAddress> wanted_address(const LoadedConfig& loaded) {
+  auto address = parse_listen_address(loaded.config.control_listen);
+  if (address && loaded.paths.socket) address->socket_path = *loaded.paths.socket;
+  return address;
+}
+
+}  // namespace
+
+bool shows_status(const LoadedConfig& loaded) {
+  return wanted_address(loaded) || loaded.paths.textfile;
+}
+
+std::unique_ptr<StatusService> show_status(const LoadedConfig& loaded, const std::string& store,
+                                           std::int64_t attempt, const JobBoard& figures,
+                                           const Log& log) {
+  if (!shows_status(loaded)) return nullptr;
+  StatusSetup setup;
+  setup.store = store;
+  setup.listen = wanted_address(loaded);
+  setup.textfile = loaded.paths.textfile.value_or("");
+  setup.textfile_period_s = loaded.config.watchdog.heartbeat_seconds;
+  setup.control_file = attempt_path(store, attempt) + "/control.json";
+  setup.job = &figures;
+  setup.warn = [&log](const std::string& what) { log.warning(what); };
+  // Files of its own: what the watchdog counts is the training's.
+  const std::shared_ptr<FileSystem> files = make_posix_file_system();
+  std::unique_ptr<StatusService> service;
+  try {
+    service = std::make_unique<StatusService>(files, setup);
+  } catch (const Error& e) {
+    log.warning(std::string("control.listen: ") + e.what() +
+                ": nobody is served, training goes on without it");
+    if (setup.textfile.empty()) return nullptr;
+    setup.listen.reset();
+    service = std::make_unique<StatusService>(files, std::move(setup));
+  }
+  if (const auto address = service->address()) {
+    log.info("status: " + (address->is_unix() ? "" : std::string("http://")) + to_text(*address) +
+             ", for this host's users");
+  }
+  return service;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "coordinator/status/listen_address.h"
+
+namespace lockstep {
+
+// A socket that listens. Local.
+class ListeningSocket {
+ public:
+  // Error(kIo) with the cause, and advice where there is one.
+  explicit ListeningSocket(const ListenAddress& wanted);
+  ~ListeningSocket();  // removes a socket's file, where it is still this one's
+  ListeningSocket(const ListeningSocket&) = delete;
+  ListeningSocket& operator=(const ListeningSocket&) = delete;
+
+  int descriptor() const { return descriptor_; }
+  const ListenAddress& address() const { return address_; }  // with the port that was found
+  // The next connection, never waited for: a descriptor that does not block; -1: none.
+  int accept() const;
+
+ private:
+  void listen_on_loopback();
+  void listen_on_path();
+
+  ListenAddress address_;
+  int descriptor_ = -1;
+  unsigned long long inode_ = 0;  // of the socket's file
+};
+
+}  // namespace lockstep

@@ -1,0 +1,107 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/names.h"
+#include "coordinator/liveness.h"
+#include "coordinator/standing.h"
+#include "coordinator/status/curves.h"
+#include "coordinator/store_view.h"
+
+namespace lockstep {
+
+// What a store's files tell, ready to be shown. Never changed once it is made.
+
+struct CheckpointRow {
+  CheckpointId id;
+  Standing standing = Standing::kGood;
+  std::uint64_t bytes = 0;
+  std::optional<std::int64_t> world_size;
+  std::optional<std::string> created;
+  std::map<std::string, double> metrics;
+  bool in_lineage = false;  // the newest
+  bool pinned = false;
+  bool best = false;
+  std::string why;  // of damage
+};
+
+struct AttemptRow {
+  std::int64_t number = 0;
+  std::optional<std::string> run;
+  std::optional<CheckpointId> parent;  // of this store
+  std::string origin;                  // origin_text()
+  std::optional<std::string> source;   // where weights came from
+  std::optional<std::string> outcome;
+  std::string state;  // "finished", "running", "crashed"
+  bool in_lineage = false;
+  std::vector<std::string> damage;
+};
+
+struct AttemptCurve {
+  std::int64_t attempt = 0;
+  std::optional<std::string> run;
+  bool in_lineage = false;
+  std::optional<std::int64_t> until;  // where the newest lineage left it; nullopt: nowhere
+  std::shared_ptr<const Curve> curve;
+};
+
+struct StorePicture {
+  std::string path;
+  std::optional<std::string> id;
+  std::optional<AttemptView> newest;  // that counts
+  Life life = Life::kDead;            // of it
+  LocalSight sight = LocalSight::kElsewhere;
+  std::vector<AttemptRow> attempts;                // ascending
+  std::vector<CheckpointRow> checkpoints;          // newest first
+  std::optional<CheckpointRow> newest_checkpoint;  // of the newest lineage
+  std::optional<std::int64_t> next_save;
+  std::optional<double> iterations_per_second;  // since the claim, by the file server's clock
+  std::optional<std::int64_t> lost_iterations;  // between the attempt before and what was restored
+  std::optional<std::uint64_t> free_bytes;
+  std::vector<DamagedRecord> damaged;
+  std::vector<AttemptCurve> curves;  // of the newest attempts, ascending
+  std::string unread;                // why the last look failed; then the rest is of an earlier one
+  // Each rises when what it counts has changed.
+  std::uint64_t lineage_revision = 0;
+  std::uint64_t curves_revision = 0;
+};
+
+// The first iteration of an attempt's own: 0, or what it carries on from. Pure.
+std::int64_t start_iteration(const AttemptView& attempt);
+
+// How many checkpoints are abandoned, and their bytes. Pure.
+struct Abandoned {
+  std::size_t checkpoints = 0;
+  std::uint64_t bytes = 0;
+};
+Abandoned abandoned_of(const StorePicture& picture);
+
+// Reads a store again and again, each time only what may have changed: records of ended attempts
+// and sound checkpoints never do. A checkpoint that was sound when it was first seen counts as
+// sound from then on; `lockstep verify` reads every byte. Local; for one thread.
+class StoreObserver {
+ public:
+  static constexpr std::size_t kMostCurves = 64;
+
+  // `files` must outlive it.
+  StoreObserver(const FileSystem& files, std::string path);
+  ~StoreObserver();
+  StoreObserver(const StoreObserver&) = delete;
+  StoreObserver& operator=(const StoreObserver&) = delete;
+
+  // Never throws: where the store can't be read the last picture comes again, with the reason.
+  // Cost: three listings, a few small files, the new lines of metrics; at first, as `ls --all`.
+  std::shared_ptr<const StorePicture> look(double now_s);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,53 @@
+#include "coordinator/status/text_file.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "common/error.h"
+
+namespace lockstep {
+
+namespace {
+
+[[noreturn]] void fail(const std::string& path) {
+  throw Error(ErrorCode::kIo, path + ": " + std::strerror(errno));  // NOLINT(concurrency-mt-unsafe)
+}
+
+bool write_all(int descriptor, const std::string& text) {
+  for (std::size_t at = 0; at < text.size();) {
+    const auto done = ::write(descriptor, text.data() + at, text.size() - at);
+    if (done < 0 && errno == EINTR) continue;
+    if (done <= 0) return false;
+    at += static_cast<std::size_t>(done);
+  }
+  return true;
+}
+
+}  // namespace
+
+void replace_text_file(const std::string& path, const std::string& text) {
+  const auto slash = path.rfind('/') + 1;  // 0 where there is none
+  const auto hidden =
+      path.substr(0, slash) + "." + path.substr(slash) + "." + std::to_string(::getpid()) + ".tmp";
+  constexpr mode_t kMode = 0644;
+  ::unlink(hidden.c_str());
+  const int descriptor =
+      ::open(hidden.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, kMode);
+  if (descriptor < 0) fail(path);
+  const bool written = write_all(descriptor, text);
+  const int cause = errno;
+  // A file system may say at close that it is full.
+  if (::close(descriptor) != 0 || !written || std::rename(hidden.c_str(), path.c_str()) != 0) {
+    if (!written) errno = cause;
+    const int why = errno;
+    ::unlink(hidden.c_str());
+    errno = why;
+    fail(path);
+  }
+}
+
+}  // namespace lockstep

@@ -1,0 +1,393 @@
+#!/usr/bin/env -S python3 -B
+"""What the documents say is what happens: the tutorial's commands print what it shows, each YAML of
+the migration guide is planned and trained with, README's commands run.
+
+A block ```sh is pasted whole: it succeeds and prints nothing. In a block ```console a line
+`$ COMMAND` is typed, and what stands below it is printed, on stdout and stderr together. It must
+exit with 0 unless the next command is `echo $?`. A document's blocks are one session of one shell.
+Lines are compared loosely:
+- `...` on a line of its own is any number of lines, none too; within a line it is any text;
+- what a clock measures (12:00:01, 0:24, 3 s, 1400 samples/s), numbers with a decimal point, sizes,
+  ids of 16 and more hex digits are any; so is the number of spaces;
+- `<!-- any: 114 -->` above: 114 stands for a whole number that each run has its own of, the same
+  one from there on.
+All else is as it stands: words, exit codes, checkpoints.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+from pathlib import Path
+from typing import NamedTuple
+
+from lockstep_jobs import BIN, MPIEXEC, ROOT, command, environment
+from lockstep_store import Store
+from lockstep_test import JobTest, Site, main
+
+DEPLOY = ROOT / "deploy"
+HOME = "/home/ana"  # what the documents call the user's own folder
+BLOCK_SECONDS = 120
+END = "end-of-command"
+
+
+# ---- a document's blocks -------------------------------------------------------------------------
+class Block(NamedTuple):
+    place: str  # file and line
+    kind: str   # what stands behind the fence; "" for an indented block, "!" for a comment
+    text: str
+    title: str  # of the section
+
+    def first(self):
+        return re.sub(r"\s+#.*", "", self.text.splitlines()[0].removeprefix("$ "))
+
+
+def blocks(path):
+    """Of code, fenced and indented, and comments, in their order."""
+    text = path.read_text()
+    parts = re.compile(r"^```(?P<kind>.*)\n(?P<fenced>(?:.*\n)*?)```$"
+                       r"|^(?P<indented>(?:    .*\n|\n(?=    ))+)"
+                       r"|^<!-- *(?P<comment>.*?) *-->$|^#+ (?P<title>.*)$", re.M)
+    found, title = [], ""
+    for part in parts.finditer(text):
+        place = f"{path.name}:{text.count(chr(10), 0, part.start()) + 1}"
+        if part["title"]:
+            title = part["title"]
+        elif part["comment"] is not None:
+            found.append(Block(place, "!", part["comment"], title))
+        elif part["kind"] is not None:
+            found.append(Block(place, part["kind"], part["fenced"], title))
+        else:
+            text_of = re.sub(r"^    ", "", part["indented"], flags=re.M).strip("\n")
+            found.append(Block(place, "", text_of, title))
+    return found
+
+
+def commands(text):
+    """[(command, the lines shown below it)] of a console block."""
+    found = []
+    for line in text.rstrip().splitlines():
+        if line.startswith("$ "):
+            found.append((line[2:], []))
+        elif found:
+            found[-1][1].append(line)
+        else:
+            raise AssertionError(f"a console block begins with `$ `, not with {line!r}")
+    return found
+
+
+# ---- what is shown, and what is printed ----------------------------------------------------------
+MEASURED = {r"\d\d:\d\d:\d\d": r"\d\d:\d\d:\d\d", r"\d+:\d\d(?!\d)": r"[\d:]+",
+            r"\d{4}-\d\d-\d\dT\S+Z": r"\S+Z", r"\b[0-9a-f]{16,}\b": r"[0-9a-f]{16,}",
+            r"[\d.]+ (?:s|ms|min|h)\b": r"[\d.]+ (?:s|ms|min|h)\b",
+            r"[\d.]+ (?=(?:sample|iteration)s/s)": r"[\d.]+ ",
+            r"[\d.]+ (?:[KMGT]i)?B\b": r"[\d.]+ (?:[KMGT]i)?B\b",
+            r"\d+(?:\.\d+)+": r"[\d.]+", r"\.\.\.": r".*", r" +": r" +"}
+
+
+class Shown:
+    """What a document shows as printed, as patterns. Remembers the numbers that a run has its own
+    of."""
+
+    def __init__(self):
+        self.own = {}  # {as written: what it was here, None before it has come up}
+
+    def pattern(self, line, seen):
+        if line.strip() == "...":
+            return r"(?:.*\n)*?"
+        kinds = {rf"(?<![\d.]){word}(?![\d.])": word for word in self.own} | MEASURED
+        whole = re.compile("|".join(f"({kind})" for kind in kinds) + "|.")
+        parts = [r" *"]
+        for token in whole.finditer(line.strip()):
+            word = list(kinds.values())[token.lastindex - 1] if token.lastindex else None
+            if word not in self.own:
+                parts.append(word or re.escape(token[0]))
+            elif self.own[word] or word in seen:
+                parts.append(self.own[word] or f"(?P=own{word})")
+            else:
+                parts.append(rf"(?P<own{word}>\d+)")
+                seen.add(word)
+        return "".join(parts) + r" *\n"
+
+    def compare(self, lines, printed):
+        """The first line that was not printed as shown; None: all were."""
+        seen = set()
+        patterns = [self.pattern(line, seen) for line in lines]
+        if fits := re.fullmatch("".join(patterns), printed):
+            self.own |= {name.removeprefix("own"): value
+                         for name, value in fits.groupdict().items()}
+            return None
+        for count, line in enumerate(lines, 1):
+            if not re.match("".join(patterns[:count]), printed):
+                return line
+        return "nothing more"
+
+
+class Session:
+    """One bash, in which a document's commands are typed one after the other."""
+
+    def __init__(self, test, folder, **variables):
+        self.test, self.shown, self.typed = test, Shown(), 0
+        folder.mkdir(parents=True)
+        self.home = folder.resolve()
+        launcher = Path(MPIEXEC).parent if "/" in MPIEXEC else BIN
+        path = f"{BIN}:{launcher}:{os.environ['PATH']}"
+        env = environment(HOME=self.home, PATH=path, MPIEXEC_TIMEOUT=BLOCK_SECONDS, **variables)
+        # Not typed on stdin, of which mpirun would take what is meant for the shell.
+        read, write = os.pipe()
+        self.shell = subprocess.Popen(
+            ["bash", f"/dev/fd/{read}"], cwd=self.home, env=env, pass_fds=[read],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            start_new_session=True)
+        os.close(read)
+        self.keys = os.fdopen(write, "w")
+        test.addCleanup(self.end)
+
+    def end(self):
+        """Also of what it has left in the background."""
+        try:
+            os.killpg(self.shell.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.keys.close()
+        self.shell.communicate()
+
+    def type(self, command, place):
+        """What it prints, and its exit code. The next command finds the same `$?`."""
+        self.keys.write(f"{command}\n(code=$?; echo; echo {END} $code; exit $code)\n")
+        self.keys.flush()
+        clock = threading.Timer(BLOCK_SECONDS, self.shell.kill)
+        clock.start()
+        printed = []
+        for line in self.shell.stdout:
+            if line.startswith(END):
+                break
+            printed.append(line)
+        clock.cancel()
+        text = "".join(printed)
+        if not printed or not line.startswith(END):
+            self.test.fail(f"{place}: no end within {BLOCK_SECONDS} s: {command}\n{text}")
+        text = text.removesuffix("\n").replace(str(self.home), HOME)
+        return text + "\n" * (text != "" and not text.endswith("\n")), int(line.split()[1])
+
+    def run(self, block):
+        if block.kind == "!":
+            if block.text.startswith("any: "):
+                self.shown.own |= dict.fromkeys(block.text.removeprefix("any: ").split())
+            return
+        typed = commands(block.text) if block.kind != "sh" else [(block.text, [])]
+        for at, (command, lines) in enumerate(typed):
+            printed, code = self.type(command, block.place)
+            self.typed += 1
+            because = f"{block.place}: $ {command}\nprinted, with exit code {code}:\n{printed}"
+            asked = typed[at + 1][0] if at + 1 < len(typed) else ""
+            if not asked.startswith("echo $?"):
+                self.test.assertEqual(code, 0, because)
+            differs = self.shown.compare(lines, printed)
+            self.test.assertIsNone(differs, f"not printed as shown: {differs!r}\n{because}")
+
+
+class Placed(Site):
+    """In a folder that is there; its store is called as the documents call it."""
+
+    def __init__(self, test, folder, store="checkpoints"):
+        folder.mkdir(exist_ok=True)
+        self.test, self.folder, self.store = test, folder, Store(folder / store)
+        self.jobs = len(list(folder.glob("job*")))
+
+
+class Checks(JobTest):
+    """What is wrong in a document is found."""
+
+    def document(self, *lines):
+        path = self.scratch / f"{self._testMethodName}.md"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("\n".join(["# A title", "", *lines, ""]))
+        return blocks(path)
+
+    def expect_wrong(self, why, *lines):
+        session = Session(self, self.scratch / f"wrong{hash(lines)}")
+        with self.assertRaisesRegex(AssertionError, why):
+            for block in self.document(*lines):
+                session.run(block)
+
+    def test_output_is_compared_loosely_where_a_run_has_its_own(self):
+        session = Session(self, self.scratch / "loosely")
+        for block in self.document(
+                "<!-- any: 114 -->", "```console",
+                "$ printf '12:00:01 saved 7 at 3@7 in  2.5 s\\nmore\\nend 7\\n'; false",
+                "23:59:59 saved 114 at 3@114 in 10 s", "...", "end 114", "$ echo $?", "1", "```",
+                "```sh", "x=1", "cd /", "```", "```console", "$ echo $x $PWD", "1 /", "```"):
+            session.run(block)
+
+    def test_what_differs_is_found(self):
+        for why, *lines in (
+                ("exit code 1", "```console", "$ false", "```"),
+                ("shown: '76'", "```console", "$ (exit 75)", "$ echo $?", "76", "```"),
+                ("shown: 'nothing more'", "```console", "$ echo a; echo b", "a", "```"),
+                ("shown: 'b'", "```console", "$ echo a", "a", "b", "```"),
+                ("shown: '3@8'", "```console", "$ echo 3@7", "3@8", "```"),
+                ("shown: 'nothing more'", "```sh", "echo a", "```"),
+                ("shown: 'b 114'", "<!-- any: 114 -->", "```console", "$ echo a 7", "a 114",
+                 "$ echo b 8", "b 114", "```")):
+            with self.subTest(why):
+                self.expect_wrong(why, *lines)
+
+
+class Tutorial(JobTest):
+    def test_each_command_of_the_tutorial_prints_what_it_shows(self):
+        session = Session(self, self.scratch / "tutorial")
+        parts = blocks(DEPLOY / "TUTORIAL.md")
+        built = [block for block in parts if block.first() == "deploy/bootstrap.sh"]
+        self.assertEqual(len(built), 1, "the step that is not run: deploy/demo.sh does so")
+        for block in parts:
+            if block not in built:
+                session.run(block)
+        self.assertGreater(session.typed, 40)
+
+
+class Migration(JobTest):
+    """Each YAML block is laid over the guide's first whole one, and a job is launched with it on a
+    store that the whole one has left. The text below it is what the job says; a second text, what
+    the same launch then says."""
+
+    @classmethod
+    def setUpClass(cls):
+        parts = blocks(DEPLOY / "MIGRATION.md")
+        cls.shown = []  # [(a YAML block, the text blocks below it: of a launch each)]
+        for block in parts:
+            if block.kind == "yaml":
+                cls.shown.append((block, []))
+            elif block.kind == "text":
+                cls.shown[-1][1].append(block)
+        cls.base = next(block.text for block, _ in cls.shown if "task:" in block.text)
+        test = cls.of_class()
+        cls.home = test.site("origin").folder
+        for name in ("mine", "other"):
+            site = Placed(test, cls.home / name)
+            test.expect_exit(site.run(text=cls.base, sets=["run.max_iterations=300"]), 0)
+        made = command("export", cls.home / "mine/checkpoints", "latest",
+                       cls.home / "mine/weights.safetensors", "--scope", "model")
+        test.assertEqual(made.code, 0, made)
+
+    def laid_over(self, text):
+        """The sections of a block, then those of the whole configuration that it has not."""
+        if "task:" in text:
+            return text
+        sections = re.findall(r"^\w.*\n(?:[ #].*\n)*", self.base, re.M)
+        mine = set(re.findall(r"^\w+:", text, re.M))
+        return text + "".join(x for x in sections if x.split()[0] not in mine)
+
+    def expect_launches(self, folder, text, launches):
+        """One after the other, with the same words, each says what is shown."""
+        site = Placed(self, folder, re.search(r"^store: (\S+)", text, re.M)[1])
+        for block in launches:
+            result = site.run(text=text)
+            self.expect_exit(result, 0 if block.text.startswith("decision: ") else 2)
+            said = re.sub(r"^\d\d:\d\d:\d\d ", "", result.err, flags=re.M)
+            differs = Shown().compare(["...", *block.text.splitlines(), "..."],
+                                      said.replace(str(folder.parent), HOME))
+            self.assertIsNone(differs, f"{block.place}: not said as shown: {differs!r}: {result}")
+
+    def test_each_block_of_the_migration_guide_restores_what_it_says(self):
+        self.assertGreater(len(self.shown), 10)
+        for number, (block, launches) in enumerate(self.shown):
+            with self.subTest(block.place):
+                self.assertTrue(launches, "a block without what a job says")
+                home = self.site(f"block{number}").folder
+                shutil.copytree(self.home, home, dirs_exist_ok=True)
+                self.expect_launches(home / "mine", self.laid_over(block.text), launches)
+
+
+class Readme(JobTest):
+    """Its commands are run here, but for blocks that are somebody else's."""
+
+    # By their first line: who runs them.
+    NOT_RUN = {
+        "deploy/demo.sh": "installs and builds",
+        "mpirun -n 8 --hostfile hosts lockstepd train.yaml": "e2e_supervisor, e2e_slurm",
+        "lockstep plan train.yaml && sbatch deploy/slurm/train_srun.sbatch train.yaml":
+            "e2e_slurm, e2e_supervisor",
+        "cmake --install build/release --prefix ~/lockstep": "e2e_install",
+        "lockstep ui STORE": "e2e_status",
+        "deploy/bootstrap.sh": "builds, and tests that take hours",
+        "mpirun -n 2 build/release/tests/decision_bench": "benches, for a machine left alone",
+    }
+    A_JOB = "cp deploy/config/synthetic.yaml train.yaml"
+    A_STORE = "lockstep ls STORE --all"
+    PRUNE = "lockstep prune checkpoints --keep-last 2 --abandoned --dry-run"
+    COMMAND = re.compile(r"\$ |(?:\w+=\S+ )*(?:lockstepd?|mpirun|srun|cmake|ctest|cp|source) "
+                         r"|(?:\w+=\S+ )*(?:deploy|tests)/\S+\.(?:sh|py)")
+
+    def blocks(self):
+        return {block.first(): block for block in blocks(ROOT / "README.md")
+                if block.kind in ("", "sh", "console", "bash")
+                and any(map(self.COMMAND.match, block.text.splitlines()))}
+
+    def test_each_block_of_commands_is_run_here_or_by_a_test_that_is_named(self):
+        self.assertEqual(set(self.blocks()), {*self.NOT_RUN, self.A_JOB, self.A_STORE, self.PRUNE})
+
+    def session(self, name):
+        session = Session(self, self.scratch / name)
+        (session.home / "deploy").symlink_to(DEPLOY)
+        return session
+
+    def typed(self, session, block, **replaced):
+        """Each line succeeds."""
+        for line in block.text.splitlines():
+            for word, value in replaced.items():
+                line = re.sub(rf"\b{word}\b", str(value), line)
+            printed, code = session.type(line, block.place)
+            self.assertEqual(code, 0, f"{block.place}: {line}\n{printed}")
+
+    def test_a_job_of_your_own(self):
+        session = self.session("own")
+        self.typed(session, self.blocks()[self.A_JOB])
+        self.assertIn((2, 2000), Store(session.home / "checkpoints").committed())
+
+    def test_prune(self):
+        session = self.session("prune")
+        site = Placed(self, session.home)
+        how = {"store": "./checkpoints", "checkpoint": {"interval": 200, "keep_last": 3}}
+        site.trained(1000, **how)
+        site.trained(900, restore="1@800", **how)
+        session.run(self.blocks()[self.PRUNE])
+
+    def test_reading_a_store(self):
+        session = self.session("reading")
+        site = Placed(self, session.home)
+        how = {"store": "./checkpoints", "checkpoint": {"interval": 300, "keep_last": 10}}
+        site.trained(1200, **how)
+        site.trained(1500, restore="1@1200", **how)
+        site.trained(1500, restore="1@1200", **how)
+        job = site.start(run={"max_iterations": 10**6}, task={"iteration_ms": 2}, restore="latest",
+                         **how)
+        job.until(lambda: site.store.iteration(4) > 1500, "an iteration of attempt 4")
+        self.typed(session, self.blocks()[self.A_STORE], STORE="checkpoints")
+        self.expect_exit(job.wait(), 77)
+
+
+class Monitoring(JobTest):
+    FOLDER = DEPLOY / "monitoring"
+
+    def test_each_metric_that_is_named_is_one_that_jobs_have(self):
+        sources = "".join(path.read_text() for path in (ROOT / "coordinator").rglob("*.cpp"))
+        ours = set(re.findall(r'"(lockstep_[a-z_]+)"', sources))
+        ours |= {f"{name}_{part}" for name in ours for part in ("sum", "count", "bucket")}
+        for path in sorted(self.FOLDER.iterdir()):
+            named = set(re.findall(r"\blockstep_[a-z_]+\b", path.read_text()))
+            self.assertEqual(named - ours, set(), path)
+
+    def test_prometheus_takes_its_files(self):
+        if not shutil.which("promtool"):
+            self.skipTest("promtool is not installed: Debian's prometheus")
+        for kind, name in (("config", "prometheus.yml"), ("rules", "alerts.yml")):
+            done = subprocess.run(["promtool", "check", kind, self.FOLDER / name], text=True,
+                                  capture_output=True)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+
+if __name__ == "__main__":
+    main()
