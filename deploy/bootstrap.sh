@@ -10,7 +10,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 packages=(
   g++ cmake ninja-build ccache openmpi-bin libopenmpi-dev libyaml-cpp-dev nlohmann-json3-dev libsimdjson-dev libspdlog-dev
   libcli11-dev libxxhash-dev libisal-dev libprotozero-dev zlib1g-dev
-  libcpp-httplib-dev prometheus-cpp-dev libjs-chart.js libgtest-dev libgmock-dev python3 strace valgrind dataset-fashion-mnist
+  libboost1.74-dev prometheus-cpp-dev libjs-chart.js libgtest-dev libgmock-dev python3 strace valgrind dataset-fashion-mnist
   slurmctld slurmd slurm-client munge iproute2 libpmix-dev libfuse3-dev e2fsprogs xfsprogs btrfs-progs "$@"
 )
 

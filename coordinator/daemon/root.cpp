@@ -291,7 +291,7 @@ void Root::note(const Progress& progress) {
     pace.learning_rate = progress.learning_rate;
     pace.samples_made = progress.samples;
     pace.seconds = progress.seconds;
-    figures_->iteration(pace);
+    figures_->iteration(pace, monotonic_s());
   }
   heartbeat_->set_iteration(progress.iteration);
   if (!beaten_) heartbeat_->beat();

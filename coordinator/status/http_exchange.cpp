@@ -1,143 +1,118 @@
 #include "coordinator/status/http_exchange.h"
 
-#include <algorithm>
-#include <cstring>
+#include <array>
 #include <map>
+#include <sstream>
 #include <utility>
 #include <vector>
 
-#include <httplib.h>
+// Boost.Beast parses, strictly, and writes answers; it decodes, compresses and cuts nothing. With
+// cpp-httplib a Range made one answer many megabytes, a browser's Accept-Encoding cost half a
+// second of a core, and a Host was percent-decoded before it was seen.
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/write.hpp>
 
 #include "coordinator/status/http_rules.h"
 
 namespace lockstep {
 
+namespace http = boost::beast::http;
+
 namespace {
 
 constexpr double kFreshSeconds = 0.1;
 constexpr auto kEventsPath = "/events";
-
-// For every answer: nothing is kept, framed, guessed at or told to other sites.
-const httplib::Headers& usual_headers() {
-  static const httplib::Headers headers = {{"Cache-Control", "no-store"},
-                                           {"X-Content-Type-Options", "nosniff"},
-                                           {"X-Frame-Options", "DENY"},
-                                           {"Referrer-Policy", "no-referrer"},
-                                           {"Cross-Origin-Resource-Policy", "same-origin"}};
-  return headers;
-}
-
-std::string lines_of(const httplib::Headers& headers) {
-  std::string lines;
-  for (const auto& [name, value] : headers)
-    lines += name + ": " + value + "\r\n";
-  return lines;
-}
-
 constexpr auto kNothing = "default-src 'none'; frame-ancestors 'none'";
 
-// A client whose head has come and who takes all at once.
-class MemoryStream final : public httplib::Stream {
- public:
-  explicit MemoryStream(std::string_view head) : head_(head) {}
-  std::string take() { return std::move(out_); }
-
-  bool is_readable() const override { return !head_.empty(); }
-  bool is_writable() const override { return true; }
-  ssize_t read(char* into, std::size_t size) override {
-    const auto count = std::min(size, head_.size());
-    std::memcpy(into, head_.data(), count);
-    head_.remove_prefix(count);
-    return static_cast<ssize_t>(count);
-  }
-  ssize_t write(const char* bytes, std::size_t size) override {
-    out_.append(bytes, size);
-    return static_cast<ssize_t>(size);
-  }
-  void get_remote_ip_and_port(std::string& /*ip*/, int& /*port*/) const override {}
-  void get_local_ip_and_port(std::string& /*ip*/, int& /*port*/) const override {}
-  socket_t socket() const override { return INVALID_SOCKET; }
-
- private:
-  std::string_view head_;
-  std::string out_;
-};
-
-RequestFacts facts_of(const httplib::Request& request, const std::vector<std::string>& hosts) {
-  const auto length = request.get_header_value("Content-Length");
-  return {
-      .method = request.method,
-      .hosts = hosts,
-      .has_origin = request.has_header("Origin"),
-      .has_body = request.has_header("Transfer-Encoding") || (!length.empty() && length != "0")};
+std::string as_string(boost::beast::string_view text) {
+  return {text.data(), text.size()};
 }
 
-std::vector<std::string> hosts_of(const httplib::Request& request) {
+// For every answer: nothing is kept, framed, guessed at or told to other sites.
+template <typename Message>
+void add_headers(Message& message, const std::string& type, const std::string& policy) {
+  message.set(http::field::connection, "close");
+  message.set(http::field::content_type, type);
+  message.set(http::field::cache_control, "no-store");
+  message.set("Content-Security-Policy", policy.empty() ? kNothing : policy);
+  message.set("X-Content-Type-Options", "nosniff");
+  message.set("X-Frame-Options", "DENY");
+  message.set("Referrer-Policy", "no-referrer");
+  message.set("Cross-Origin-Resource-Policy", "same-origin");
+}
+
+std::string bytes_of(int status, const std::string& type, const std::string& policy,
+                     std::string body) {
+  http::response<http::string_body> response(static_cast<http::status>(status), 11);
+  add_headers(response, type, policy);
+  if (status == 405) response.set(http::field::allow, "GET");
+  response.body() = std::move(body);
+  response.prepare_payload();
+  std::ostringstream out;
+  out << response;
+  return out.str();
+}
+
+std::string head_of_stream() {
+  http::response<http::empty_body> response(http::status::ok, 11);
+  add_headers(response, "text/event-stream", "");
+  std::ostringstream out;
+  out << response.base();
+  return out.str();
+}
+
+// A head as the rules look at it; nullopt: it is none.
+struct ParsedHead {
+  std::string method;
+  std::string path;
   std::vector<std::string> hosts;
-  const auto [first, last] = request.headers.equal_range("Host");
+  bool has_origin = false;
+  bool has_body = false;
+};
+
+std::optional<ParsedHead> parse_head(std::string_view head) {
+  if (!is_well_formed(head)) return std::nullopt;
+  http::request_parser<http::empty_body> parser;
+  parser.header_limit(static_cast<std::uint32_t>(kMostOfAHeadBytes));
+  boost::system::error_code error;
+  parser.put(boost::asio::buffer(head.data(), head.size()), error);
+  const bool whole = !error || error == http::error::unexpected_body;
+  if (!whole || !parser.is_header_done()) return std::nullopt;
+  const auto& request = parser.get();
+  ParsedHead parsed;
+  parsed.method = as_string(request.method_string());
+  const auto target = as_string(request.target());
+  parsed.path = target.substr(0, target.find('?'));
+  const auto [first, last] = request.equal_range(http::field::host);
   for (auto one = first; one != last; ++one)
-    hosts.push_back(one->second);
-  return hosts;
+    parsed.hosts.push_back(as_string(one->value()));
+  parsed.has_origin = request.count(http::field::origin) > 0;
+  parsed.has_body =
+      parser.chunked() || (parser.content_length() && *parser.content_length() > 0) || error;
+  return parsed;
 }
 
 }  // namespace
 
-// The library's server without its sockets and threads.
-struct HttpExchange::Impl final : httplib::Server {
-  Impl(ListenAddress where, const HttpContent& given) : address(std::move(where)), content(given) {
-    set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
-      respond(request, response);
-      return HandlerResponse::Handled;
-    });
-    // What the library itself refuses, before it asks anybody.
-    set_error_handler(Handler([this](const httplib::Request&, httplib::Response& response) {
-      if (response.body.empty()) refuse(response, response.status);
-    }));
-    set_default_headers(usual_headers());
-  }
+struct HttpExchange::Impl {
+  Impl(ListenAddress where, const HttpContent& given) : address(std::move(where)), content(given) {}
 
-  void respond(const httplib::Request& request, httplib::Response& response) {
-    const auto hosts = hosts_of(request);
-    const int verdict = judge(facts_of(request, hosts), address);
-    if (verdict != 200) return refuse(response, verdict);
-    streams = request.path == kEventsPath;
-    if (streams) return response.set_content("", "text/event-stream");
-    const auto& answer = fresh_answer(request.path, now_s);
-    if (answer.status != 200) return refuse(response, answer.status);
-    response.status = answer.status;
-    response.set_header("Content-Security-Policy",
-                        answer.policy.empty() ? kNothing : answer.policy);
-    response.set_content(answer.body, answer.type);
-  }
-
-  void refuse(httplib::Response& response, int status) const {
-    response.status = status;
-    response.set_header("Content-Security-Policy", kNothing);
-    if (status == 405) response.set_header("Allow", "GET");
-    response.set_content(refusal_text(status, address) + "\n", "text/plain; charset=utf-8");
-  }
-
-  const HttpAnswer& fresh_answer(const std::string& path, double at_s) {
+  const HttpAnswer& fresh_answer(const std::string& path, double now_s) {
     static const HttpAnswer kNone{404, {}, {}, {}};
     const auto known = answers.find(path);
-    if (known != answers.end() && at_s - known->second.first < kFreshSeconds)
+    if (known != answers.end() && now_s - known->second.first < kFreshSeconds)
       return known->second.second;
     auto made = content.answer(path);
     if (made.status == 404) return kNone;  // not kept: their number has no bound
-    return (answers[path] = {at_s, std::move(made)}).second;
-  }
-
-  std::string process(std::string_view head) {
-    MemoryStream stream(head);
-    bool closed = false;
-    process_request(stream, true, closed, nullptr);
-    return stream.take();
+    return (answers[path] = {now_s, std::move(made)}).second;
   }
 
   const ListenAddress address;
   const HttpContent& content;
-  double now_s = 0;      // of the request that is being answered
-  bool streams = false;  // likewise
   std::map<std::string, std::pair<double, HttpAnswer>> answers;  // of paths that there are
   std::pair<double, std::string> last_event = {-kFreshSeconds, ""};
 };
@@ -149,20 +124,20 @@ HttpExchange::~HttpExchange() = default;
 
 HttpExchange::Reply HttpExchange::answer(std::string_view head, double now_s) {
   if (const int broken = limit_broken(head)) return {refusal(broken), false};
-  impl_->now_s = now_s;
-  impl_->streams = false;
-  auto bytes = impl_->process(head);
-  if (!impl_->streams) return {bytes.empty() ? refusal(400) : std::move(bytes), false};
-  std::string begun = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n";
-  return {begun + lines_of(usual_headers()) + "\r\n", true};
+  const auto request = parse_head(head);
+  if (!request) return {refusal(400), false};
+  const int verdict = judge(
+      {request->method, request->hosts, request->has_origin, request->has_body}, impl_->address);
+  if (verdict != 200) return {refusal(verdict), false};
+  if (request->path == kEventsPath) return {head_of_stream(), true};
+  const auto& answer = impl_->fresh_answer(request->path, now_s);
+  if (answer.status != 200) return {refusal(answer.status), false};
+  return {bytes_of(200, answer.type, answer.policy, answer.body), false};
 }
 
 std::string HttpExchange::refusal(int status) const {
-  httplib::Response response;
-  impl_->refuse(response, status);
-  std::string bytes = "HTTP/1.1 " + std::to_string(status) + " Refused\r\nConnection: close\r\n" +
-                      "Content-Length: " + std::to_string(response.body.size()) + "\r\n";
-  return bytes + lines_of(usual_headers()) + lines_of(response.headers) + "\r\n" + response.body;
+  return bytes_of(status, "text/plain; charset=utf-8", "",
+                  refusal_text(status, impl_->address) + "\n");
 }
 
 std::string HttpExchange::event(double now_s) {

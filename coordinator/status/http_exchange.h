@@ -8,7 +8,7 @@
 
 namespace lockstep {
 
-// From a request's head to an answer's bytes: what is HTTP's own is cpp-httplib's, which is not
+// From a request's head to an answer's bytes: what is HTTP's own is Boost.Beast's, which is not
 // seen from outside. No sockets. For one thread.
 class HttpExchange {
  public:

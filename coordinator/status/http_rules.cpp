@@ -8,6 +8,19 @@ int limit_broken(std::string_view head_so_far) {
   return head_so_far.size() > kMostOfAHeadBytes ? 431 : 0;
 }
 
+bool is_well_formed(std::string_view head) {
+  for (std::size_t i = 0; i < head.size(); ++i) {
+    const auto c = static_cast<unsigned char>(head[i]);
+    const bool ends_line = c == '\r' && i + 1 < head.size() && head[i + 1] == '\n';
+    if (!ends_line && (c == 0x7F || (c < ' ' && c != '\t'))) return false;
+    if (!ends_line) continue;
+    ++i;
+    const bool folded = i + 1 < head.size() && (head[i + 1] == ' ' || head[i + 1] == '\t');
+    if (folded) return false;
+  }
+  return true;
+}
+
 int judge(const RequestFacts& request, const ListenAddress& address) {
   if (request.method != "GET") return 405;
   if (request.hosts.size() != 1 || request.hosts.front().empty()) return 400;

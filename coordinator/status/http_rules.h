@@ -23,6 +23,11 @@ constexpr double kReadSeconds = 5;        // from the connection to the head's e
 // Pure: whether what has come of a head breaks a limit already: 414 or 431; 0: not so far.
 int limit_broken(std::string_view head_so_far);
 
+// Pure: whether a whole head's lines are what every reader takes for the same: each ends with CRLF,
+// none goes on in the next one, no other control characters but tabs. What differs from reader to
+// reader hides headers from one of them: 400.
+bool is_well_formed(std::string_view head);
+
 // What the rules look at in a request.
 struct RequestFacts {
   std::string_view method;

@@ -24,7 +24,7 @@ struct HttpContent {
 // A status server: one thread of its own that serves GET by the rules of http_rules.h, a request a
 // connection, and never waits for a client. Where all connections are taken the oldest that has
 // not asked for anything yet makes room, so that idle ones can't shut others out. The thread is
-// nice'd, takes no signals and no lock of anybody's. What is HTTP's own is cpp-httplib's.
+// nice'd, takes no signals and no lock of anybody's. What is HTTP's own is Boost.Beast's.
 //
 // Memory: at most kMostConnections answers at a time.
 class HttpServer {

@@ -18,17 +18,19 @@ std::uint64_t SecondsHistogram::count() const {
   return all;
 }
 
-void JobBoard::iteration(const Pace& given) {
-  constexpr double kWeight = 0.1;  // of the newest in the mean
-  const auto before_s = sums_.seconds;
+void JobBoard::iteration(const Pace& given, double now_s) {
+  constexpr double kWeight = 0.05;  // of the newest in the mean
+  const auto took_s = last_at_s_ ? now_s - *last_at_s_ : given.seconds;
+  last_at_s_ = now_s;
+  const auto mean_s =
+      sums_.seconds > 0 ? sums_.seconds + kWeight * (took_s - sums_.seconds) : took_s;
   const auto made = sums_.iterations_made + 1;
   const auto samples = sums_.samples_made + given.samples_made;
   sums_ = given;
   sums_.iterations_made = made;
   sums_.samples_made = samples;
-  if (before_s > 0) sums_.seconds = before_s + kWeight * (given.seconds - before_s);
-  if (sums_.seconds > 0)
-    sums_.samples_per_second = static_cast<double>(given.samples_made) / sums_.seconds;
+  sums_.seconds = mean_s;
+  sums_.samples_per_second = mean_s > 0 ? static_cast<double>(given.samples_made) / mean_s : 0;
   pace_.store(std::make_shared<const Pace>(sums_));
 }
 

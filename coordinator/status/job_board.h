@@ -29,7 +29,8 @@ struct Pace {
   double learning_rate = 0;
   std::int64_t iterations_made = 0;  // by this attempt
   std::int64_t samples_made = 0;
-  double seconds = 0;  // the mean of late iterations; 0: not known
+  // From one to the next of late, saves and evaluations included; 0: not known.
+  double seconds = 0;
   double samples_per_second = 0;
 };
 
@@ -82,7 +83,7 @@ class JobBoard {
   explicit JobBoard(const ProgressBoard& board) : board_(board) {}
 
   // The training thread's.
-  void iteration(const Pace& pace);  // its means and sums are kept here
+  void iteration(const Pace& pace, double now_s);  // its means and sums are kept here
   void interval(const Interval& interval);
   void evaluation(const Evaluation& evaluation);
   void save_began(std::int64_t iteration);
@@ -108,7 +109,8 @@ class JobBoard {
   void publish();
 
   const ProgressBoard& board_;
-  Pace sums_;  // the training thread's, as `slow_`
+  Pace sums_;  // the training thread's, as the next two
+  std::optional<double> last_at_s_;
   Slow slow_;
   std::atomic<std::shared_ptr<const Pace>> pace_;
   std::atomic<std::shared_ptr<const Slow>> published_;

@@ -89,7 +89,7 @@ void add_progress(const Facts& facts, Families& families) {
   families.gauge("lockstep_iteration", "Iterations completed, those of the lineage included.",
                  facts.iteration);
   families.gauge("lockstep_final_iteration", "Where the training ends.", facts.final_iteration);
-  families.gauge("lockstep_loss", "Mean loss over the samples of late.", facts.loss);
+  families.gauge("lockstep_loss", "Mean loss over the samples of the last iteration.", facts.loss);
   families.gauge("lockstep_samples_per_second", "Samples trained on in a second, of late.",
                  facts.samples_per_second);
 }

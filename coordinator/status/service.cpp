@@ -110,11 +110,12 @@ struct StatusService::Impl {
         const auto end_s = monotonic_s();
         next_look_s = end_s + pause_after(end_s - now_s, setup.job != nullptr);
       }
+      lock.lock();
+      if (ending) break;  // what is read of the job may be gone
       if (writes) {
         write_textfile();
         next_write_s = now_s + setup.textfile_period_s;
       }
-      lock.lock();
       wake.wait_for(lock, std::chrono::duration<double>(kSliceSeconds), [this] { return ending; });
     }
     lock.unlock();

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/error.h"
@@ -38,6 +39,7 @@ void replace_text_file(const std::string& path, const std::string& text) {
   const int descriptor =
       ::open(hidden.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, kMode);
   if (descriptor < 0) fail(path);
+  ::fchmod(descriptor, kMode);  // whatever the umask says: another user's collector reads it
   const bool written = write_all(descriptor, text);
   const int cause = errno;
   // A file system may say at close that it is full.

@@ -25,17 +25,11 @@ add_library(lockstep::isal UNKNOWN IMPORTED)
 set_target_properties(lockstep::isal PROPERTIES
   IMPORTED_LOCATION "${ISAL_LIBRARY}" INTERFACE_INCLUDE_DIRECTORIES "${ISAL_INCLUDE_DIR}")
 
-# The status server: HTTP, Prometheus' text, the curves of its page. Debian's httplib is compiled, with these options.
-find_path(HTTPLIB_INCLUDE_DIR httplib.h REQUIRED)
-find_library(HTTPLIB_LIBRARY cpp-httplib REQUIRED)
+# The status server: HTTP's texts (Boost.Beast, headers alone), Prometheus' text, the curves of its page.
+find_package(Boost 1.74 REQUIRED)
 find_package(prometheus-cpp REQUIRED COMPONENTS core)
 find_file(CHART_JS chart.min.js PATHS /usr/share/javascript/chart.js REQUIRED)
-mark_as_advanced(HTTPLIB_INCLUDE_DIR HTTPLIB_LIBRARY CHART_JS)
-add_library(lockstep::httplib UNKNOWN IMPORTED)
-set_target_properties(lockstep::httplib PROPERTIES
-  IMPORTED_LOCATION "${HTTPLIB_LIBRARY}" INTERFACE_INCLUDE_DIRECTORIES "${HTTPLIB_INCLUDE_DIR}"
-  INTERFACE_COMPILE_DEFINITIONS
-    "CPPHTTPLIB_OPENSSL_SUPPORT;CPPHTTPLIB_ZLIB_SUPPORT;CPPHTTPLIB_BROTLI_SUPPORT")
+mark_as_advanced(CHART_JS)
 
 if(LOCKSTEP_FUZZ)
   return()

@@ -1,6 +1,7 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -56,8 +57,8 @@ class JobFiguresTest : public ::testing::Test {
 
 TEST_F(JobFiguresTest, AreThoseOfTheLastIteration) {
   EXPECT_TRUE(status()["iteration"].is_null());
-  board_.iteration(pace_at(201));
-  board_.iteration(pace_at(202));
+  board_.iteration(pace_at(201), 10);
+  board_.iteration(pace_at(202), 10.5);
   const auto now = status();
   EXPECT_EQ(now["state"], "running");
   EXPECT_EQ(now["phase"], "train");
@@ -69,11 +70,18 @@ TEST_F(JobFiguresTest, AreThoseOfTheLastIteration) {
   EXPECT_EQ(picture().job->pace->iterations_made, 2);
 }
 
+TEST_F(JobFiguresTest, TheRateCountsWhatComesBetweenIterations) {
+  for (int i = 1; i <= 200; ++i)
+    board_.iteration(pace_at(i, 0.1), i);  // a second apart, of which a tenth is the iteration's
+  EXPECT_NEAR(status()["iterations_per_second"].get<double>(), 1, 0.01);
+  EXPECT_NEAR(status()["eta_seconds"].get<double>(), 800, 8);
+}
+
 TEST_F(JobFiguresTest, WhatIsNotFiniteIsNull) {
   auto pace = pace_at(5);
   pace.loss = std::numeric_limits<double>::quiet_NaN();
   pace.gradient_norm = std::numeric_limits<double>::infinity();
-  board_.iteration(pace);
+  board_.iteration(pace, 0);
   EXPECT_TRUE(status()["loss"].is_null());
   EXPECT_TRUE(status()["gradient_norm"].is_null());
   EXPECT_THAT(prometheus_text(picture(), std::nullopt), Not(HasSubstr("lockstep_loss")));
@@ -120,7 +128,7 @@ TEST_F(JobFiguresTest, OrderRanksByHowLongOthersWaitForThem) {
 }
 
 TEST_F(JobFiguresTest, PrometheusTextHoldsNoPathHostOrRun) {
-  board_.iteration(pace_at(5));
+  board_.iteration(pace_at(5), 0);
   board_.ranks({{0, "secret-host", Phase::kTrain, 0.5, 0, true}});
   const auto text = prometheus_text(picture(), 4096);
   EXPECT_THAT(text, Not(HasSubstr("secret")));
@@ -142,7 +150,7 @@ TEST_F(JobFiguresTest, HistogramsAreCumulative) {
 }
 
 TEST_F(JobFiguresTest, EndWithTheOutcomeOfTheStore) {
-  board_.iteration(pace_at(5));
+  board_.iteration(pace_at(5), 0);
   auto store = std::make_shared<StorePicture>(*store_);
   store->newest->outcome = Outcome{OutcomeKind::kPreempted, 75, 5, std::nullopt, {}};
   store_ = store;
@@ -151,6 +159,33 @@ TEST_F(JobFiguresTest, EndWithTheOutcomeOfTheStore) {
   EXPECT_EQ(status()["state"], "preempted");
   EXPECT_EQ(status()["exit_code"], 75);
   EXPECT_THAT(prometheus_text(picture(), std::nullopt), HasSubstr("\nlockstep_running 0\n"));
+}
+
+// For the thread sanitizer, too: readers get whole pictures while the training goes on.
+TEST_F(JobFiguresTest, AreReadWhileTheTrainingSaysThem) {
+  constexpr std::int64_t kIterations = 20000;
+  std::thread trainer([this] {
+    for (std::int64_t i = 1; i <= kIterations; ++i) {
+      progress_.move();
+      board_.iteration(pace_at(i), 0.5 * static_cast<double>(i));
+      if (i % 100 == 0) board_.save_ended({i, 0.1, 0, 1}, 0);
+    }
+  });
+  std::thread watchdog([this] {
+    for (int i = 0; i < 1000; ++i)
+      board_.ranks({{0, "h", Phase::kTrain, 0.5, 0, true}});
+  });
+  for (std::int64_t seen = 0; seen < kIterations;) {
+    const auto figures = board_.figures(0);
+    if (!figures.pace) continue;
+    EXPECT_GE(figures.pace->iteration, seen);
+    EXPECT_EQ(figures.pace->position, figures.pace->iteration * 64);
+    EXPECT_EQ(figures.pace->iterations_made, figures.pace->iteration);
+    seen = figures.pace->iteration;
+  }
+  trainer.join();
+  watchdog.join();
+  EXPECT_EQ(board_.figures(0).saves.committed, kIterations / 100);
 }
 
 TEST_F(JobFiguresTest, StateFollowsThePhase) {

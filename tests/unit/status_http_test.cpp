@@ -115,6 +115,17 @@ TEST(HttpRules, LimitTheLineAndTheHead) {
   EXPECT_EQ(limit_broken("0123456789\r\n" + line(rest + 1)), 431);
 }
 
+TEST(HttpRules, WantLinesThatEveryReaderTakesForTheSame) {
+  const std::string line = "GET / HTTP/1.1\r\n";
+  for (const std::string good : {"", "A: b\r\n", "A: b\tc\r\nB:\r\n", "A: \xc3\xa4\r\n"})
+    EXPECT_TRUE(is_well_formed(line + good + "\r\n")) << good;
+  for (const std::string bad :
+       {"A: b\n", "A: b\nOrigin: null\r\n", "A: b\rOrigin: null\r\n", "\r\r\n", "A: b\r\n c\r\n",
+        "A: b\r\n\tc\r\n", "A: \x01\r\n", "A: \x7f\r\n"})
+    EXPECT_FALSE(is_well_formed(line + bad + "\r\n")) << bad;
+  EXPECT_FALSE(is_well_formed(line + std::string("A: \0\r\n", 6) + "\r\n"));
+}
+
 class HttpExchangeTest : public ::testing::Test {
  protected:
   std::string ask(const std::string& line,
@@ -158,6 +169,10 @@ TEST_F(HttpExchangeTest, RefusesWithTheStatusOfItsRules) {
   EXPECT_THAT(ask("GET /status HTTP/1.1", "Host: evil.com\r\n"), StartsWith("HTTP/1.1 403 "));
   EXPECT_THAT(ask("GET /status HTTP/1.1", "Host: localhost:4242\r\nOrigin: null\r\n"),
               StartsWith("HTTP/1.1 403 "));
+  EXPECT_THAT(ask("GET /status HTTP/1.1", "Host: localhost:4242\r\noRIGIN:  \r\n"),
+              StartsWith("HTTP/1.1 403 "));
+  EXPECT_THAT(ask("GET /status HTTP/1.1", "Host: localhost:4242\r\nHost:\r\n"),
+              StartsWith("HTTP/1.1 400 "));
   EXPECT_THAT(ask("GET /status HTTP/1.1", "Host: localhost:4242\r\nHost: evil.com\r\n"),
               StartsWith("HTTP/1.1 400 "));
   EXPECT_THAT(ask("GET /status HTTP/1.1", "Host: localhost:4242\r\nContent-Length: 5\r\n"),
@@ -166,6 +181,31 @@ TEST_F(HttpExchangeTest, RefusesWithTheStatusOfItsRules) {
   EXPECT_THAT(ask("GET /status HTTP/1.1", "A: " + std::string(9000, 'a') + "\r\n"),
               StartsWith("HTTP/1.1 431 "));
   EXPECT_EQ(asked_, 3) << "only those that may ask are let through";
+}
+
+// What a client asks for beside the path changes no answer: ranges that multiply it, compression
+// that costs more than the answer, a wait for leave to send.
+TEST_F(HttpExchangeTest, AnswersTheSameWhateverElseIsAskedFor) {
+  const std::string host = "Host: localhost:4242\r\n";
+  const auto plain = ask("GET /status HTTP/1.1", host);
+  for (const auto* more :
+       {"Range: bytes=0-,0-,0-,0-\r\n", "Accept-Encoding: br, gzip\r\n", "Expect: 100-continue\r\n",
+        "Connection: keep-alive, Upgrade\r\n", "Upgrade: websocket\r\n", "If-None-Match: *\r\n",
+        "Accept: x/y\r\n", "Content-Length: 0\r\n", "Cookie: a=b\r\n"})
+    EXPECT_EQ(ask("GET /status HTTP/1.1", host + more), plain) << more;
+  EXPECT_EQ(ask("GET /status?x=%00 HTTP/1.1", host), plain);
+}
+
+TEST_F(HttpExchangeTest, ReadsNothingIntoAHeadThatIsNotThere) {
+  for (const auto* head :
+       {"Host: %6cocalhost:4242\r\n", "Host: localhost%3A4242\r\n", "Host : localhost:4242\r\n",
+        "Host: localhost:4242\r\nOrigin : null\r\n", "Host: localhost:4242\r\nno colon\r\n",
+        "Host: localhost:4242\r\n: x\r\n",
+        "Host: localhost:4242\r\nContent-Length: 0\r\nContent-Length: 5\r\n",
+        "Host: localhost:4242\r\nContent-Length: -1\r\n",
+        "Host: localhost:4242\r\nTransfer-Encoding: chunked\r\n"})
+    EXPECT_THAT(ask("GET /status HTTP/1.1", head), StartsWith("HTTP/1.1 4")) << head;
+  EXPECT_EQ(asked_, 0);
 }
 
 TEST_F(HttpExchangeTest, AnswersWhateverComes) {
@@ -188,7 +228,10 @@ TEST_F(HttpExchangeTest, BeginsAStreamOfEvents) {
   const auto reply =
       exchange_.answer("GET /events HTTP/1.1\r\nHost: localhost:4242\r\n\r\n", now_s_);
   EXPECT_TRUE(reply.streams);
-  EXPECT_THAT(reply.bytes, StartsWith("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"));
+  EXPECT_THAT(reply.bytes, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(reply.bytes, HasSubstr("\r\nContent-Type: text/event-stream\r\n"));
+  EXPECT_THAT(reply.bytes, HasSubstr("\r\nContent-Security-Policy: default-src 'none'"));
+  EXPECT_THAT(reply.bytes, ::testing::EndsWith("\r\n\r\n"));
   EXPECT_THAT(reply.bytes, Not(HasSubstr("Content-Length")));
   EXPECT_EQ(exchange_.event(now_s_), "event: status\ndata: {}\n\n");
   EXPECT_FALSE(exchange_.answer("GET /events HTTP/1.1\r\nHost: evil\r\n\r\n", now_s_).streams);

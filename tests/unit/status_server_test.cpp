@@ -1,85 +1,28 @@
-#include <array>
-#include <chrono>
-#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "common/error.h"
 #include "coordinator/status/http_rules.h"
 #include "coordinator/status/http_server.h"
+#include "tests/support/http_client.h"
 #include "tests/support/temporary_folder.h"
 
 namespace lockstep {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::HttpClient;
 using ::testing::StartsWith;
 using testing::TemporaryFolder;
-
-// A client with a socket of its own; waits at most some seconds for anything.
-class Client {
- public:
-  explicit Client(const ListenAddress& server) {
-    descriptor_ = ::socket(server.is_unix() ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    constexpr timeval kPatience{.tv_sec = 20, .tv_usec = 0};
-    ::setsockopt(descriptor_, SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
-    sockaddr_un path{};
-    sockaddr_in port{};
-    path.sun_family = AF_UNIX;
-    server.socket_path.copy(static_cast<char*>(path.sun_path), sizeof path.sun_path - 1);
-    port.sin_family = AF_INET;
-    port.sin_port = htons(server.port);
-    port.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const void* name = server.is_unix() ? static_cast<void*>(&path) : static_cast<void*>(&port);
-    const auto size = static_cast<socklen_t>(server.is_unix() ? sizeof path : sizeof port);
-    connected_ = ::connect(descriptor_, static_cast<const sockaddr*>(name), size) == 0;
-  }
-  ~Client() { ::close(descriptor_); }
-  Client(const Client&) = delete;
-  Client& operator=(const Client&) = delete;
-
-  bool connected() const { return connected_; }
-  void send(const std::string& bytes) const {
-    ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-  }
-  void get(const std::string& path) const {
-    send("GET " + path + " HTTP/1.1\r\nHost: localhost:" + port_of() + "\r\n\r\n");
-  }
-  std::string some() const {
-    std::array<char, 65536> bytes{};
-    const auto got = ::recv(descriptor_, bytes.data(), bytes.size(), 0);
-    return got > 0 ? std::string(bytes.data(), static_cast<std::size_t>(got)) : "";
-  }
-  std::string all() const {
-    std::string text;
-    for (auto part = some(); !part.empty(); part = some())
-      text += part;
-    return text;
-  }
-
- private:
-  std::string port_of() const {
-    sockaddr_in name{};
-    socklen_t size = sizeof name;
-    ::getpeername(descriptor_, static_cast<sockaddr*>(static_cast<void*>(&name)), &size);
-    return std::to_string(ntohs(name.sin_port));
-  }
-
-  int descriptor_ = -1;
-  bool connected_ = false;
-};
 
 HttpContent content() {
   return {[](const std::string& path) {
@@ -92,7 +35,7 @@ HttpContent content() {
 }
 
 std::string answer_to(const HttpServer& server, const std::string& path) {
-  const Client client(server.address());
+  const HttpClient client(server.address());
   client.get(path);
   return client.all();
 }
@@ -124,7 +67,7 @@ TEST(HttpServerTest, ASocketIsTheUsersAloneAndGoesWithItsServer) {
     ASSERT_EQ(::lstat(address.socket_path.c_str(), &found), 0);
     EXPECT_TRUE(S_ISSOCK(found.st_mode));
     EXPECT_EQ(found.st_mode & 0777U, 0600U);
-    const Client client(address);
+    const HttpClient client(address);
     client.send("GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n");
     EXPECT_THAT(client.all(), StartsWith("HTTP/1.1 200"));
     EXPECT_THROW(HttpServer(address, content()), Error) << "another server is there";
@@ -150,9 +93,9 @@ TEST(HttpServerTest, ASocketThatNobodyServesIsReplacedAndAFileIsNot) {
 
 TEST(HttpServerTest, IdleClientsDoNotShutOthersOut) {
   const HttpServer server({"", 0}, content());
-  std::vector<std::unique_ptr<Client>> idle;
+  std::vector<std::unique_ptr<HttpClient>> idle;
   for (std::size_t i = 0; i < 6 * kMostConnections; ++i) {
-    idle.push_back(std::make_unique<Client>(server.address()));
+    idle.push_back(std::make_unique<HttpClient>(server.address()));
     idle.back()->send("GET /sta");
   }
   EXPECT_THAT(answer_to(server, "/status"), StartsWith("HTTP/1.1 200"));
@@ -160,7 +103,7 @@ TEST(HttpServerTest, IdleClientsDoNotShutOthersOut) {
 
 TEST(HttpServerTest, AClientThatTakesNothingDoesNotHoldUpOthers) {
   const HttpServer server({"", 0}, content());
-  const Client lazy(server.address());
+  const HttpClient lazy(server.address());
   lazy.get("/large");
   EXPECT_THAT(answer_to(server, "/status"), StartsWith("HTTP/1.1 200"));
   EXPECT_EQ(lazy.all().size(), answer_to(server, "/large").size()) << "it may still have it all";
@@ -168,7 +111,7 @@ TEST(HttpServerTest, AClientThatTakesNothingDoesNotHoldUpOthers) {
 
 TEST(HttpServerTest, EventsComeAtOnceAndGoOn) {
   const HttpServer server({"", 0}, content());
-  const Client client(server.address());
+  const HttpClient client(server.address());
   client.get("/events");
   std::string text;
   while (text.find("data: {}\n\nevent: status") == std::string::npos) {
@@ -180,9 +123,9 @@ TEST(HttpServerTest, EventsComeAtOnceAndGoOn) {
 
 TEST(HttpServerTest, TooManyStreamsAreRefusedAndAnswersGoOn) {
   const HttpServer server({"", 0}, content());
-  std::vector<std::unique_ptr<Client>> streams;
+  std::vector<std::unique_ptr<HttpClient>> streams;
   for (std::size_t i = 0; i < kMostStreams; ++i) {
-    streams.push_back(std::make_unique<Client>(server.address()));
+    streams.push_back(std::make_unique<HttpClient>(server.address()));
     streams.back()->get("/events");
     EXPECT_THAT(streams.back()->some(), StartsWith("HTTP/1.1 200"));
   }
@@ -192,7 +135,7 @@ TEST(HttpServerTest, TooManyStreamsAreRefusedAndAnswersGoOn) {
 
 TEST(HttpServerTest, ABodyIsLeftUnreadAndTheRefusalArrives) {
   const HttpServer server({"", 0}, content());
-  const Client client(server.address());
+  const HttpClient client(server.address());
   client.send("POST /status HTTP/1.1\r\nHost: localhost:" + std::to_string(server.address().port) +
               "\r\nContent-Length: 100000\r\n\r\n" + std::string(100000, 'x'));
   EXPECT_THAT(client.all(), StartsWith("HTTP/1.1 405"));

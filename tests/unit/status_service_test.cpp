@@ -8,7 +8,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <httplib.h>
 #include <nlohmann/json.hpp>
 #include <sys/stat.h>
 
@@ -16,6 +15,7 @@
 #include "coordinator/status/page.h"
 #include "coordinator/status/service.h"
 #include "coordinator/status/text_file.h"
+#include "tests/support/http_client.h"
 #include "tests/support/store_on_disk.h"
 #include "tests/support/temporary_folder.h"
 
@@ -23,6 +23,7 @@ namespace lockstep {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::HttpClient;
 using ::testing::Not;
 using testing::StoreOnDisk;
 using testing::TemporaryFolder;
@@ -43,9 +44,10 @@ class StatusServiceTest : public ::testing::Test {
   }
   std::shared_ptr<FileSystem> files() const { return make_posix_file_system(); }
   static std::string get(const StatusService& service, const std::string& path) {
-    httplib::Client client("127.0.0.1", service.address()->port);
-    const auto answer = client.Get(path);
-    return answer && answer->status == 200 ? answer->body : "";
+    const HttpClient client(*service.address());
+    client.get(path);
+    const auto answer = client.all();
+    return answer.starts_with("HTTP/1.1 200 ") ? answer.substr(answer.find("\r\n\r\n") + 4) : "";
   }
 
   StoreOnDisk store_{"service"};
@@ -84,7 +86,7 @@ TEST_F(StatusServiceTest, LeavesItsLastTextForTheCollector) {
     EXPECT_FALSE(service.address());
     Pace pace;
     pace.iteration = 7;
-    board.iteration(pace);
+    board.iteration(pace, 0);
     board.ended();
     service.finish(20);
   }
