@@ -1,5 +1,6 @@
 #include "coordinator/daemon/job_status.h"
 
+#include <exception>
 #include <utility>
 
 #include "common/error.h"
@@ -39,7 +40,7 @@ std::unique_ptr<StatusService> show_status(const LoadedConfig& loaded, const std
   std::unique_ptr<StatusService> service;
   try {
     service = std::make_unique<StatusService>(files, setup);
-  } catch (const Error& e) {
+  } catch (const std::exception& e) {
     log.warning(std::string("control.listen: ") + e.what() +
                 ": nobody is served, training goes on without it");
     if (setup.textfile.empty()) return nullptr;

@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <exception>
 #include <list>
 #include <thread>
 #include <utility>
@@ -167,7 +168,12 @@ struct HttpServer::Impl {
   void run() {
     constexpr int kNice = 10;
     ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice);
-    while (serve_once()) {
+    for (bool goes_on = true; goes_on;) {
+      try {
+        goes_on = serve_once();
+      } catch (const std::exception&) {  // for want of memory: no reason to end a training
+        connections.clear();
+      }
     }
   }
 

@@ -15,7 +15,8 @@ struct HttpAnswer {
   std::string policy;  // Content-Security-Policy; "": nothing may be loaded
 };
 
-// What is served. Both are called on the server's thread, must be quick, and may throw nothing.
+// What is served. Both are called on the server's thread and must be quick. Where one throws the
+// connections that there are end, and the server goes on.
 struct HttpContent {
   std::function<HttpAnswer(const std::string& path)> answer;  // status 404: there is no such path
   std::function<std::string()> event;  // what /events sends at once and then each second

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <ctime>
+#include <exception>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -16,7 +17,7 @@
 #include "coordinator/status/page.h"
 #include "coordinator/status/prometheus_text.h"
 #include "coordinator/status/status_json.h"
-#include "coordinator/status/store_picture.h"
+#include "coordinator/status/store_observer.h"
 #include "coordinator/status/text_file.h"
 #include "coordinator/watchdog/background.h"
 
@@ -89,7 +90,7 @@ struct StatusService::Impl {
     try {
       replace_text_file(setup.textfile, metrics());
       failing = false;
-    } catch (const Error& e) {
+    } catch (const std::exception& e) {
       if (!failing && setup.warn)
         setup.warn(std::string("metrics.textfile: ") + e.what() + "; training goes on without it");
       failing = true;

@@ -1,5 +1,6 @@
-// What the coordinator costs a training: the same iterations with tick, watchdog, heartbeat and
-// metrics, as lockstepd makes them, and with all of that switched off, in turns. Under mpirun, on a
+// What the coordinator costs a training: the same iterations with tick, watchdog, heartbeat,
+// metrics and the status server, as lockstepd makes them, and with all of that switched off, in
+// turns. Under mpirun, on a
 // machine that does nothing else; a JSON line.
 //   mpirun -n 2 build/release/tests/coordinator_bench [--task fashion_mnist|language_model]
 //
@@ -26,6 +27,8 @@
 #include "common/agree.h"
 #include "common/heap.h"
 #include "coordinator/metrics_log.h"
+#include "coordinator/status/service.h"
+#include "coordinator/watchdog/background.h"
 #include "tests/bench/beside.h"
 #include "tests/bench/figures.h"
 #include "worker/fashion_mnist.h"
@@ -96,11 +99,20 @@ double Bench::turn(Kind& kind, bool with_coordinator) {
   const auto others = threads();
   std::optional<Beside> beside;
   std::optional<MetricsLog> metrics;
+  std::optional<JobBoard> figures;
+  std::optional<StatusService> status;
   if (with_coordinator) {
     beside.emplace(comm_, files_, folder_, iteration_s_);
-    if (comm_.is_root())
+    if (comm_.is_root()) {
       metrics.emplace(files_, log_, MetricsOrigin{.run = "bench", .attempt = 1}, folder_,
                       std::nullopt, RunsOn::kOwnThread);
+      figures.emplace(board_);
+      status.emplace(make_posix_file_system(), StatusSetup{.store = folder_,
+                                                           .listen = ListenAddress{},
+                                                           .textfile = folder_ + "/bench.prom",
+                                                           .job = &*figures,
+                                                           .warn = {}});
+    }
   }
   std::vector<double> seconds;
   const IterationHooks hooks{.vote = [&] { return beside ? beside->vote() : TickVote{}; },
@@ -112,8 +124,12 @@ double Bench::turn(Kind& kind, bool with_coordinator) {
     const auto outcome = run_iteration(kind.parts, training_, {}, hooks);
     if (outcome.failure) std::rethrow_exception(outcome.failure);
     if (beside) beside->note(i);
-    if (metrics && i > 0 && i % kInterval == 0)
-      metrics->add(Interval{.iteration = i, .iterations = kInterval, .spent = outcome.spent});
+    if (figures) figures->iteration(Pace{.iteration = i}, monotonic_s());
+    if (metrics && i > 0 && i % kInterval == 0) {
+      const Interval interval{.iteration = i, .iterations = kInterval, .spent = outcome.spent};
+      metrics->add(interval);
+      figures->interval(interval);
+    }
     if (i > 0) seconds.push_back(over_ranks(comm_, since(iteration_began), MPI_MAX));
   }
   if (with_coordinator) {

@@ -1,5 +1,6 @@
 #include <filesystem>
 #include <memory>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -107,6 +108,17 @@ TEST(HttpServerTest, AClientThatTakesNothingDoesNotHoldUpOthers) {
   lazy.get("/large");
   EXPECT_THAT(answer_to(server, "/status"), StartsWith("HTTP/1.1 200"));
   EXPECT_EQ(lazy.all().size(), answer_to(server, "/large").size()) << "it may still have it all";
+}
+
+TEST(HttpServerTest, OutlivesAnAnswerThatThrows) {
+  auto given = content();
+  given.answer = [answer = given.answer](const std::string& path) {
+    if (path == "/throws") throw std::bad_alloc();
+    return answer(path);
+  };
+  const HttpServer server({"", 0}, given);
+  EXPECT_EQ(answer_to(server, "/throws"), "");
+  EXPECT_THAT(answer_to(server, "/status"), StartsWith("HTTP/1.1 200"));
 }
 
 TEST(HttpServerTest, EventsComeAtOnceAndGoOn) {
