@@ -31,7 +31,8 @@ void JobBoard::iteration(const Pace& given, double now_s) {
   sums_.samples_made = samples;
   sums_.seconds = mean_s;
   sums_.samples_per_second = mean_s > 0 ? static_cast<double>(given.samples_made) / mean_s : 0;
-  pace_.store(std::make_shared<const Pace>(sums_));
+  pace_.offer(std::make_shared<const Pace>(sums_));
+  if (waits_) publish();
 }
 
 void JobBoard::interval(const Interval& interval) {
@@ -69,28 +70,30 @@ void JobBoard::save_failed() {
 }
 
 void JobBoard::ended() {
+  pace_.put(sums_.iterations_made > 0 ? std::make_shared<const Pace>(sums_) : nullptr);
+  published_.put(std::make_shared<const Slow>(slow_));
   ended_ = true;
 }
 
 void JobBoard::ranks(std::vector<RankSight> ranks) {
-  ranks_.store(std::make_shared<const std::vector<RankSight>>(std::move(ranks)));
+  ranks_.put(std::make_shared<const std::vector<RankSight>>(std::move(ranks)));
 }
 
 void JobBoard::publish() {
-  published_.store(std::make_shared<const Slow>(slow_));
+  waits_ = !published_.offer(std::make_shared<const Slow>(slow_));
 }
 
 JobFigures JobBoard::figures(double now_s) const {
   JobFigures figures;
   figures.phase = board_.standing().phase;
-  if (const auto pace = pace_.load()) figures.pace = *pace;
-  if (const auto slow = published_.load()) {
+  if (const auto pace = pace_.get()) figures.pace = *pace;
+  if (const auto slow = published_.get()) {
     figures.spent = slow->spent;
     figures.last_spent = slow->last_spent;
     figures.evaluation = slow->evaluation;
     figures.saves = slow->saves;
   }
-  if (const auto ranks = ranks_.load()) figures.ranks = *ranks;
+  if (const auto ranks = ranks_.get()) figures.ranks = *ranks;
   if (const auto deadline_s = deadline_s_.load(); deadline_s > 0)
     figures.seconds_left = deadline_s - now_s;
   figures.ended = ended_;

@@ -12,6 +12,7 @@
 
 #include "common/metrics.h"
 #include "common/progress_board.h"
+#include "coordinator/status/published.h"
 #include "coordinator/watchdog/rank_roll.h"
 
 namespace lockstep {
@@ -76,8 +77,8 @@ struct JobFigures {
   bool ended = false;
 };
 
-// Where the job's threads say it. The training thread's members never wait and never fail for want
-// of a reader: they swap a pointer. A reader gets a whole picture of each part.
+// Where the job's threads say it. The training thread never waits for a reader: what it can't
+// publish at the moment comes with its next word. A reader gets a whole picture of each part.
 class JobBoard {
  public:
   explicit JobBoard(const ProgressBoard& board) : board_(board) {}
@@ -112,9 +113,10 @@ class JobBoard {
   Pace sums_;  // the training thread's, as the next two
   std::optional<double> last_at_s_;
   Slow slow_;
-  std::atomic<std::shared_ptr<const Pace>> pace_;
-  std::atomic<std::shared_ptr<const Slow>> published_;
-  std::atomic<std::shared_ptr<const std::vector<RankSight>>> ranks_;
+  Published<Pace> pace_;
+  bool waits_ = false;  // a part of `slow_` is not published yet
+  Published<Slow> published_;
+  Published<std::vector<RankSight>> ranks_;
   std::atomic<double> deadline_s_{0};  // 0: none
   std::atomic<bool> ended_{false};
 };

@@ -16,6 +16,7 @@
 #include "coordinator/status/http_server.h"
 #include "coordinator/status/page.h"
 #include "coordinator/status/prometheus_text.h"
+#include "coordinator/status/published.h"
 #include "coordinator/status/status_json.h"
 #include "coordinator/status/store_observer.h"
 #include "coordinator/status/text_file.h"
@@ -48,12 +49,12 @@ struct StatusService::Impl {
       : files(std::move(given)), setup(std::move(what)), observer(*files, setup.store) {
     auto none = std::make_shared<StorePicture>();
     none->path = setup.store;
-    picture = std::move(none);
+    picture.put(std::move(none));
   }
 
   StatusPicture now() const {
     StatusPicture all;
-    all.store = picture.load();
+    all.store = picture.get();
     all.wall_s = wall_s();
     all.now_s = monotonic_s();
     if (setup.job != nullptr) all.job = setup.job->figures(all.now_s);
@@ -67,7 +68,7 @@ struct StatusService::Impl {
     if (path == "/") return dashboard_page();
     if (path == "/status") return json(status_json(now()));
     if (path == "/metrics") return {200, "text/plain; version=0.0.4; charset=utf-8", metrics(), ""};
-    const auto store = picture.load();
+    const auto store = picture.get();
     if (path == "/api/lineage") return json(lineage_json(*store));
     if (path == "/api/curves") return json(curves_json(*store));
     if (path == "/api/decision") return json(decision_json(*store));
@@ -83,7 +84,7 @@ struct StatusService::Impl {
     return status_json(now());
   }
 
-  void look() { picture = observer.look(monotonic_s()); }
+  void look() { picture.put(observer.look(monotonic_s())); }
 
   void write_textfile() {
     if (setup.textfile.empty()) return;
@@ -132,7 +133,7 @@ struct StatusService::Impl {
   const StatusSetup setup;
   StoreObserver observer;  // the reader's thread's
   bool failing = false;    // likewise
-  std::atomic<std::shared_ptr<const StorePicture>> picture;
+  Published<StorePicture> picture;
   std::atomic<double> wanted_s{-kWantedSeconds};
   std::mutex mutex;
   std::condition_variable wake;

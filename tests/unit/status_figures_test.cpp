@@ -1,3 +1,4 @@
+#include <atomic>
 #include <limits>
 #include <memory>
 #include <string>
@@ -164,18 +165,21 @@ TEST_F(JobFiguresTest, EndWithTheOutcomeOfTheStore) {
 // For the thread sanitizer, too: readers get whole pictures while the training goes on.
 TEST_F(JobFiguresTest, AreReadWhileTheTrainingSaysThem) {
   constexpr std::int64_t kIterations = 20000;
-  std::thread trainer([this] {
+  std::atomic<bool> trained = false;
+  std::thread trainer([this, &trained] {
     for (std::int64_t i = 1; i <= kIterations; ++i) {
       progress_.move();
       board_.iteration(pace_at(i), 0.5 * static_cast<double>(i));
       if (i % 100 == 0) board_.save_ended({i, 0.1, 0, 1}, 0);
     }
+    trained = true;
   });
   std::thread watchdog([this] {
     for (int i = 0; i < 1000; ++i)
       board_.ranks({{0, "h", Phase::kTrain, 0.5, 0, true}});
   });
-  for (std::int64_t seen = 0; seen < kIterations;) {
+  std::int64_t seen = 0;
+  while (!trained) {
     const auto figures = board_.figures(0);
     if (!figures.pace) continue;
     EXPECT_GE(figures.pace->iteration, seen);
@@ -185,6 +189,8 @@ TEST_F(JobFiguresTest, AreReadWhileTheTrainingSaysThem) {
   }
   trainer.join();
   watchdog.join();
+  board_.ended();
+  EXPECT_EQ(board_.figures(0).pace->iteration, kIterations);
   EXPECT_EQ(board_.figures(0).saves.committed, kIterations / 100);
 }
 
