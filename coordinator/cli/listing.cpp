@@ -1,6 +1,7 @@
 #include "coordinator/cli/listing.h"
 
 #include <algorithm>
+#include <array>
 
 #include <nlohmann/json.hpp>
 
@@ -104,6 +105,21 @@ std::string listing_json(const Listing& listing) {
   for (const auto& id : listing.shown)
     out["checkpoints"].push_back(checkpoint_json(listing, *listing.store.checkpoint(id)));
   return out.dump(2, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+std::vector<LinePart> parse_listing_format(const std::string& format) {
+  static const std::array<std::string, 10> kFields = {
+      "attempt",    "iteration", "state",   "eligible", "bytes",
+      "world_size", "created",   "metrics", "pinned",   "why"};
+  static const std::array<std::string, 1> kObjects = {"metrics"};
+  return parse_line_format(format, kFields, kObjects);
+}
+
+std::string listing_lines(const Listing& listing, std::span<const LinePart> parts) {
+  std::string text;
+  for (const auto& id : listing.shown)
+    text += format_line(parts, checkpoint_json(listing, *listing.store.checkpoint(id))) + "\n";
+  return text;
 }
 
 }  // namespace lockstep::cli

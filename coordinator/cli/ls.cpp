@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "common/error.h"
 #include "coordinator/amounts.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/graph.h"
@@ -15,6 +16,7 @@ namespace {
 
 struct Options {
   std::string store;
+  std::string format;
   bool all = false;
   bool json = false;
   bool ascii = false;
@@ -114,9 +116,16 @@ void print_rest(const Listing& listing) {
 }
 
 int run_ls(const FileSystem& files, const Options& options) {
+  if (options.json && !options.format.empty())
+    throw Error(ErrorCode::kInvalidConfig, "--json and --format contradict; leave one of them out");
+  const auto parts = parse_listing_format(options.format);  // a mistake in it before a long read
   const auto listing = list_store(files, options.store, options.all);
   if (options.json) {
     std::puts(listing_json(listing).c_str());
+    return 0;
+  }
+  if (!options.format.empty()) {
+    std::fputs(listing_lines(listing, parts).c_str(), stdout);
     return 0;
   }
   print_graph(listing, shows_unicode() && !options.ascii);
@@ -143,10 +152,16 @@ Command ls_command() {
   command.arguments = {store_argument(options->store)};
   command.options = {flag("--all", options->all, "every lineage, with the forks between them"),
                      flag("--json", options->json, "one JSON object"),
+                     {"--format", "FORMAT",
+                      "a line for each checkpoint: {attempt}, {iteration}, {metrics.NAME} and the "
+                      "other fields of --json stand for their values, \\t and \\n for a tab and "
+                      "a new line",
+                      &options->format},
                      flag("--ascii", options->ascii, "draw with ASCII characters only")};
   command.exit_codes = usual_exit_codes("listed");
   command.exit_codes[1].meaning = "a mistake in the command, or no such store";
   command.examples = {"lockstep ls checkpoints", "lockstep ls checkpoints --all",
+                      "lockstep ls checkpoints --format '{attempt}@{iteration} {state} {bytes}'",
                       "lockstep ls checkpoints --json | jq '.checkpoints[] | select(.eligible)'"};
   command.run = [options](FileSystem& files) { return run_ls(files, *options); };
   return command;

@@ -55,6 +55,19 @@ class Commands(BranchedStore):
             folder = self.store.checkpoint(x["attempt"], x["iteration"])
             self.assertEqual(x["bytes"], sum(p.stat().st_size for p in folder.iterdir()))
 
+    def test_ls_prints_a_line_for_each_checkpoint_as_a_format_says(self):
+        out = self.said(0, "ls", self.store.path, "--format", r"{attempt}@{iteration}\t{bytes} {why}")
+        self.assertEqual([line.split("\t")[0] for line in out.splitlines()],
+                         ["3@50", "2@40", "2@30", "1@20", "1@10"])
+        listed = self.json_of(0, "ls", self.store.path, "--all")["checkpoints"]
+        out = self.said(0, "ls", self.store.path, "--all", "--format",
+                        "{attempt} {iteration} {state} {metrics}")
+        self.assertEqual(out, "".join("{attempt} {iteration} {state} {0}\n".format(
+            json.dumps(x["metrics"], separators=(",", ":")), **x) for x in listed))
+        self.expect_words(self.said(2, "ls", self.store.path, "--format", "{stat}"),
+                          "mean {state}", "attempt, iteration, state, .* and why")
+        self.said(2, "ls", self.store.path, "--json", "--format", "{state}")
+
     def test_colour_and_unicode_are_for_terminals_alone(self):
         rich = on_terminal("ls", self.store.path, "--all", LANG="C.UTF-8", LC_ALL="")
         self.assertIn("\x1b[32mgood", rich)
