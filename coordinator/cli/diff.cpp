@@ -50,7 +50,7 @@ void print_contents(const StateDiff& found) {
                     largest_text(tensor) + (tensor.not_numbers > 0 && tensor.largest
                                                 ? ", " + std::to_string(tensor.not_numbers) + " nan"
                                                 : "")});
-  std::fputs(table(rows).c_str(), stdout);
+  std::fputs(table(rows, screen_of_stdout()).c_str(), stdout);
 }
 
 void print_diff(const StateDiff& found, const std::string& a, const std::string& b, bool strict) {
@@ -61,13 +61,13 @@ void print_diff(const StateDiff& found, const std::string& a, const std::string&
   add_rows(rows, found.facts);
   add_rows(rows, found.shapes);
   if (!rows.empty()) rows.insert(rows.begin(), {"", a, b});
-  std::fputs(table(rows).c_str(), stdout);
+  std::fputs(table(rows, screen_of_stdout()).c_str(), stdout);
   print_contents(found);
   if (found.config.empty()) return;
   std::printf("configuration%s:\n", strict ? "" : " (counts only with --strict)");
   rows.clear();
   add_rows(rows, found.config);
-  std::fputs(table(rows).c_str(), stdout);
+  std::fputs(table(rows, screen_of_stdout()).c_str(), stdout);
 }
 
 int run_diff(const FileSystem& files, const Options& options) {

@@ -61,7 +61,7 @@ Row row_of(const Listing& listing, const CheckpointView& checkpoint, const std::
           state_cell(listing, checkpoint)};
 }
 
-void print_graph(const Listing& listing, bool unicode) {
+void print_graph(const Listing& listing, const Screen& screen) {
   if (listing.shown.empty()) {
     std::puts("no checkpoint");
     return;
@@ -71,7 +71,7 @@ void print_graph(const Listing& listing, bool unicode) {
     nodes.push_back({id, previous_of(listing.store, id),
                      mark_of(standing_of(listing, *listing.store.checkpoint(id)))});
   std::vector<Row> rows = {{"  CHECKPOINT", "AGE", "SIZE", "RANKS", "METRICS", "STATE"}};
-  for (const auto& drawn : draw_graph(nodes, unicode)) {
+  for (const auto& drawn : draw_graph(nodes, screen.unicode)) {
     if (drawn.node) {
       rows.push_back(
           row_of(listing, *listing.store.checkpoint(nodes[*drawn.node].id), drawn.picture));
@@ -79,10 +79,10 @@ void print_graph(const Listing& listing, bool unicode) {
       rows.push_back({drawn.picture});
     }
   }
-  std::fputs(table(rows, wants_colour()).c_str(), stdout);
+  std::fputs(table(rows, screen, TooLong::kIsCut).c_str(), stdout);
 }
 
-void print_attempts(const Listing& listing) {
+void print_attempts(const Listing& listing, const Screen& screen) {
   std::vector<Row> rows = {{"ATTEMPT", "RUN", "STARTED FROM", "OUTCOME"}};
   for (const auto* attempt : attempts_shown(listing)) {
     const auto sight = attempt->claim && !attempt->outcome ? look_for(attempt->claim->process)
@@ -90,14 +90,14 @@ void print_attempts(const Listing& listing) {
     rows.push_back({std::to_string(attempt->number), run_of(*attempt).value_or("?"),
                     origin_text(listing.store, *attempt), outcome_text(*attempt, sight)});
   }
-  if (rows.size() > 1) std::printf("\n%s", table(rows).c_str());
+  if (rows.size() > 1) std::printf("\n%s", table(rows, screen, TooLong::kIsCut).c_str());
 }
 
-void print_damaged_records(const Listing& listing) {
+void print_damaged_records(const Listing& listing, const Screen& screen) {
   std::vector<Row> rows;
   for (const auto& record : damaged_records(listing.store))
     rows.push_back({record.file, {"damaged", Colour::kRed}, record.why});
-  if (!rows.empty()) std::printf("\n%s", table(rows, wants_colour()).c_str());
+  if (!rows.empty()) std::printf("\n%s", table(rows, screen).c_str());
 }
 
 void print_rest(const Listing& listing) {
@@ -128,9 +128,10 @@ int run_ls(const FileSystem& files, const Options& options) {
     std::fputs(listing_lines(listing, parts).c_str(), stdout);
     return 0;
   }
-  print_graph(listing, shows_unicode() && !options.ascii);
-  print_attempts(listing);
-  print_damaged_records(listing);
+  const auto screen = screen_of_stdout(options.ascii);
+  print_graph(listing, screen);
+  print_attempts(listing, screen);
+  print_damaged_records(listing, screen);
   print_rest(listing);
   return 0;
 }

@@ -96,7 +96,7 @@ void print_for_people(const std::vector<Pruned>& pruned, std::uint64_t bytes, bo
   std::vector<Row> rows = {{"CHECKPOINT", "SIZE", "WHY"}};
   for (const auto& one : pruned)
     rows.push_back({to_text(one.deletion.checkpoint), bytes_text(one.bytes), one.deletion.why});
-  std::fputs(table(rows).c_str(), stdout);
+  std::fputs(table(rows, screen_of_stdout()).c_str(), stdout);
   std::printf("\n%zu %s %s, %s\n", pruned.size(), pruned.size() == 1 ? "checkpoint" : "checkpoints",
               dry_run ? "would go" : "deleted", bytes_text(bytes).c_str());
 }

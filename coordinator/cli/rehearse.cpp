@@ -199,7 +199,7 @@ int run_rehearse(FileSystem& files, const Options& options) {
     if (!found.error) say("kept: " + scratch.path());
   }
   if (found.error) say("lockstep: " + *found.error);
-  std::fputs((options.json ? to_json(found) + "\n" : to_text(found, wants_colour())).c_str(),
+  std::fputs((options.json ? to_json(found) + "\n" : to_text(found, screen_of_stdout())).c_str(),
              stdout);
   return found.exit_code;
 }

@@ -45,7 +45,7 @@ void print_for_people(const CheckpointId& id, const Examined& found, bool tensor
   if (tensors)
     for (const auto& t : m.tensors)
       rows.push_back({t.name, to_text(t.dtype) + " " + shape_text(t)});
-  std::fputs(table(rows).c_str(), stdout);
+  std::fputs(table(rows, screen_of_stdout()).c_str(), stdout);
 }
 
 struct Options {

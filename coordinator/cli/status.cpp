@@ -142,7 +142,7 @@ void print_for_people(const Status& status) {
                                    bytes_text(status.abandoned_bytes)});
   for (const auto& record : damaged_records(status.job.store.view))
     rows.push_back({"damaged", {record.file + ": " + record.why, Colour::kRed}});
-  std::fputs(table(rows, wants_colour()).c_str(), stdout);
+  std::fputs(table(rows, screen_of_stdout()).c_str(), stdout);
 }
 
 template <typename Value>

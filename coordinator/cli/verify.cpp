@@ -119,7 +119,7 @@ void print_for_people(const Report& report) {
   }
   for (const auto& record : report.records)
     rows.push_back({record.file, {"damaged", Colour::kRed}, record.why});
-  std::fputs(table(rows, wants_colour()).c_str(), stdout);
+  std::fputs(table(rows, screen_of_stdout()).c_str(), stdout);
   std::printf("%zu of %s sound; %s in %.2f s, %s\n", sound,
               count_text(report.checkpoints.size(), "checkpoint").c_str(),
               bytes_text(report.bytes).c_str(), report.seconds,

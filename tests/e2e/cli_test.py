@@ -79,6 +79,24 @@ class Commands(BranchedStore):
         self.assertTrue(on_terminal("ls", self.store.path, "--all", LC_ALL="C").isascii())
         self.assertNotIn("\x1b", self.said(0, "ls", self.store.path, "--all", LANG="C.UTF-8"))
 
+    def test_no_line_of_a_table_is_wider_than_the_terminal(self):
+        store = self.copied()
+        flip(store.shard(3, 50, 0), 0)  # whose reason is long
+        for argv in (["ls", "--all"], ["ls", "--all", "--ascii"], ["show", "3@50", "--tensors"],
+                     ["status"], ["verify"]):
+            for columns in (40, 60, 79):
+                said = on_terminal(argv[0], store.path, *argv[1:], columns=columns, NO_COLOR="1",
+                                   LC_ALL="C.UTF-8")
+                table = said.replace("\r", "").split("\n\n")[0]
+                if argv[0] == "verify":  # the last line is none of the table's
+                    table = table.rstrip().rpartition("\n")[0]
+                self.assertTrue("3@50" in table or columns == 40, said)
+                self.assertLessEqual(max(map(len, table.split("\n"))), columns, said)
+        wide = on_terminal("ls", store.path, NO_COLOR="1", columns=60, LC_ALL="C.UTF-8")
+        self.assertIn("…", wide)
+        self.assertIn("...", on_terminal("ls", store.path, "--ascii", columns=60))
+        self.assertNotIn("...", self.said(0, "ls", store.path), "a pipe has no end")
+
     def test_ls_and_status_tell_a_running_attempt_from_a_crashed_one(self):
         site = self.origin.copy(self)
         job = site.start(restore="latest", run={"max_iterations": 10**6}, task={"iteration_ms": 5})

@@ -7,12 +7,15 @@ where the test is gone, and the test's own deadline behind it.
 """
 
 import ctypes
+import fcntl
 import json
 import os
 import pty
 import re
 import signal
+import struct
 import subprocess
+import termios
 import time
 import unittest
 from pathlib import Path
@@ -255,13 +258,18 @@ def command(*argv, cwd=None, seconds=30, **env):
                   done.stderr.decode(errors="replace"), time.monotonic() - began)
 
 
-def on_terminal(*argv, typed="", cwd=None, **env):
+def set_size(terminal, columns, rows=24):
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+def on_terminal(*argv, typed="", cwd=None, columns=0, **env):
     """What a command of lockstep, or with `typed` any program into which that is typed, writes
-    where stdout is a terminal."""
+    where stdout is a terminal; of as many columns, where that is told."""
     try:
         ours, its = pty.openpty()
     except OSError as error:  # a chroot without /dev/pts
         raise unittest.SkipTest(f"no terminal is to be had here: {error}") from error
+    set_size(ours, columns)
     argv = list(map(str, argv)) if typed else [str(BIN / "lockstep"), *map(str, argv)]
     with subprocess.Popen(argv, stdout=its, stderr=its if typed else None,
                           stdin=its if typed else subprocess.DEVNULL, cwd=cwd,

@@ -7,7 +7,6 @@
 #include "coordinator/cli/completion.h"
 #include "coordinator/cli/help.h"
 #include "coordinator/cli/store_reading.h"
-#include "coordinator/cli/table.h"
 
 namespace lockstep::cli {
 namespace {
@@ -96,19 +95,6 @@ TEST(Help, EveryCommandSaysHowItIsUsedAndWhatItsExitCodesMean) {
   }
   EXPECT_EQ(usage_of(TestCommand().command),
             "lockstep look STORE [CHECKPOINT] [--json] [--scope full|model] [--set K=V]...");
-}
-
-TEST(Table, AlignsCharactersNotBytesAndEndsLinesWithoutBlanks) {
-  EXPECT_EQ(table({{"●", "a"}, {"long", ""}, {"x", "b", "c"}}),
-            "●     a\n"
-            "long\n"
-            "x     b  c\n");
-}
-
-TEST(Table, EscapesControlsAndPaintsOnlyWhereThatIsWanted) {
-  const std::vector<Row> rows = {{{"a\x1b[31m\n", Colour::kRed}, "b"}};
-  EXPECT_EQ(table(rows), "a\\x1b[31m\\x0a  b\n");
-  EXPECT_EQ(table(rows, true), "\x1b[31ma\\x1b[31m\\x0a\x1b[0m  b\n");
 }
 
 TEST(Texts, BytesAndRates) {
