@@ -23,8 +23,7 @@ StateDiff diff(const FileSystem& files, const ShownCheckpoint& a, const ShownChe
   for (const auto* one : {&a, &b})
     if (one->found.state == CheckpointState::kDamaged)
       throw Error(ErrorCode::kDamaged, to_text(one->id) + " is damaged: " + one->found.why);
-  ProgressBar bar;
-  bar.set_total(a.found.bytes + b.found.bytes);
+  ProgressBar bar("comparing", Unit::kBytes, a.found.bytes + b.found.bytes);
   return diff_states(files, {a.folder, *a.found.manifest}, {b.folder, *b.found.manifest},
                      [&](std::uint64_t bytes) { bar.add(bytes); });
 }

@@ -51,8 +51,7 @@ int run_export(FileSystem& files, const Options& options) {
                      {"lockstep.scope", options.scope}},
                     place_of(files, options.out, store.path),
                     options.force};
-  ProgressBar bar;
-  bar.set_total(data_bytes(what.tensors));
+  ProgressBar bar("writing", Unit::kBytes, data_bytes(what.tensors));
   export_file(files, what, [&](std::uint64_t bytes) { bar.add(bytes); });
   std::printf("%s %s: %s, %s, in %s\n", to_text(shown.id).c_str(), options.scope.c_str(),
               count_text(what.tensors.size(), "tensor").c_str(),

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/record_json.h"
+#include "coordinator/cli/progress_bar.h"
 #include "coordinator/examine_all.h"
 #include "coordinator/lineage.h"
 #include "coordinator/pins.h"
@@ -72,7 +73,8 @@ Listing list_store(const FileSystem& files, const std::string& given, bool all) 
   listing.all = all;
   auto opened = open_store(files, given);
   const auto wanted = all ? all_of(opened.view) : newest_lineage(opened.view).checkpoints;
-  listing.shown = examine_headers(files, opened.path, opened.view, wanted);
+  ProgressBar bar("opening files");
+  listing.shown = examine_headers(files, opened.path, opened.view, wanted, shown_on(bar));
   const auto newest = newest_lineage(opened.view).checkpoints;
   listing.newest.insert(newest.begin(), newest.end());
   listing.pins = read_pins(files, opened.path);

@@ -10,6 +10,7 @@
 #include "coordinator/catalog.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/config_reading.h"
+#include "coordinator/cli/progress_bar.h"
 #include "coordinator/cli/terminal.h"
 #include "coordinator/cli/text_width.h"
 #include "coordinator/config_loader.h"
@@ -64,7 +65,10 @@ DecisionRecord decide(const FileSystem& files, const LoadedConfig& loaded, const
     look.ignore_running = options.ignore_running;
     look.wait_for_outcome = false;
     look.depth = options.verify ? Depth::kBytes : Depth::kHeaders;
-    const auto say = [](const std::string& text) {
+    ProgressBar bar("verifying");
+    look.progress = shown_on(bar);
+    const auto say = [&](const std::string& text) {
+      bar.clear();
       std::fprintf(stderr, "%s\n", escape_controls(text).c_str());
     };
     const auto decided = look_and_try(files, launch, steady_clock(), look, say);

@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "coordinator/amounts.h"
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/progress_bar.h"
 #include "coordinator/cli/store_reading.h"
 #include "coordinator/cli/table.h"
 
@@ -81,10 +82,13 @@ PruneRequest request_of(const Options& options) {
 // With sizes.
 std::vector<Pruned> weigh(const FileSystem& files, const OpenStore& store,
                           const std::vector<Deletion>& chosen) {
+  ProgressBar bar("taking sizes", Unit::kThings, chosen.size());
   std::vector<Pruned> weighed;
-  for (const auto& deletion : chosen)
+  for (const auto& deletion : chosen) {
     weighed.push_back(
         {deletion, bytes_of(files, store.path, *store.view.checkpoint(deletion.checkpoint))});
+    bar.add(1);
+  }
   return weighed;
 }
 
@@ -122,25 +126,38 @@ void print(const std::vector<Pruned>& pruned, const Options& options) {
                : print_for_people(pruned, bytes, options.dry_run);
 }
 
+std::vector<Deletion> choose(const FileSystem& files, OpenStore& store, PruneRequest request) {
+  ProgressBar bar("verifying");
+  request.progress = shown_on(bar);
+  return look_at_pruned(files, store.path, store.view, request);
+}
+
+// `gone`: newest first, as the dry run lists them; the oldest goes first.
+void delete_noting(FileSystem& files, const OpenStore& store, const std::vector<Deletion>& chosen,
+                   const std::vector<Pruned>& weighed, std::vector<Pruned>& gone) {
+  ProgressBar bar("deleting", Unit::kThings, chosen.size());
+  delete_pruned(files, store.path, store.view, chosen, [&](const Deletion& deletion) {
+    for (const auto& one : weighed)
+      if (one.deletion.checkpoint == deletion.checkpoint) gone.insert(gone.begin(), one);
+    bar.add(1);
+  });
+}
+
 int run_prune(FileSystem& files, const Options& options) {
   const auto request = request_of(options);
   auto store = open_store(files, options.store);
   store.view = look_when_idle(files, store.path, steady_clock(), [](const std::string& text) {
     std::fprintf(stderr, "%s\n", escape_controls(text).c_str());
   });
-  const auto chosen = look_at_pruned(files, store.path, store.view, request);
+  const auto chosen = choose(files, store, request);
   const auto weighed = weigh(files, store, chosen);
   if (options.dry_run) {
     print(weighed, options);
     return 0;
   }
-  std::vector<Pruned> gone;  // newest first, as the dry run lists them; the oldest goes first
-  const auto note = [&](const Deletion& deletion) {
-    for (const auto& one : weighed)
-      if (one.deletion.checkpoint == deletion.checkpoint) gone.insert(gone.begin(), one);
-  };
+  std::vector<Pruned> gone;
   try {
-    delete_pruned(files, store.path, store.view, chosen, note);
+    delete_noting(files, store, chosen, weighed, gone);
   } catch (const Error&) {
     if (!gone.empty()) print(gone, options);  // what went is gone, however it ends
     throw;

@@ -5,6 +5,7 @@
 #include "common/error.h"
 #include "coordinator/best.h"
 #include "coordinator/candidates.h"
+#include "coordinator/cli/progress_bar.h"
 #include "coordinator/examine_all.h"
 #include "coordinator/lineage.h"
 
@@ -49,7 +50,9 @@ CheckpointId resolve_best(const FileSystem& files, OpenStore& store) {
     throw Error(ErrorCode::kInvalidConfig,
                 "best goes by checkpoint.keep_best, which the newest attempt's configuration does "
                 "not have; name a checkpoint");
-  examine_headers(files, store.path, store.view, newest_lineage(store.view).checkpoints);
+  ProgressBar bar("opening files");
+  examine_headers(files, store.path, store.view, newest_lineage(store.view).checkpoints,
+                  shown_on(bar));
   const auto pick = best_by(store.view, *rule);
   if (!pick.chosen) throw Error(ErrorCode::kInvalidConfig, pick.error);
   return *pick.chosen;

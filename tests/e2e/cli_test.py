@@ -2,6 +2,7 @@
 """The commands that look at a store: what they say, their exit codes, and what they leave alone."""
 
 import json
+import re
 import shutil
 import subprocess
 import unittest
@@ -164,6 +165,23 @@ class Commands(BranchedStore):
             env=environment(), timeout=60)
         self.assertEqual(done.returncode, 3, done)
         self.expect_words(done.stdout, "2@30 +unreadable.*Input/output error", "5 of 6")
+
+    @unittest.skipUnless(shutil.which("strace"), "strace is missing")
+    def test_what_takes_longer_than_a_second_shows_how_far_it_is(self):
+        places = [word for path in (self.store.path / "checkpoints").glob("*/*")
+                  for word in ("-P", path)]
+        slow = ["strace", "-f", "-o", "/dev/null", *places, "-e", "trace=openat", "-e",
+                "inject=openat:delay_enter=250000", BIN / "lockstep"]
+        for argv in (["ls", self.store.path, "--all"], ["verify", self.store.path],
+                     ["prune", self.store.path, "--keep-last", "1", "--dry-run"]):
+            shown = on_terminal(*slow, *argv, typed="\n", columns=80)
+            self.expect_words(shown, r"(opening files|verifying)  \[#*-*\] +\d+ %  .* of .*/s.* left")
+            self.assertIn("\r\x1b[K", shown)
+            for line in re.split(r"[\r\n]", shown):
+                self.assertLessEqual(len(line.removeprefix("\x1b[K")), 80, line)
+        piped = subprocess.run([*slow, "ls", self.store.path], capture_output=True, text=True,
+                               env=environment(), timeout=60)
+        self.assertEqual((piped.returncode, piped.stderr), (0, ""))
 
     # ---- diff --------------------------------------------------------------------------------
     def test_diff_compares_states_and_lists_the_configuration(self):
