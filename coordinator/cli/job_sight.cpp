@@ -72,8 +72,11 @@ std::string crash_text(LocalSight sight) {
 }  // namespace
 
 std::string state_text(const JobSight& sight) {
-  const auto& attempt = *sight.attempt;
-  if (sight.alive) return "running";
+  return state_text(*sight.attempt, sight.alive);
+}
+
+std::string state_text(const AttemptView& attempt, bool alive) {
+  if (alive) return "running";
   if (!attempt.outcome)
     return crash_text(attempt.claim ? look_for(attempt.claim->process) : LocalSight::kElsewhere);
   const auto& outcome = *attempt.outcome;

@@ -25,7 +25,8 @@ JobSight look_for_job(const FileSystem& files, const std::string& given);
 // looks each second at most.
 void wait_for_end(const FileSystem& files, JobSight& sight);
 
-// Pure: "running", "finished, exit code 0", "crashed: ..."; of the attempt, which must be there.
+// Local: "running", "finished, exit code 0", "crashed: ..."; the attempt must be there.
 std::string state_text(const JobSight& sight);
+std::string state_text(const AttemptView& attempt, bool alive);
 
 }  // namespace lockstep::cli

@@ -37,7 +37,7 @@ bool has_utf8() {
 Screen screen_of_stdout(bool ascii) {
   if (::isatty(STDOUT_FILENO) != 1) return {};
   Screen screen;
-  screen.terminal = true;
+  screen.addressable = !environment("TERM").empty() && environment("TERM") != "dumb";
   screen.colour = environment("NO_COLOR").empty() && environment("TERM") != "dumb";
   screen.unicode = !ascii && has_utf8();
   winsize size{};

@@ -10,7 +10,7 @@ enum class Colour : std::uint8_t { kNone, kGreen, kRed, kYellow, kDim };
 
 // What an output goes to. As it is here: a pipe or a file, where all is plain and whole.
 struct Screen {
-  bool terminal = false;
+  bool addressable = false;  // a terminal on which a picture can be drawn in place
   bool colour = false;
   bool unicode = false;
   std::size_t columns = 0;  // 0: no end

@@ -36,10 +36,6 @@ class Commands(BranchedStore):
         self.expect_words(out, r"3 .*2@40 +finished", "1@30 .*abandoned",
                           "abandoned lineages: 1 checkpoint, [1-9]")
 
-    def expect_words(self, out, *patterns):
-        for pattern in patterns:
-            self.assertRegex(out, pattern)
-
     def test_ls_json_has_every_field(self):
         whole = self.json_of(0, "ls", self.store.path, "--all")
         self.assertEqual([(x["attempt"], x["parent"], x["outcome"]) for x in whole["attempts"]],
