@@ -53,10 +53,11 @@ KeepBest keep_best_of(const std::string& text) {
                         ? std::string()
                         : text.substr(metric_end + 1, mode_end - metric_end - 1);
   if (rule.metric.empty() || (mode != "max" && mode != "min"))
-    throw Error(ErrorCode::kInvalidConfig,
-                "--keep-best takes METRIC:max or METRIC:min, and :COUNT behind it where more than "
-                "one is to stay, not '" +
-                    text + "'");
+    throw Error(
+        ErrorCode::kInvalidConfig,
+        "--keep-best can't be '" + text +
+            "'; write METRIC:max or METRIC:min, and :COUNT behind it where more than one is "
+            "to stay");
   rule.maximize = mode == "max";
   if (mode_end != std::string::npos)
     rule.count = count_of("--keep-best METRIC:MODE:COUNT", text.substr(mode_end + 1));
@@ -73,9 +74,11 @@ PruneRequest request_of(const Options& options) {
     if (!options.keep_best.empty()) rule.keep_best = keep_best_of(options.keep_best);
   }
   if (!request.rule && !request.abandoned)
-    throw Error(ErrorCode::kInvalidConfig,
-                "prune: say what is to stay: --keep-last N, --keep-every N, --keep-best "
-                "METRIC:max|min[:COUNT]; or what is to go: --abandoned; --dry-run only tells");
+    throw Error(
+        ErrorCode::kInvalidConfig,
+        "it is not said what is to stay, or to go; write what stays, --keep-last N, --keep-every N "
+        "or --keep-best METRIC:max|min[:COUNT], or what goes, --abandoned; with --dry-run it "
+        "is only told");
   return request;
 }
 

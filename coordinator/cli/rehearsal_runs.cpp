@@ -108,7 +108,10 @@ struct Making {
   [[noreturn]] void fail(int code, const std::string& why) const {
     constexpr int kMistake = 2;
     say_end_of(stage, log_of(stage, kind));
-    throw Error(code == kMistake ? ErrorCode::kInvalidConfig : ErrorCode::kIo, name() + ": " + why);
+    const bool advises = why.find("; ") != std::string::npos;
+    throw Error(code == kMistake ? ErrorCode::kInvalidConfig : ErrorCode::kIo,
+                name() + ": " + why +
+                    (advises ? "" : "; its log ends as shown above, --keep keeps all of it"));
   }
 };
 

@@ -26,7 +26,8 @@ void print_for_people(const CheckpointId& id, const Examined& found, bool tensor
                 : found.state == CheckpointState::kDamaged ? "damaged: " + found.why
                                                            : "not finite"},
       {"run", m.run},
-      {"created", m.created},
+      {"created",
+       parse_utc(m.created) ? m.created + ", " + age_text(m.created) + " ago" : m.created},
       {"parent", m.parent ? to_text(m.parent->checkpoint) : "none"},
       {"ranks", std::to_string(m.world_size)},
       {"size", bytes_text(found.bytes)},

@@ -1,6 +1,7 @@
 #include "coordinator/cli/store_reading.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "common/error.h"
 #include "coordinator/best.h"
@@ -11,13 +12,34 @@
 
 namespace lockstep::cli {
 
+namespace {
+
+// It may be a folder of a store, or hold one.
+[[noreturn]] void no_store(const FileSystem& files, const std::string& path,
+                           const std::string& given) {
+  std::string advice = "name the folder that store: of the configuration names";
+  const auto parent = std::filesystem::path(path).parent_path().string();
+  for (const auto& near : {parent, std::filesystem::path(parent).parent_path().string(),
+                           path + "/checkpoints", path + "/store"})
+    if (files.info(store_file(near))) {
+      advice = "did you mean " + near + ", which is one?";
+      break;
+    }
+  throw Error(ErrorCode::kInvalidConfig, given + " is no store: it holds no store.json; " + advice);
+}
+
+}  // namespace
+
 OpenStore open_store(const FileSystem& files, const std::string& given) {
   OpenStore store;
   store.path = follow_links(given);
   store.view = scan_store(files, store.path);
-  if (!store.view.exists) throw Error(ErrorCode::kInvalidConfig, "no store at " + given);
-  if (!store.view.id)
-    throw Error(ErrorCode::kInvalidConfig, given + " is no store: it holds no store.json");
+  if (!store.view.exists)
+    throw Error(ErrorCode::kInvalidConfig,
+                "no store at " + given +
+                    "; name the folder that store: of the configuration names; a job's first "
+                    "launch makes it");
+  if (!store.view.id) no_store(files, store.path, given);
   return store;
 }
 

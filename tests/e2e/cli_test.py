@@ -7,7 +7,8 @@ import shutil
 import subprocess
 import unittest
 
-from lockstep_jobs import BIN, command, environment, on_terminal
+from lockstep_jobs import (BIN, ROOT, command, configuration, environment, on_terminal,
+                           yaml_text)
 from lockstep_store import difference, read_plain, snapshot
 from lockstep_test import BranchedStore, main
 
@@ -260,6 +261,56 @@ class Commands(BranchedStore):
             command(argv[0], self.store.path, *argv[1:])
         command("completion", "checkpoints", self.store.path)
         self.assertEqual(difference(before, snapshot(self.store.path)), [])
+
+    def test_json_has_the_fields_that_are_documented(self):
+        documented, name = {}, None
+        for line in (ROOT / "deploy" / "CLI.md").read_text().splitlines():
+            if heading := re.fullmatch(r"### lockstep (\w+) --json", line):
+                name = heading[1]
+                documented[name] = set()
+            elif name and line.startswith("| `"):
+                documented[name] |= set(re.findall(r"`([\w.\[\]]+)`", line.split(" | ")[0]))
+            elif line.startswith("## "):
+                name = None
+        whole = {"request", "checkpoints[].metrics", "attempts[].parent", "parent"}
+
+        def fields(value, at=""):
+            if isinstance(value, dict) and at not in whole:
+                named = {f"{at}.{key}" if at else key: item for key, item in value.items()}
+                return set(named).union(*(fields(item, key) for key, item in named.items()))
+            if isinstance(value, list):
+                return set().union(*(fields(item, at + "[]") for item in value)) - {at + "[]"}
+            return set()
+
+        store = self.copied()
+        flip(store.attempt(1) / "outcome.json", 5)
+        flip(store.shard(3, 50, 0), 0)
+        config = self.origin.write(yaml_text(configuration(store=str(store.path),
+                                                           restore="latest")))
+        for code, *argv in ((0, "ls", store.path, "--all"), (1, "verify", store.path),
+                            (1, "status", store.path), (0, "plan", config), (0, "doctor", config),
+                            (0, "prune", store.path, "--keep-last", "1", "--dry-run")):
+            found = fields(self.json_of(code, *argv))
+            self.assertEqual(found, documented[argv[0]], argv[0])
+
+    def test_every_mistake_has_a_cause_and_an_advice(self):
+        store, folder = self.store.path, self.site().folder
+        wrong = folder / "wrong.yaml"
+        wrong.write_text("run: {max_iterations: 3}\nsteps: 3\n")
+        for argv in (["ls", folder], ["ls", store / "checkpoints"], ["ls", store, "--format", "{"],
+                     ["ls", "/dev/null"], ["ls", store, "more"], ["show", store, "31"],
+                     ["show", store, "best"], ["show", store, "x"], ["show", store, "8@8"],
+                     ["verify", store, "8@8"], ["diff", store, "10"], ["pin", store, "8@8"],
+                     ["export", store, "latest", folder / "no/x"], ["export", store, "10", folder],
+                     ["prune", store], ["prune", store, "--keep-last", "0"],
+                     ["prune", store, "--keep-best", "loss"], ["status", folder], ["top", folder],
+                     ["save", folder], ["stop", folder], ["plan", folder / "no.yaml"],
+                     ["doctor", folder / "no.yaml"], ["rehearse", wrong],
+                     ["rehearse", wrong, "--launch", "a | b"], ["completion", "zsh"], ["lss"], []):
+            said = self.said(2, *argv).splitlines()
+            self.assertEqual(len(said), 2, said)
+            self.assertGreater(min(map(len, said)), 10, said)
+        self.expect_words(self.said(2, "plan", wrong), r"wrong.yaml:2:1: .*; .*\n$")
 
     def test_mistakes_are_named_with_the_nearest_word(self):
         self.assertIn("'verify'", self.said(2, "verfy", self.store.path))

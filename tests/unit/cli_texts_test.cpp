@@ -30,7 +30,7 @@ struct TestCommand {
   }
   std::string mistake(const std::vector<const char*>& words) {
     const auto parsed = parse(words);
-    const auto* found = std::get_if<Mistake>(&parsed);
+    const auto* found = std::get_if<Complaint>(&parsed);
     return found != nullptr ? found->cause : "no mistake";
   }
 
@@ -76,6 +76,33 @@ TEST(CommandLine, HelpIsOfTheCommandThatWasNamed) {
   EXPECT_EQ(std::get<Usage>(test.parse({"help"})).text, help_of(test.commands));
   EXPECT_EQ(std::get<Usage>(test.parse({"help", "look"})).text, help_of(test.command));
   EXPECT_THAT(std::get<Usage>(test.parse({"--version"})).text, HasSubstr("lockstep "));
+}
+
+TEST(Complaint, HasACauseAndAnAdvice) {
+  struct Row {
+    ErrorCode code;
+    const char* text;
+    const char* cause;
+    const char* advice;
+  };
+  const std::vector<Row> rows = {
+      {ErrorCode::kInvalidConfig, "no store at x; name one", "no store at x", "name one"},
+      {ErrorCode::kInUse, "in use: by a (b; c); wait; or stop it", "in use: by a (b; c)",
+       "wait; or stop it"},
+      {ErrorCode::kInvalidConfig, "a) b; c", "a) b", "c"},
+      {ErrorCode::kInvalidConfig, "a (b; c", "a (b; c", "lockstep look --help shows the use"},
+      {ErrorCode::kInvalidConfig, "'x' is wrong", "'x' is wrong",
+       "lockstep look --help shows the use"},
+      {ErrorCode::kInternal, "oh", "oh", "this is a bug"},
+  };
+  for (const auto& row : rows) {
+    const auto complaint = complaint_of(row.code, row.text, "look");
+    EXPECT_EQ(complaint.cause, row.cause);
+    EXPECT_EQ(complaint.advice, row.advice);
+  }
+  for (const auto code : {ErrorCode::kIo, ErrorCode::kDamaged, ErrorCode::kInUse})
+    EXPECT_THAT(complaint_of(code, "read /s: Input/output error", "look").advice,
+                HasSubstr("lockstep "));
 }
 
 TEST(Help, EveryCommandSaysHowItIsUsedAndWhatItsExitCodesMean) {
