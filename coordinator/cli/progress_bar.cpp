@@ -52,7 +52,9 @@ std::string progress_text(const Progress& progress, std::size_t columns) {
   constexpr std::size_t kLeastBar = 5;
   constexpr std::size_t kAroundBar = 6;  // brackets, and two blanks on each side
   const double speed =
-      progress.seconds > 0 ? static_cast<double>(progress.done) / progress.seconds : 0;
+      progress.seconds > 0 && progress.done > progress.begun_at
+          ? static_cast<double>(progress.done - progress.begun_at) / progress.seconds
+          : 0;
   std::string behind = amount_text(progress.done, progress.unit);
   if (progress.total > 0) {
     const auto done = std::min(progress.done, progress.total);
@@ -85,13 +87,10 @@ struct ProgressBar::Impl {
     drawn = true;
     drawn_at = now;
     progress.seconds = since(begun);
-    auto shown = progress;
-    shown.done -= std::min(begun_at, shown.done);
-    shown.total -= std::min(begun_at, shown.total);
     const auto columns = columns_of_stderr();
     // A line that is full to the last column would be torn by some terminals.
     std::fprintf(stderr, "%s%s", kClearLine,
-                 progress_text(shown, columns > 0 ? columns - 1 : 0).c_str());
+                 progress_text(progress, columns > 0 ? columns - 1 : 0).c_str());
     std::fflush(stderr);
   }
   void erase() {
@@ -101,7 +100,6 @@ struct ProgressBar::Impl {
   const bool on_terminal = ::isatty(STDERR_FILENO) == 1;
   const Clock::time_point made = Clock::now();
   Clock::time_point begun = made;
-  std::uint64_t begun_at = 0;
   std::mutex mutex;
   Progress progress;
   bool drawn = false;
@@ -110,8 +108,7 @@ struct ProgressBar::Impl {
 
 ProgressBar::ProgressBar(std::string what, Unit unit, std::uint64_t total, std::uint64_t begun_at)
     : impl_(std::make_unique<Impl>()) {
-  impl_->progress = {std::move(what), unit, begun_at, total, 0};
-  impl_->begun_at = begun_at;
+  impl_->progress = {std::move(what), unit, begun_at, total, 0, begun_at};
 }
 
 ProgressBar::~ProgressBar() {
@@ -120,8 +117,7 @@ ProgressBar::~ProgressBar() {
 
 void ProgressBar::begin(std::string what, Unit unit, std::uint64_t total) {
   const std::lock_guard lock(impl_->mutex);
-  impl_->progress = {std::move(what), unit, 0, total, 0};
-  impl_->begun_at = 0;
+  impl_->progress = {std::move(what), unit, 0, total, 0, 0};
   impl_->begun = Impl::Clock::now();
 }
 

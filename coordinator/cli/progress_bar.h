@@ -16,8 +16,9 @@ struct Progress {
   std::string what;  // "verifying"
   Unit unit = Unit::kBytes;
   std::uint64_t done = 0;
-  std::uint64_t total = 0;  // 0: not known
-  double seconds = 0;       // since it began
+  std::uint64_t total = 0;     // 0: not known
+  double seconds = 0;          // since it began
+  std::uint64_t begun_at = 0;  // what was done by then, which counts for no rate
 };
 
 // Pure: "verifying  [###---]  50 %  1.0 GiB of 2.0 GiB  512.0 MiB/s  2 s left", within so many
@@ -28,7 +29,6 @@ std::string progress_text(const Progress& progress, std::size_t columns);
 // first second. Safe from any thread.
 class ProgressBar {
  public:
-  // `begun_at`: what is done already, and counts for no rate.
   explicit ProgressBar(std::string what, Unit unit = Unit::kBytes, std::uint64_t total = 0,
                        std::uint64_t begun_at = 0);
   ~ProgressBar();  // removes the line

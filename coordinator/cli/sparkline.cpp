@@ -63,10 +63,10 @@ std::string sparkline(std::span<const double> numbers, std::size_t columns, bool
   const double range = greatest - least;  // not finite where numbers are huge: then all are low
   std::string text;
   for (const double mean : means) {
-    const double height = range > 0 && std::isfinite(range) ? (mean - least) / range : 0;
-    text += std::isfinite(mean) ? levels[static_cast<std::size_t>(
-                                      height * static_cast<double>(levels.size() - 1) + 0.5)]
-                                : " ";
+    const double height =
+        std::isfinite(mean) && range > 0 && std::isfinite(range) ? (mean - least) / range : 0;
+    const auto level = std::lround(height * static_cast<double>(levels.size() - 1));
+    text += std::isfinite(mean) ? levels[static_cast<std::size_t>(level)] : " ";
   }
   return text;
 }
