@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <ctime>
@@ -31,22 +30,23 @@ std::string rate_text(std::uint64_t bytes, double seconds) {
   return text.data();
 }
 
+std::string age_text(std::int64_t seconds) {
+  if (seconds < 120) return std::to_string(std::max<std::int64_t>(seconds, 0)) + " s";
+  if (seconds < 7200) return std::to_string(seconds / 60) + " min";
+  if (seconds < 172800) return std::to_string(seconds / 3600) + " h";
+  return std::to_string(seconds / 86400) + " d";
+}
+
+std::string age_text(const std::string& created) {
+  const auto then = parse_utc(created);
+  return then ? age_text(std::time(nullptr) - *then) : "?";
+}
+
 std::optional<std::int64_t> parse_utc(const std::string& text) {
   std::tm utc{};
   const char* end = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &utc);
   if (end == nullptr || *end != '\0') return std::nullopt;
   return ::timegm(&utc);
-}
-
-std::string age_text(const std::string& created) {
-  const auto at = parse_utc(created);
-  if (!at) return "?";
-  const auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-  const auto seconds = std::max<std::int64_t>(0, now - *at);
-  if (seconds < 120) return std::to_string(seconds) + " s";
-  if (seconds < 7200) return std::to_string(seconds / 60) + " min";
-  if (seconds < 172800) return std::to_string(seconds / 3600) + " h";
-  return std::to_string(seconds / 86400) + " d";
 }
 
 std::string duration_text(double seconds) {

@@ -65,13 +65,15 @@ void examine_shard(const FileSystem& files, const std::string& folder, const Man
 }
 
 Examined examine_folder(const FileSystem& files, const std::string& folder, const CheckpointId& id,
-                        Depth depth, const std::function<void(std::uint64_t)>& progress) {
+                        Depth depth, const ReadProgress& progress) {
   auto found = examine_manifest(files, folder, id);
   if (!found.manifest) return found;
+  if (depth == Depth::kBytes && progress.on_total)
+    progress.on_total(data_bytes(found.manifest->tensors));
   try {
     const auto shards = static_cast<std::int64_t>(found.manifest->shards.size());
     for (std::int64_t i = 0; i < shards; ++i)
-      examine_shard(files, folder, *found.manifest, i, depth, progress);
+      examine_shard(files, folder, *found.manifest, i, depth, progress.on_verified);
   } catch (const Error& e) {
     if (e.code() != ErrorCode::kDamaged) throw;
     note_damage(found, e.what());
@@ -80,8 +82,7 @@ Examined examine_folder(const FileSystem& files, const std::string& folder, cons
 }
 
 Examined examine(const FileSystem& files, const std::string& store,
-                 const CheckpointView& checkpoint, Depth depth,
-                 const std::function<void(std::uint64_t)>& progress) {
+                 const CheckpointView& checkpoint, Depth depth, const ReadProgress& progress) {
   return examine_folder(files, folder_of(store, checkpoint), checkpoint.id, depth, progress);
 }
 

@@ -15,6 +15,15 @@ namespace lockstep {
 // kManifest: for sizes and ages alone; such a checkpoint may well be damaged.
 enum class Depth : std::uint8_t { kManifest, kHeaders, kBytes };
 
+// How far a long read is, for people who wait. What is not given is not called; called from any
+// thread that reads.
+struct ReadProgress {
+  std::function<void(std::uint64_t)> on_total = {};     // data that will be verified, bytes more
+  std::function<void(std::uint64_t)> on_verified = {};  // bytes more
+  std::function<void(std::size_t)> on_count = {};  // files that will be opened next, from 0 again
+  std::function<void()> on_opened = {};            // one of them
+};
+
 // Pure: where a checkpoint's files lie just now: in its place, or in a deleter's trash.
 std::string folder_of(const std::string& store, const CheckpointView& checkpoint);
 
@@ -31,13 +40,12 @@ void examine_shard(const FileSystem& files, const std::string& folder, const Man
 // Pure: notes damage that was found behind the manifest.
 void note_damage(Examined& found, const std::string& why);
 
-// Manifest and all shards.
+// Manifest and all shards. `progress` is told of bytes alone.
 Examined examine(const FileSystem& files, const std::string& store,
-                 const CheckpointView& checkpoint, Depth depth,
-                 const std::function<void(std::uint64_t)>& progress = {});
+                 const CheckpointView& checkpoint, Depth depth, const ReadProgress& progress = {});
 
 // The same for a checkpoint that lies in any folder.
 Examined examine_folder(const FileSystem& files, const std::string& folder, const CheckpointId& id,
-                        Depth depth, const std::function<void(std::uint64_t)>& progress = {});
+                        Depth depth, const ReadProgress& progress = {});
 
 }  // namespace lockstep

@@ -1,6 +1,7 @@
 #include "coordinator/examine_all.h"
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 
 #include "common/parallel.h"
@@ -70,25 +71,37 @@ void gather(Case& one) {
     if (unreadable && !one.unreadable) one.unreadable = unreadable;
 }
 
+// Says that this many files will be opened next; what to call for each that is.
+std::function<void()> counting(const ReadProgress& progress, std::size_t files) {
+  if (progress.on_count) progress.on_count(files);
+  return progress.on_opened ? progress.on_opened : [] {};
+}
+
 void look_at(const FileSystem& files, const std::string& store, std::vector<Case>& cases,
              const ExamineOptions& options) {
   const auto threads = options.threads > 0 ? options.threads : reading_threads();
+  const auto& progress = options.progress;
+  const auto manifest_read = counting(progress, cases.size());
   for_each_index(cases.size(), threads, [&](std::size_t i) {
     std::optional<std::string> damage;
     noting(damage, cases[i].unreadable, [&] {
       cases[i].found =
           examine_manifest(files, folder_of(store, *cases[i].checkpoint), cases[i].checkpoint->id);
     });
+    manifest_read();
   });
   const auto units = units_of(cases, options.depth);
-  if (options.on_total) options.on_total(data_bytes_of(cases));
+  const bool whole = options.depth == Depth::kBytes;
+  if (whole && progress.on_total) progress.on_total(data_bytes_of(cases));
+  const std::function<void()> shard_read = whole ? [] {} : counting(progress, units.size());
   for_each_index(units.size(), threads, [&](std::size_t i) {
     auto& one = cases[units[i].at];
     const auto shard = static_cast<std::size_t>(units[i].shard);
     noting(one.shard_damage[shard], one.shard_unreadable[shard], [&] {
       examine_shard(files, folder_of(store, *one.checkpoint), *one.found.manifest, units[i].shard,
-                    options.depth, options.on_verified);
+                    options.depth, progress.on_verified);
     });
+    shard_read();
   });
   for (auto& one : cases)
     gather(one);
@@ -140,8 +153,9 @@ ExaminedAll examine_all(const FileSystem& files, const std::string& store, Store
 
 std::vector<CheckpointId> examine_headers(const FileSystem& files, const std::string& store,
                                           StoreView& view,
-                                          std::span<const CheckpointId> checkpoints) {
-  const auto all = examine_all(files, store, view, checkpoints, {});
+                                          std::span<const CheckpointId> checkpoints,
+                                          const ReadProgress& progress) {
+  const auto all = examine_all(files, store, view, checkpoints, {.progress = progress});
   if (!all.unreadable.empty())
     throw Error(ErrorCode::kIo,
                 to_text(all.unreadable.front().checkpoint) + ": " + all.unreadable.front().why);

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,9 +12,9 @@ namespace lockstep {
 
 struct ExamineOptions {
   Depth depth = Depth::kHeaders;
-  std::size_t threads = 0;                              // 0: by the machine, a few
-  std::function<void(std::uint64_t)> on_total = {};     // once: data that will be verified, bytes
-  std::function<void(std::uint64_t)> on_verified = {};  // bytes more; called from any thread
+  std::size_t threads = 0;  // 0: by the machine, a few
+  // The manifests are counted, then the shards where their headers alone are read, else bytes.
+  ReadProgress progress = {};
 };
 
 // A checkpoint that can't be read now, which says nothing about its bytes.
@@ -40,6 +39,7 @@ ExaminedAll examine_all(const FileSystem& files, const std::string& store, Store
 // Error(kIo). Gives `checkpoints` without those that are gone.
 std::vector<CheckpointId> examine_headers(const FileSystem& files, const std::string& store,
                                           StoreView& view,
-                                          std::span<const CheckpointId> checkpoints);
+                                          std::span<const CheckpointId> checkpoints,
+                                          const ReadProgress& progress = {});
 
 }  // namespace lockstep

@@ -97,10 +97,16 @@ bool look_at_from(const FileSystem& files, const LaunchFacts& launch, Decided& d
   return !shows_more(*decided.source, decided.store);
 }
 
+// How checkpoints are opened for a decision.
+struct Reading {
+  Depth depth = Depth::kHeaders;
+  ReadProgress progress = {};
+};
+
 // Opens a checkpoint of what restore.from names. false: it has changed since it was read.
-bool look_at_source(const FileSystem& files, const LaunchFacts& launch, Depth depth,
+bool look_at_source(const FileSystem& files, const LaunchFacts& launch, const Reading& reading,
                     CheckpointView& view, Decided& decided) {
-  auto found = examine(files, *decided.source, view, depth);
+  auto found = examine(files, *decided.source, view, reading.depth, reading.progress);
   if (found.state == CheckpointState::kDamaged && has_moved(files, *decided.source, view)) {
     look_at_from(files, launch, decided);
     return false;
@@ -110,29 +116,30 @@ bool look_at_source(const FileSystem& files, const LaunchFacts& launch, Depth de
 }
 
 // Opens a checkpoint for the policy. false: the store has changed since it was scanned.
-bool look_at(const FileSystem& files, const LaunchFacts& launch, Depth depth, const Chosen& wanted,
-             Decided& decided) {
+bool look_at(const FileSystem& files, const LaunchFacts& launch, const Reading& reading,
+             const Chosen& wanted, Decided& decided) {
   auto* view = (wanted.in_source ? decided.source->store : decided.store).checkpoint(wanted.id);
   if (view == nullptr || view->examined)
     throw Error(ErrorCode::kInternal, "the policy asks for a checkpoint that it has");
-  if (wanted.in_source) return look_at_source(files, launch, depth, *view, decided);
-  view->examined = examine(files, launch.store_path, *view, depth);
+  if (wanted.in_source) return look_at_source(files, launch, reading, *view, decided);
+  view->examined = examine(files, launch.store_path, *view, reading.depth, reading.progress);
   return view->examined->state != CheckpointState::kDamaged ||
          !has_moved(files, launch.store_path, *view);
 }
 
 // Opens what the policy asks for until it has ruled. false: the store has changed since it was
 // scanned.
-bool try_decide(const FileSystem& files, const LaunchFacts& launch, Depth depth, Decided& decided) {
+bool try_decide(const FileSystem& files, const LaunchFacts& launch, const Reading& reading,
+                Decided& decided) {
   for (;;) {
     decided.ruling = rule(decided.store, launch, decided.source ? &*decided.source : nullptr);
-    decided.ruling.record.verified_bytes = depth == Depth::kBytes;
+    decided.ruling.record.verified_bytes = reading.depth == Depth::kBytes;
     if (decided.ruling.settled()) return true;
     if (decided.ruling.read_source) {
       if (decided.source || !launch.from_path)
         throw Error(ErrorCode::kInternal, "the policy asks for a source that it has");
       if (!look_at_from(files, launch, decided)) return false;
-    } else if (!look_at(files, launch, depth, *decided.ruling.examine, decided)) {
+    } else if (!look_at(files, launch, reading, *decided.ruling.examine, decided)) {
       return false;
     }
   }
@@ -148,12 +155,12 @@ constexpr int kScans = 10;
 
 // Scans again as often as the store changes under the decision, within reason. `source`: as an
 // earlier decision read it.
-Decided decide_by(const FileSystem& files, const LaunchFacts& launch, Depth depth,
+Decided decide_by(const FileSystem& files, const LaunchFacts& launch, const Reading& reading,
                   const std::function<StoreView()>& scan, std::optional<SourceView> source = {}) {
   Decided decided{{}, {}, std::move(source)};
   for (int i = 0; i < kScans; ++i) {
     decided.store = scan();
-    if (try_decide(files, launch, depth, decided)) return decided;
+    if (try_decide(files, launch, reading, decided)) return decided;
   }
   throw_restless(launch);
 }
@@ -185,7 +192,7 @@ Decided look_and_try(const FileSystem& files, const LaunchFacts& launch, const C
                      const LookOptions& options,
                      const std::function<void(const std::string&)>& say) {
   NewestLook newest(files, launch, clock, options, say);
-  return decide_by(files, launch, options.depth, [&] {
+  return decide_by(files, launch, {options.depth, options.progress}, [&] {
     for (;;) {
       // It writes nothing yet, a scratch name neither.
       auto store = scan_patiently(files, launch, clock, {}, {}, [] {});
@@ -253,14 +260,14 @@ Decided decide_without_chosen(const FileSystem& files, const LaunchFacts& launch
     keep_damage(store, before.store);
     return store;
   };
-  return decide_by(files, launch, Depth::kHeaders, scan_again, std::move(before.source));
+  return decide_by(files, launch, {}, scan_again, std::move(before.source));
 }
 
 }  // namespace
 
 Decided decide_claimed(FileSystem& files, const LaunchFacts& launch, std::int64_t attempt,
                        const Clock& clock, const StoreView& trial) {
-  return settle(files, launch, attempt, decide_by(files, launch, Depth::kHeaders, [&] {
+  return settle(files, launch, attempt, decide_by(files, launch, {}, [&] {
                   return scan_claimed(files, launch, attempt, clock, trial);
                 }));
 }
@@ -273,8 +280,7 @@ Decided decide_again(FileSystem& files, const LaunchFacts& launch, std::int64_t 
 }
 
 Decided decide_beside(const FileSystem& files, const LaunchFacts& launch) {
-  return decide_by(files, launch, Depth::kHeaders,
-                   [&] { return scan_store(files, launch.store_path); });
+  return decide_by(files, launch, {}, [&] { return scan_store(files, launch.store_path); });
 }
 
 Decided decide_beside_again(const FileSystem& files, const LaunchFacts& launch, Decided before,

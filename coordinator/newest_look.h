@@ -18,6 +18,7 @@ struct LookOptions {
   bool ignore_running = false;   // leaves step 1 out
   bool wait_for_outcome = true;  // false: judge only whether it is alive (plan)
   Depth depth = Depth::kHeaders;
+  ReadProgress progress = {};
 };
 
 // Thrown where the attempt that this launch waited for was stopped on request: who stops a store's

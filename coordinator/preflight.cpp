@@ -43,9 +43,7 @@ int exit_code_of(const std::vector<Check>& checks) {
   return bad == checks.end() ? 0 : exit_code(bad->code);
 }
 
-namespace {
-
-std::string sums(const std::vector<Check>& checks) {
+std::string sums_text(const std::vector<Check>& checks) {
   const auto of = [&](Verdict verdict) {
     return static_cast<std::size_t>(
         std::count_if(checks.begin(), checks.end(),
@@ -56,8 +54,6 @@ std::string sums(const std::vector<Check>& checks) {
   if (const auto n = of(Verdict::kError); n > 0) text += ", " + count_text(n, "error");
   return text + "\n";
 }
-
-}  // namespace
 
 std::string to_text(const std::vector<Check>& checks) {
   std::size_t width = 0;
@@ -74,7 +70,7 @@ std::string to_text(const std::vector<Check>& checks) {
     if (!check.advice.empty())
       all += std::string(line.size(), ' ') + escape_controls(check.advice) + "\n";
   }
-  return all + sums(checks);
+  return all + sums_text(checks);
 }
 
 std::string to_json(const std::vector<Check>& checks) {

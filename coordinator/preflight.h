@@ -34,8 +34,9 @@ struct Check {
 
 // Of the first error; 0 without one: warnings are no failure.
 int exit_code_of(const std::vector<Check>& checks);
-// A table, advice on lines of its own, and a last line with the sums, such as
-// "9 checks: 7 ok, 2 warnings". Control characters escaped.
+// "9 checks: 7 ok, 2 warnings", a line.
+std::string sums_text(const std::vector<Check>& checks);
+// A table, advice on lines of its own, and the line with the sums. Control characters escaped.
 std::string to_text(const std::vector<Check>& checks);
 // {"checks": [{"name", "verdict", "text", "advice": "..." | null}], "exit_code"}
 std::string to_json(const std::vector<Check>& checks);

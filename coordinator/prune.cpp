@@ -90,11 +90,17 @@ std::vector<Deletion> look_at_pruned(const FileSystem& files, const std::string&
   // Newest first. What others go for must be good to its last byte: retention's was written by the
   // job that deletes, but this may be years old.
   bool sound = false;
-  for (const auto& id : newest_lineage(view).checkpoints) {
-    auto* checkpoint = view.checkpoint(id);
-    if (!request.rule || checkpoint->examined) continue;
+  const auto& progress = request.progress;
+  auto left = newest_lineage(view).checkpoints;
+  std::erase_if(left, [&](const CheckpointId& id) {
+    return !request.rule || view.checkpoint(id)->examined.has_value();
+  });
+  for (std::size_t i = 0; i < left.size(); ++i) {
+    auto* checkpoint = view.checkpoint(left[i]);
     const auto depth = sound ? Depth::kHeaders : Depth::kBytes;
-    checkpoint->examined = examine(files, store, *checkpoint, depth);
+    checkpoint->examined = examine(files, store, *checkpoint, depth, progress);
+    if (!sound && progress.on_count) progress.on_count(left.size() - i - 1);
+    if (sound && progress.on_opened) progress.on_opened();
     sound = sound || checkpoint->examined->state == CheckpointState::kGood;
   }
   return choose_pruned(view, request, read_pins(files, store));

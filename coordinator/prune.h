@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/file_system.h"
+#include "coordinator/examine.h"
 #include "coordinator/liveness.h"
 #include "coordinator/retention_rule.h"
 #include "coordinator/store_view.h"
@@ -25,6 +26,7 @@ namespace lockstep {
 struct PruneRequest {
   std::optional<RetentionRule> rule;  // along the newest lineage
   bool abandoned = false;             // and all that is outside of it
+  ReadProgress progress = {};         // of what is opened to choose
 };
 
 // Pure: what goes of the newest lineage (examined as far as it could be read) and outside of it.

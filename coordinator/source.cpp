@@ -130,8 +130,8 @@ std::string folder_of(const SourceView& source, const CheckpointId& id) {
 }
 
 Examined examine(const FileSystem& files, const SourceView& source,
-                 const CheckpointView& checkpoint, Depth depth) {
-  return examine_folder(files, folder_of(source, checkpoint.id), checkpoint.id, depth);
+                 const CheckpointView& checkpoint, Depth depth, const ReadProgress& progress) {
+  return examine_folder(files, folder_of(source, checkpoint.id), checkpoint.id, depth, progress);
 }
 
 }  // namespace lockstep

@@ -17,7 +17,7 @@ SourceView read_source(const FileSystem& files, const std::string& path);
 
 // Opens one checkpoint of a source.
 Examined examine(const FileSystem& files, const SourceView& source,
-                 const CheckpointView& checkpoint, Depth depth);
+                 const CheckpointView& checkpoint, Depth depth, const ReadProgress& progress = {});
 
 // Whether a checkpoint that was found damaged is no longer where the source was seen to have it: a
 // job there renames or deletes it just now. Then nothing is proven.

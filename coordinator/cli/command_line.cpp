@@ -63,7 +63,7 @@ std::string known_as(const std::string& given) {
   return "";
 }
 
-Mistake unknown_command(const std::string& given, const std::vector<Command>& commands) {
+Complaint unknown_command(const std::string& given, const std::vector<Command>& commands) {
   if (const auto ours = known_as(given); !ours.empty())
     return {"unknown command '" + given + "'; here that is '" + ours + "'",
             "lockstep " + ours + " --help shows the use"};
@@ -105,7 +105,7 @@ Parsed help_command(const std::vector<Command>& commands, const std::vector<std:
 }  // namespace
 
 Parsed parse_command_line(const std::vector<Command>& commands, int argc, const char* const* argv) {
-  if (argc < 2) return Mistake{"no command", "lockstep --help lists the commands"};
+  if (argc < 2) return Complaint{"no command", "lockstep --help lists the commands"};
   const std::string given = argv[1];
   if (given == "help") return help_command(commands, {argv + 2, argv + argc});
   const auto chosen = std::ranges::find(commands, given, &Command::name);
@@ -122,9 +122,9 @@ Parsed parse_command_line(const std::vector<Command>& commands, int argc, const 
     return Usage{chosen == commands.end() ? help_of(commands) : help_of(*chosen)};
   } catch (const CLI::ParseError& e) {
     if (chosen == commands.end())
-      return Mistake{"unknown option '" + given + "'", "lockstep --help shows the use"};
-    return Mistake{cause_of(e, *chosen, {argv + 2, argv + argc}),
-                   "lockstep " + given + " --help shows the use"};
+      return Complaint{"unknown option '" + given + "'", "lockstep --help shows the use"};
+    return Complaint{cause_of(e, *chosen, {argv + 2, argv + argc}),
+                     "lockstep " + given + " --help shows the use"};
   }
 }
 

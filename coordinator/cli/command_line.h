@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "coordinator/cli/command.h"
+#include "coordinator/cli/complaint.h"
 
 namespace lockstep::cli {
 
@@ -12,11 +13,7 @@ namespace lockstep::cli {
 struct Usage {  // text to print: a help text or the version
   std::string text;
 };
-struct Mistake {
-  std::string cause;
-  std::string advice;
-};
-using Parsed = std::variant<const Command*, Usage, Mistake>;
+using Parsed = std::variant<const Command*, Usage, Complaint>;
 
 // Fills in what the chosen command's arguments and options point to.
 Parsed parse_command_line(const std::vector<Command>& commands, int argc, const char* const* argv);

@@ -16,6 +16,7 @@ Command pin_command();
 Command unpin_command();
 Command prune_command();
 Command status_command();
+Command top_command();
 Command save_command();
 Command stop_command();
 Command doctor_command();

@@ -13,7 +13,10 @@ std::optional<LoadedConfig> load_or_complain(const std::string& path,
   try {
     return load_config(path, overrides, process_environment);
   } catch (const Error& e) {
-    std::fprintf(stderr, "%s\n", escape_controls(e.what()).c_str());
+    const std::string text = e.what();
+    std::fprintf(stderr, "%s\n", escape_controls(text).c_str());
+    if (text.starts_with(path + ": "))  // the file as a whole: nothing in it can be pointed at
+      std::fprintf(stderr, "CONFIG is the job's YAML file, as for lockstepd\n");
     code = exit_code(e.code());
     return std::nullopt;
   }

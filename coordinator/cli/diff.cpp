@@ -23,8 +23,7 @@ StateDiff diff(const FileSystem& files, const ShownCheckpoint& a, const ShownChe
   for (const auto* one : {&a, &b})
     if (one->found.state == CheckpointState::kDamaged)
       throw Error(ErrorCode::kDamaged, to_text(one->id) + " is damaged: " + one->found.why);
-  ProgressBar bar;
-  bar.set_total(a.found.bytes + b.found.bytes);
+  ProgressBar bar("comparing", Unit::kBytes, a.found.bytes + b.found.bytes);
   return diff_states(files, {a.folder, *a.found.manifest}, {b.folder, *b.found.manifest},
                      [&](std::uint64_t bytes) { bar.add(bytes); });
 }
@@ -50,7 +49,7 @@ void print_contents(const StateDiff& found) {
                     largest_text(tensor) + (tensor.not_numbers > 0 && tensor.largest
                                                 ? ", " + std::to_string(tensor.not_numbers) + " nan"
                                                 : "")});
-  std::fputs(table(rows).c_str(), stdout);
+  std::fputs(table(rows, screen_of_stdout()).c_str(), stdout);
 }
 
 void print_diff(const StateDiff& found, const std::string& a, const std::string& b, bool strict) {
@@ -61,13 +60,13 @@ void print_diff(const StateDiff& found, const std::string& a, const std::string&
   add_rows(rows, found.facts);
   add_rows(rows, found.shapes);
   if (!rows.empty()) rows.insert(rows.begin(), {"", a, b});
-  std::fputs(table(rows).c_str(), stdout);
+  std::fputs(table(rows, screen_of_stdout()).c_str(), stdout);
   print_contents(found);
   if (found.config.empty()) return;
   std::printf("configuration%s:\n", strict ? "" : " (counts only with --strict)");
   rows.clear();
   add_rows(rows, found.config);
-  std::fputs(table(rows).c_str(), stdout);
+  std::fputs(table(rows, screen_of_stdout()).c_str(), stdout);
 }
 
 int run_diff(const FileSystem& files, const Options& options) {

@@ -11,6 +11,7 @@
 
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/config_reading.h"
+#include "coordinator/cli/table.h"
 #include "coordinator/deadline.h"
 #include "coordinator/probe.h"
 
@@ -133,6 +134,30 @@ void check_store(FileSystem& files, const LoadedConfig& loaded, std::vector<Chec
         {*free, kept.checkpoint_bytes, loaded.config.checkpoint.keep_last, kept.count}));
 }
 
+Colour colour_of(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kOk:
+      return Colour::kGreen;
+    case Verdict::kWarning:
+      return Colour::kYellow;
+    default:
+      return Colour::kRed;
+  }
+}
+
+// As to_text, for a screen.
+void print_for_people(const std::vector<Check>& checks) {
+  constexpr std::size_t kVerdictWidth = 7;  // "warning"
+  std::vector<Row> rows;
+  for (const auto& check : checks) {
+    auto verdict = to_text(check.verdict);
+    verdict.resize(kVerdictWidth, ' ');
+    rows.push_back({{verdict, colour_of(check.verdict)}, check.name, check.text});
+    if (!check.advice.empty()) rows.push_back({"", "", check.advice});
+  }
+  std::printf("%s%s", table(rows, screen_of_stdout()).c_str(), sums_text(checks).c_str());
+}
+
 int run_doctor(FileSystem& files, const Options& options) {
   int code = 0;
   const auto loaded = load_or_complain(options.config, options.overrides, code);
@@ -146,7 +171,7 @@ int run_doctor(FileSystem& files, const Options& options) {
   if (options.json) {
     std::puts(to_json(checks).c_str());
   } else {
-    std::fputs(to_text(checks).c_str(), stdout);
+    print_for_people(checks);
   }
   return exit_code_of(checks);
 }

@@ -28,12 +28,13 @@ std::string place_of(const FileSystem& files, const std::string& given, const st
   const auto folder = follow_links(path.parent_path().string());
   const auto info = files.info(folder);
   if (!info || info->kind != EntryKind::kFolder)
-    throw Error(ErrorCode::kInvalidConfig, "no folder " + folder + " to write into");
+    throw Error(ErrorCode::kInvalidConfig,
+                "no folder " + folder + " to write into; mkdir -p makes it");
   if ((folder + "/").starts_with(store + "/"))
     throw Error(ErrorCode::kInvalidConfig, given + " lies in the store; name a place outside it");
   if (!path.has_filename())
     throw Error(ErrorCode::kInvalidConfig, given + " is a folder; name a file");
-  return folder + "/" + path.filename().string();
+  return (std::filesystem::path(folder) / path.filename()).string();
 }
 
 int run_export(FileSystem& files, const Options& options) {
@@ -51,8 +52,7 @@ int run_export(FileSystem& files, const Options& options) {
                      {"lockstep.scope", options.scope}},
                     place_of(files, options.out, store.path),
                     options.force};
-  ProgressBar bar;
-  bar.set_total(data_bytes(what.tensors));
+  ProgressBar bar("writing", Unit::kBytes, data_bytes(what.tensors));
   export_file(files, what, [&](std::uint64_t bytes) { bar.add(bytes); });
   std::printf("%s %s: %s, %s, in %s\n", to_text(shown.id).c_str(), options.scope.c_str(),
               count_text(what.tensors.size(), "tensor").c_str(),

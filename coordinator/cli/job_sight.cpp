@@ -2,7 +2,11 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <memory>
 
+#include "common/error.h"
+#include "coordinator/cli/progress_bar.h"
+#include "coordinator/cli/top_picture.h"
 #include "coordinator/lineage.h"
 #include "coordinator/liveness.h"
 
@@ -41,16 +45,47 @@ JobSight look_for_job(const FileSystem& files, const std::string& given) {
   return sight;
 }
 
+namespace {
+
+// 0: not there, or it can't be read just now.
+std::uint64_t iteration_of(const FileSystem& files, const std::string& folder) {
+  constexpr std::uint64_t kMostBytes = 4096;
+  try {
+    const auto beat = parse_heartbeat(read_small_file(files, folder + "/heartbeat", kMostBytes));
+    return beat ? static_cast<std::uint64_t>(std::max<std::int64_t>(beat->iteration, 0)) : 0;
+  } catch (const Error&) {
+    return 0;
+  }
+}
+
+// Shows how far the job is while its end is waited for.
+std::unique_ptr<ProgressBar> bar_of(const FileSystem& files, const JobSight& sight) {
+  if (!sight.alive) return nullptr;
+  const auto& attempt = *sight.attempt;
+  const auto end = attempt.claim ? final_iteration(attempt.claim->config, {}) : std::nullopt;
+  return std::make_unique<ProgressBar>(
+      "attempt " + std::to_string(attempt.number) + ", iterations", Unit::kThings,
+      static_cast<std::uint64_t>(std::max<std::int64_t>(end.value_or(0), 0)),
+      iteration_of(files, attempt_path(sight.store.path, attempt.number)));
+}
+
+}  // namespace
+
 void wait_for_end(const FileSystem& files, JobSight& sight) {
   constexpr int kLooksBetweenWatches = 10;
   const auto clock = steady_clock();
+  auto bar = bar_of(files, sight);
   for (int looks = 1; sight.alive; ++looks) {
     const auto& attempt = *sight.attempt;
     clock.sleep(std::min(attempt.claim ? attempt.claim->heartbeat_seconds : 1.0, 1.0));
-    const auto outcome = attempt_path(sight.store.path, attempt.number) + "/outcome.json";
+    const auto folder = attempt_path(sight.store.path, attempt.number);
+    if (const auto iteration = iteration_of(files, folder); iteration > 0) bar->reach(iteration);
     const bool dead = looks % kLooksBetweenWatches == 0 &&
                       watch(files, sight.store.path, attempt, clock) == Life::kDead;
-    if (dead || files.info(outcome)) sight = look_for_job(files, sight.store.path);
+    if (!dead && !files.info(folder + "/outcome.json")) continue;
+    bar.reset();
+    sight = look_for_job(files, sight.store.path);
+    bar = bar_of(files, sight);
   }
 }
 
@@ -72,8 +107,11 @@ std::string crash_text(LocalSight sight) {
 }  // namespace
 
 std::string state_text(const JobSight& sight) {
-  const auto& attempt = *sight.attempt;
-  if (sight.alive) return "running";
+  return state_text(*sight.attempt, sight.alive);
+}
+
+std::string state_text(const AttemptView& attempt, bool alive) {
+  if (alive) return "running";
   if (!attempt.outcome)
     return crash_text(attempt.claim ? look_for(attempt.claim->process) : LocalSight::kElsewhere);
   const auto& outcome = *attempt.outcome;

@@ -22,10 +22,11 @@ struct JobSight {
 JobSight look_for_job(const FileSystem& files, const std::string& given);
 
 // Local: waits until the job that is at work has an outcome or is dead, however long that takes;
-// looks each second at most.
+// looks each second at most, and shows on stderr how far it is, where that is a terminal.
 void wait_for_end(const FileSystem& files, JobSight& sight);
 
-// Pure: "running", "finished, exit code 0", "crashed: ..."; of the attempt, which must be there.
+// Local: "running", "finished, exit code 0", "crashed: ..."; the attempt must be there.
 std::string state_text(const JobSight& sight);
+std::string state_text(const AttemptView& attempt, bool alive);
 
 }  // namespace lockstep::cli

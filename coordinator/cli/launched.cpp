@@ -72,7 +72,10 @@ std::vector<std::string> split_words(const std::string& text) {
       if (words.empty()) why = "there is no command in it";
       break;
     case WRDE_BADCHAR:
-      why = "one of | & ; < > ( ) { } or a line's end stands in it without quotes";
+      why =
+          "a sign of a shell's (one of | & ; < > { }, a round bracket or a line's end) stands in "
+          "it "
+          "without quotes; write a script that does so, and name that";
       break;
     case WRDE_BADVAL:
       why = "it names a variable that is not set";

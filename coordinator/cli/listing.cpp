@@ -1,10 +1,12 @@
 #include "coordinator/cli/listing.h"
 
 #include <algorithm>
+#include <array>
 
 #include <nlohmann/json.hpp>
 
 #include "common/record_json.h"
+#include "coordinator/cli/progress_bar.h"
 #include "coordinator/examine_all.h"
 #include "coordinator/lineage.h"
 #include "coordinator/pins.h"
@@ -71,7 +73,8 @@ Listing list_store(const FileSystem& files, const std::string& given, bool all) 
   listing.all = all;
   auto opened = open_store(files, given);
   const auto wanted = all ? all_of(opened.view) : newest_lineage(opened.view).checkpoints;
-  listing.shown = examine_headers(files, opened.path, opened.view, wanted);
+  ProgressBar bar("opening files");
+  listing.shown = examine_headers(files, opened.path, opened.view, wanted, shown_on(bar));
   const auto newest = newest_lineage(opened.view).checkpoints;
   listing.newest.insert(newest.begin(), newest.end());
   listing.pins = read_pins(files, opened.path);
@@ -104,6 +107,21 @@ std::string listing_json(const Listing& listing) {
   for (const auto& id : listing.shown)
     out["checkpoints"].push_back(checkpoint_json(listing, *listing.store.checkpoint(id)));
   return out.dump(2, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+std::vector<LinePart> parse_listing_format(const std::string& format) {
+  static const std::array<std::string, 10> kFields = {
+      "attempt",    "iteration", "state",   "eligible", "bytes",
+      "world_size", "created",   "metrics", "pinned",   "why"};
+  static const std::array<std::string, 1> kObjects = {"metrics"};
+  return parse_line_format(format, kFields, kObjects);
+}
+
+std::string listing_lines(const Listing& listing, std::span<const LinePart> parts) {
+  std::string text;
+  for (const auto& id : listing.shown)
+    text += format_line(parts, checkpoint_json(listing, *listing.store.checkpoint(id))) + "\n";
+  return text;
 }
 
 }  // namespace lockstep::cli

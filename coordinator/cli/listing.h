@@ -3,9 +3,11 @@
 #include <cstdint>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "coordinator/cli/line_format.h"
 #include "coordinator/cli/store_reading.h"
 #include "coordinator/standing.h"
 
@@ -32,5 +34,10 @@ std::vector<const AttemptView*> attempts_shown(const Listing& listing);
 
 // Pure: the object that `ls --json` prints.
 std::string listing_json(const Listing& listing);
+
+// Pure: what `ls --format` may name, the fields of a checkpoint in that object, and what it prints,
+// a line for each checkpoint. Error(kInvalidConfig) of parse_line_format.
+std::vector<LinePart> parse_listing_format(const std::string& format);
+std::string listing_lines(const Listing& listing, std::span<const LinePart> parts);
 
 }  // namespace lockstep::cli

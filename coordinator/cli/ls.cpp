@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "common/error.h"
 #include "coordinator/amounts.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/graph.h"
@@ -15,6 +16,7 @@ namespace {
 
 struct Options {
   std::string store;
+  std::string format;
   bool all = false;
   bool json = false;
   bool ascii = false;
@@ -59,7 +61,7 @@ Row row_of(const Listing& listing, const CheckpointView& checkpoint, const std::
           state_cell(listing, checkpoint)};
 }
 
-void print_graph(const Listing& listing, bool unicode) {
+void print_graph(const Listing& listing, const Screen& screen) {
   if (listing.shown.empty()) {
     std::puts("no checkpoint");
     return;
@@ -69,7 +71,7 @@ void print_graph(const Listing& listing, bool unicode) {
     nodes.push_back({id, previous_of(listing.store, id),
                      mark_of(standing_of(listing, *listing.store.checkpoint(id)))});
   std::vector<Row> rows = {{"  CHECKPOINT", "AGE", "SIZE", "RANKS", "METRICS", "STATE"}};
-  for (const auto& drawn : draw_graph(nodes, unicode)) {
+  for (const auto& drawn : draw_graph(nodes, screen.unicode)) {
     if (drawn.node) {
       rows.push_back(
           row_of(listing, *listing.store.checkpoint(nodes[*drawn.node].id), drawn.picture));
@@ -77,10 +79,10 @@ void print_graph(const Listing& listing, bool unicode) {
       rows.push_back({drawn.picture});
     }
   }
-  std::fputs(table(rows, wants_colour()).c_str(), stdout);
+  std::fputs(table(rows, screen, TooLong::kIsCut).c_str(), stdout);
 }
 
-void print_attempts(const Listing& listing) {
+void print_attempts(const Listing& listing, const Screen& screen) {
   std::vector<Row> rows = {{"ATTEMPT", "RUN", "STARTED FROM", "OUTCOME"}};
   for (const auto* attempt : attempts_shown(listing)) {
     const auto sight = attempt->claim && !attempt->outcome ? look_for(attempt->claim->process)
@@ -88,14 +90,14 @@ void print_attempts(const Listing& listing) {
     rows.push_back({std::to_string(attempt->number), run_of(*attempt).value_or("?"),
                     origin_text(listing.store, *attempt), outcome_text(*attempt, sight)});
   }
-  if (rows.size() > 1) std::printf("\n%s", table(rows).c_str());
+  if (rows.size() > 1) std::printf("\n%s", table(rows, screen, TooLong::kIsCut).c_str());
 }
 
-void print_damaged_records(const Listing& listing) {
+void print_damaged_records(const Listing& listing, const Screen& screen) {
   std::vector<Row> rows;
   for (const auto& record : damaged_records(listing.store))
     rows.push_back({record.file, {"damaged", Colour::kRed}, record.why});
-  if (!rows.empty()) std::printf("\n%s", table(rows, wants_colour()).c_str());
+  if (!rows.empty()) std::printf("\n%s", table(rows, screen).c_str());
 }
 
 void print_rest(const Listing& listing) {
@@ -114,14 +116,22 @@ void print_rest(const Listing& listing) {
 }
 
 int run_ls(const FileSystem& files, const Options& options) {
+  if (options.json && !options.format.empty())
+    throw Error(ErrorCode::kInvalidConfig, "--json and --format contradict; leave one of them out");
+  const auto parts = parse_listing_format(options.format);  // a mistake in it before a long read
   const auto listing = list_store(files, options.store, options.all);
   if (options.json) {
     std::puts(listing_json(listing).c_str());
     return 0;
   }
-  print_graph(listing, shows_unicode() && !options.ascii);
-  print_attempts(listing);
-  print_damaged_records(listing);
+  if (!options.format.empty()) {
+    std::fputs(listing_lines(listing, parts).c_str(), stdout);
+    return 0;
+  }
+  const auto screen = screen_of_stdout(options.ascii);
+  print_graph(listing, screen);
+  print_attempts(listing, screen);
+  print_damaged_records(listing, screen);
   print_rest(listing);
   return 0;
 }
@@ -143,10 +153,16 @@ Command ls_command() {
   command.arguments = {store_argument(options->store)};
   command.options = {flag("--all", options->all, "every lineage, with the forks between them"),
                      flag("--json", options->json, "one JSON object"),
+                     {"--format", "FORMAT",
+                      "a line for each checkpoint: {attempt}, {iteration}, {metrics.NAME} and the "
+                      "other fields of --json stand for their values, \\t and \\n for a tab and "
+                      "a new line",
+                      &options->format},
                      flag("--ascii", options->ascii, "draw with ASCII characters only")};
   command.exit_codes = usual_exit_codes("listed");
   command.exit_codes[1].meaning = "a mistake in the command, or no such store";
   command.examples = {"lockstep ls checkpoints", "lockstep ls checkpoints --all",
+                      "lockstep ls checkpoints --format '{attempt}@{iteration} {state} {bytes}'",
                       "lockstep ls checkpoints --json | jq '.checkpoints[] | select(.eligible)'"};
   command.run = [options](FileSystem& files) { return run_ls(files, *options); };
   return command;

@@ -2,27 +2,24 @@
 
 #include <cstdio>
 #include <exception>
-#include <string>
 
 #include "common/error.h"
 #include "common/file_system.h"
-#include "common/log.h"
 #include "coordinator/cli/command_line.h"
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/complaint.h"
 
 namespace {
 
-int complain(const std::string& cause, const std::string& advice, int code) {
-  std::fflush(stdout);
-  std::fprintf(stderr, "lockstep: %s\n", lockstep::escape_controls(cause).c_str());
-  if (!advice.empty()) std::fprintf(stderr, "%s\n", lockstep::escape_controls(advice).c_str());
+int complain(const lockstep::cli::Complaint& complaint, int code) {
+  lockstep::cli::print(complaint);
   return code;
 }
 
 // A full disk must not look like an answer.
 int flushed(int code) {
   const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
-  return written ? code : complain("can't write the output", "", 3);
+  return written ? code : complain({"can't write the output", "make room, or write elsewhere"}, 3);
 }
 
 int run(const lockstep::cli::Command& command) {
@@ -30,9 +27,10 @@ int run(const lockstep::cli::Command& command) {
   try {
     return flushed(command.run(*files));
   } catch (const lockstep::Error& e) {
-    return complain(e.what(), "", lockstep::exit_code(e.code()));
+    return complain(lockstep::cli::complaint_of(e.code(), e.what(), command.name),
+                    lockstep::exit_code(e.code()));
   } catch (const std::exception& e) {
-    return complain(e.what(), "this is a bug", 3);
+    return complain({e.what(), "this is a bug"}, 3);
   }
 }
 
@@ -42,8 +40,7 @@ int main(int argc, char** argv) {
   using namespace lockstep::cli;
   const auto commands = all_commands();
   const auto parsed = parse_command_line(commands, argc, argv);
-  if (const auto* mistake = std::get_if<Mistake>(&parsed))
-    return complain(mistake->cause, mistake->advice, 2);
+  if (const auto* mistake = std::get_if<Complaint>(&parsed)) return complain(*mistake, 2);
   if (const auto* usage = std::get_if<Usage>(&parsed)) {
     std::fputs(usage->text.c_str(), stdout);
     return flushed(0);

@@ -1,3 +1,4 @@
+#include <cstdint>
 #include <cstdio>
 #include <ctime>
 #include <memory>
@@ -9,6 +10,9 @@
 #include "coordinator/catalog.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/config_reading.h"
+#include "coordinator/cli/progress_bar.h"
+#include "coordinator/cli/terminal.h"
+#include "coordinator/cli/text_width.h"
 #include "coordinator/config_loader.h"
 #include "coordinator/deadline.h"
 #include "coordinator/launch.h"
@@ -61,7 +65,10 @@ DecisionRecord decide(const FileSystem& files, const LoadedConfig& loaded, const
     look.ignore_running = options.ignore_running;
     look.wait_for_outcome = false;
     look.depth = options.verify ? Depth::kBytes : Depth::kHeaders;
-    const auto say = [](const std::string& text) {
+    ProgressBar bar("verifying");
+    look.progress = shown_on(bar);
+    const auto say = [&](const std::string& text) {
+      bar.clear();
       std::fprintf(stderr, "%s\n", escape_controls(text).c_str());
     };
     const auto decided = look_and_try(files, launch, steady_clock(), look, say);
@@ -107,7 +114,20 @@ std::string to_json(const Plan& plan) {
   return object.dump();
 }
 
+// A line that goes on below itself where the screen ends.
+void print_indented(const std::string& begin, const std::string& text, const Screen& screen) {
+  constexpr std::size_t kLeast = 20;
+  const auto columns =
+      screen.columns > begin.size() + kLeast ? screen.columns - begin.size() : SIZE_MAX;
+  auto before = begin;
+  for (const auto& line : wrapped(escape_controls(text), columns)) {
+    std::printf("%s%s\n", before.c_str(), line.c_str());
+    before.assign(begin.size(), ' ');
+  }
+}
+
 void print_for_people(const Plan& plan) {
+  const auto screen = screen_of_stdout();
   const auto& record = plan.record;
   auto line = to_text(record.kind);
   if (record.parent) line += " " + to_text(record.parent->checkpoint);
@@ -117,8 +137,8 @@ void print_for_people(const Plan& plan) {
             escape_controls(record.run);
   std::printf("%s\n", line.c_str());
   for (const auto& reason : record.reasons)
-    std::printf("  because %s\n", escape_controls(reason).c_str());
-  if (plan.objection) std::printf("  %s\n", plan.objection->c_str());
+    print_indented("  because ", reason, screen);
+  if (plan.objection) print_indented("  ", *plan.objection, screen);
   std::printf("  checked: %s; exit code %d\n", record.verified_bytes ? "every byte" : "headers",
               plan.exit_code);
 }

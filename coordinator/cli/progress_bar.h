@@ -1,26 +1,54 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
+
+#include "coordinator/examine.h"
 
 namespace lockstep::cli {
 
-// How far a long read is: bytes, rate and what is left, in one line that replaces itself. Only
-// where stderr is a terminal, and only after the first second. Safe from any thread.
+enum class Unit : std::uint8_t { kBytes, kThings };
+
+// How far something is that takes a while.
+struct Progress {
+  std::string what;  // "verifying"
+  Unit unit = Unit::kBytes;
+  std::uint64_t done = 0;
+  std::uint64_t total = 0;     // 0: not known
+  double seconds = 0;          // since it began
+  std::uint64_t begun_at = 0;  // what was done by then, which counts for no rate
+};
+
+// Pure: "verifying  [###---]  50 %  1.0 GiB of 2.0 GiB  512.0 MiB/s  2 s left", within so many
+// columns (0: no end): then the bar is shorter, and last what is said is cut.
+std::string progress_text(const Progress& progress, std::size_t columns);
+
+// Such a line on stderr, which replaces itself: only where that is a terminal, and only after the
+// first second. Safe from any thread.
 class ProgressBar {
  public:
-  ProgressBar();
+  explicit ProgressBar(std::string what, Unit unit = Unit::kBytes, std::uint64_t total = 0,
+                       std::uint64_t begun_at = 0);
   ~ProgressBar();  // removes the line
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
 
-  void set_total(std::uint64_t bytes);
-  void add(std::uint64_t bytes);
+  // What comes next; its rate is its own.
+  void begin(std::string what, Unit unit, std::uint64_t total);
+  void add_total(std::uint64_t more);
+  void add(std::uint64_t more);
+  void reach(std::uint64_t done);
+  void clear();            // the line, until the next that is done: before something else is said
   double seconds() const;  // since it was made
 
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+// Shows how checkpoints are opened, and verified. `bar` must outlive it.
+ReadProgress shown_on(ProgressBar& bar);
 
 }  // namespace lockstep::cli

@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "coordinator/amounts.h"
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/progress_bar.h"
 #include "coordinator/cli/store_reading.h"
 #include "coordinator/cli/table.h"
 
@@ -52,10 +53,11 @@ KeepBest keep_best_of(const std::string& text) {
                         ? std::string()
                         : text.substr(metric_end + 1, mode_end - metric_end - 1);
   if (rule.metric.empty() || (mode != "max" && mode != "min"))
-    throw Error(ErrorCode::kInvalidConfig,
-                "--keep-best takes METRIC:max or METRIC:min, and :COUNT behind it where more than "
-                "one is to stay, not '" +
-                    text + "'");
+    throw Error(
+        ErrorCode::kInvalidConfig,
+        "--keep-best can't be '" + text +
+            "'; write METRIC:max or METRIC:min, and :COUNT behind it where more than one is "
+            "to stay");
   rule.maximize = mode == "max";
   if (mode_end != std::string::npos)
     rule.count = count_of("--keep-best METRIC:MODE:COUNT", text.substr(mode_end + 1));
@@ -72,19 +74,24 @@ PruneRequest request_of(const Options& options) {
     if (!options.keep_best.empty()) rule.keep_best = keep_best_of(options.keep_best);
   }
   if (!request.rule && !request.abandoned)
-    throw Error(ErrorCode::kInvalidConfig,
-                "prune: say what is to stay: --keep-last N, --keep-every N, --keep-best "
-                "METRIC:max|min[:COUNT]; or what is to go: --abandoned; --dry-run only tells");
+    throw Error(
+        ErrorCode::kInvalidConfig,
+        "it is not said what is to stay, or to go; write what stays, --keep-last N, --keep-every N "
+        "or --keep-best METRIC:max|min[:COUNT], or what goes, --abandoned; with --dry-run it "
+        "is only told");
   return request;
 }
 
 // With sizes.
 std::vector<Pruned> weigh(const FileSystem& files, const OpenStore& store,
                           const std::vector<Deletion>& chosen) {
+  ProgressBar bar("taking sizes", Unit::kThings, chosen.size());
   std::vector<Pruned> weighed;
-  for (const auto& deletion : chosen)
+  for (const auto& deletion : chosen) {
     weighed.push_back(
         {deletion, bytes_of(files, store.path, *store.view.checkpoint(deletion.checkpoint))});
+    bar.add(1);
+  }
   return weighed;
 }
 
@@ -96,7 +103,7 @@ void print_for_people(const std::vector<Pruned>& pruned, std::uint64_t bytes, bo
   std::vector<Row> rows = {{"CHECKPOINT", "SIZE", "WHY"}};
   for (const auto& one : pruned)
     rows.push_back({to_text(one.deletion.checkpoint), bytes_text(one.bytes), one.deletion.why});
-  std::fputs(table(rows).c_str(), stdout);
+  std::fputs(table(rows, screen_of_stdout()).c_str(), stdout);
   std::printf("\n%zu %s %s, %s\n", pruned.size(), pruned.size() == 1 ? "checkpoint" : "checkpoints",
               dry_run ? "would go" : "deleted", bytes_text(bytes).c_str());
 }
@@ -122,25 +129,38 @@ void print(const std::vector<Pruned>& pruned, const Options& options) {
                : print_for_people(pruned, bytes, options.dry_run);
 }
 
+std::vector<Deletion> choose(const FileSystem& files, OpenStore& store, PruneRequest request) {
+  ProgressBar bar("verifying");
+  request.progress = shown_on(bar);
+  return look_at_pruned(files, store.path, store.view, request);
+}
+
+// `gone`: newest first, as the dry run lists them; the oldest goes first.
+void delete_noting(FileSystem& files, const OpenStore& store, const std::vector<Deletion>& chosen,
+                   const std::vector<Pruned>& weighed, std::vector<Pruned>& gone) {
+  ProgressBar bar("deleting", Unit::kThings, chosen.size());
+  delete_pruned(files, store.path, store.view, chosen, [&](const Deletion& deletion) {
+    for (const auto& one : weighed)
+      if (one.deletion.checkpoint == deletion.checkpoint) gone.insert(gone.begin(), one);
+    bar.add(1);
+  });
+}
+
 int run_prune(FileSystem& files, const Options& options) {
   const auto request = request_of(options);
   auto store = open_store(files, options.store);
   store.view = look_when_idle(files, store.path, steady_clock(), [](const std::string& text) {
     std::fprintf(stderr, "%s\n", escape_controls(text).c_str());
   });
-  const auto chosen = look_at_pruned(files, store.path, store.view, request);
+  const auto chosen = choose(files, store, request);
   const auto weighed = weigh(files, store, chosen);
   if (options.dry_run) {
     print(weighed, options);
     return 0;
   }
-  std::vector<Pruned> gone;  // newest first, as the dry run lists them; the oldest goes first
-  const auto note = [&](const Deletion& deletion) {
-    for (const auto& one : weighed)
-      if (one.deletion.checkpoint == deletion.checkpoint) gone.insert(gone.begin(), one);
-  };
+  std::vector<Pruned> gone;
   try {
-    delete_pruned(files, store.path, store.view, chosen, note);
+    delete_noting(files, store, chosen, weighed, gone);
   } catch (const Error&) {
     if (!gone.empty()) print(gone, options);  // what went is gone, however it ends
     throw;

@@ -211,7 +211,7 @@ std::string differences_text(const RunFound& run) {
 
 }  // namespace
 
-std::string to_text(const Rehearsal& rehearsal, bool colour) {
+std::string to_text(const Rehearsal& rehearsal, const Screen& screen) {
   std::vector<Row> rows = {
       {"RUN", "EXIT CODES", "CHECKPOINT", "STATE", "ITERATIONS LOST", "SECONDS TO RESUME"}};
   std::int64_t compared = 0;
@@ -219,7 +219,7 @@ std::string to_text(const Rehearsal& rehearsal, bool colour) {
     rows.push_back(row_of(run));
     compared = std::max(compared, run.compared);
   }
-  auto text = table(rows, colour) + "\n";
+  auto text = table(rows, screen) + "\n";
   for (const auto& run : rehearsal.runs)
     text += differences_text(run);
   const auto& scale = rehearsal.scale;

@@ -7,6 +7,7 @@
 
 #include "common/config.h"
 #include "common/names.h"
+#include "coordinator/cli/terminal.h"
 #include "coordinator/state_diff.h"
 
 namespace lockstep::cli {
@@ -88,7 +89,7 @@ struct Rehearsal {
   bool equal() const;
 };
 
-std::string to_text(const Rehearsal& rehearsal, bool colour);
+std::string to_text(const Rehearsal& rehearsal, const Screen& screen);
 std::string to_json(const Rehearsal& rehearsal);
 
 }  // namespace lockstep::cli

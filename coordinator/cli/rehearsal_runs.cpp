@@ -81,6 +81,7 @@ struct Making {
   const Stage& stage;
   RunKind kind;
   std::vector<std::string> words;
+  std::int64_t end = 0;  // the last iteration
   std::int64_t launches = 0;
 
   std::string name() const { return to_text(kind) + ", launch " + std::to_string(launches); }
@@ -91,7 +92,8 @@ struct Making {
     const double began_s = clock.now_s();
     try {
       Launched launched(words, log_of(stage, kind), foreign_variables(), stage.held);
-      const auto seen = watch_launch(stage, store_of(stage, kind), after, strike, launched);
+      const auto seen =
+          watch_launch(stage, {name(), store_of(stage, kind), after, end}, strike, launched);
       char text[64];
       std::snprintf(text, sizeof text, ": exit code %d after %.1f s", seen.code,
                     clock.now_s() - began_s);
@@ -106,7 +108,10 @@ struct Making {
   [[noreturn]] void fail(int code, const std::string& why) const {
     constexpr int kMistake = 2;
     say_end_of(stage, log_of(stage, kind));
-    throw Error(code == kMistake ? ErrorCode::kInvalidConfig : ErrorCode::kIo, name() + ": " + why);
+    const bool advises = why.find("; ") != std::string::npos;
+    throw Error(code == kMistake ? ErrorCode::kInvalidConfig : ErrorCode::kIo,
+                name() + ": " + why +
+                    (advises ? "" : "; its log ends as shown above, --keep keeps all of it"));
   }
 };
 
@@ -129,7 +134,7 @@ std::string store_of(const Stage& stage, RunKind kind) {
 }
 
 RunDone run_one(const Stage& stage, const Config& config, const Scale& scale, RunKind kind) {
-  Making making{stage, kind, words_of(stage, config, scale, kind)};
+  Making making{stage, kind, words_of(stage, config, scale, kind), scale.end()};
   stage.files.make_folder(store_of(stage, kind));
   const auto first = making.launch(0, strike_of(stage, scale, kind));
   RunDone done;

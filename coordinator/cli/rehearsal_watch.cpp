@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <utility>
 
 #include "common/decision.h"
 #include "common/error.h"
 #include "common/names.h"
+#include "coordinator/cli/progress_bar.h"
 #include "coordinator/liveness.h"
 
 namespace lockstep::cli {
@@ -45,14 +45,14 @@ std::optional<Sight> look(const FileSystem& files, const std::string& store, std
 
 class Watch {
  public:
-  Watch(const Stage& stage, std::string store, std::int64_t after, const Strike& strike)
-      : stage_(stage), store_(std::move(store)), after_(after), strike_(strike) {}
+  Watch(const Stage& stage, const Watched& watched, const Strike& strike)
+      : stage_(stage), watched_(watched), strike_(strike) {}
 
   Launch until_end(Launched& launched) {
     heard_s_ = started_s_;
     for (;;) {
       if (stage_.held.has_come()) {
-        stage_.say("interrupted: what was launched is ended");
+        say("interrupted: what was launched is ended");
         throw Interrupted();
       }
       const auto code = launched.exit_code();  // before the look, which then sees all
@@ -67,10 +67,24 @@ class Watch {
   }
 
  private:
+  void say(const std::string& text) {
+    bar_.reset();
+    stage_.say(text);
+  }
+
+  void show(std::int64_t iteration) {
+    const auto at = [](std::int64_t n) {
+      return static_cast<std::uint64_t>(std::max<std::int64_t>(n, 0));
+    };
+    if (!bar_)
+      bar_.emplace(watched_.name + ", iterations", Unit::kThings, at(watched_.end), at(iteration));
+    bar_->reach(at(iteration));
+  }
+
   double now() const { return clock_.now_s() - started_s_; }
 
   void take_in(Launched& launched) {
-    const auto sight = look(stage_.files, store_, after_);
+    const auto sight = look(stage_.files, watched_.store, watched_.after);
     if (!sight) return;
     const auto before = seen_.last.beat ? seen_.last.beat->iteration : -1;
     seen_.last.attempt = sight->attempt;
@@ -79,6 +93,7 @@ class Watch {
     if (sight->beat) seen_.last.beat = sight->beat;
     if (!seen_.last.beat) return;
     const auto& beat = *seen_.last.beat;
+    show(beat.iteration);
     if (beat.iteration > before) heard_s_ = clock_.now_s();
     if (!seen_.first_s && seen_.last.restored && beat.iteration > *seen_.last.restored)
       seen_.first_s = now();
@@ -93,7 +108,7 @@ class Watch {
     constexpr double kAfterKillSeconds = 30;  // mpirun reaps the other ranks within seconds
     const double silent_s = clock_.now_s() - heard_s_;
     if (seen_.struck && strike_.kills && silent_s > kAfterKillSeconds) {
-      stage_.say("the launcher goes on without rank 0, and is ended; srun has --kill-on-bad-exit");
+      say("the launcher goes on without rank 0, and is ended; srun has --kill-on-bad-exit");
       launched.end();
     } else if (silent_s > stage_.limit_seconds) {
       char text[96];
@@ -104,20 +119,20 @@ class Watch {
   }
 
   const Stage& stage_;
-  const std::string store_;
-  const std::int64_t after_;
+  const Watched& watched_;
   const Strike& strike_;
   const Clock clock_ = steady_clock();
   const double started_s_ = clock_.now_s();
   double heard_s_ = 0;  // when there was a new iteration
   Launch seen_;
+  std::optional<ProgressBar> bar_;  // from the first iteration that is heard of
 };
 
 }  // namespace
 
-Launch watch_launch(const Stage& stage, const std::string& store, std::int64_t after,
-                    const Strike& strike, Launched& launched) {
-  return Watch(stage, store, after, strike).until_end(launched);
+Launch watch_launch(const Stage& stage, const Watched& watched, const Strike& strike,
+                    Launched& launched) {
+  return Watch(stage, watched, strike).until_end(launched);
 }
 
 }  // namespace lockstep::cli

@@ -47,10 +47,17 @@ struct Strike {
   bool kills = false;
 };
 
-// Local: looks on until `launched` has ended, and strikes when it is time. `store`: which the
-// launch works in; `after`: the newest attempt there before it. Error(kIo) where it stands still;
-// Interrupted.
-Launch watch_launch(const Stage& stage, const std::string& store, std::int64_t after,
-                    const Strike& strike, Launched& launched);
+// What is looked at: a launch by its name, in a store whose newest attempt was `after` before.
+struct Watched {
+  std::string name;  // "cut, launch 1"
+  std::string store;
+  std::int64_t after = 0;
+  std::int64_t end = 0;  // the iteration at which it ends
+};
+
+// Local: looks on until `launched` has ended, and strikes when it is time. How far it is, is shown
+// on stderr. Error(kIo) where it stands still; Interrupted.
+Launch watch_launch(const Stage& stage, const Watched& watched, const Strike& strike,
+                    Launched& launched);
 
 }  // namespace lockstep::cli

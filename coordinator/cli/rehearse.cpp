@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "coordinator/amounts.h"
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/complaint.h"
 #include "coordinator/cli/config_reading.h"
 #include "coordinator/cli/launched.h"
 #include "coordinator/cli/rehearsal.h"
@@ -55,7 +56,8 @@ class ScratchFolder {
   ScratchFolder(FileSystem& files, const std::string& store) {
     const auto parent = std::filesystem::path(store).parent_path().string();
     if (!files.info(parent))
-      throw Error(ErrorCode::kInvalidConfig, "the folder for the store is not there: " + parent);
+      throw Error(ErrorCode::kInvalidConfig,
+                  "the folder for the store is not there; mkdir -p " + parent);
     path_ = parent + "/.rehearse-" + random_hex(16);
     files.claim_folder(path_);
   }
@@ -170,7 +172,7 @@ int run_rehearse(FileSystem& files, const Options& options) {
   const auto iterations = number_of("--iterations", options.iterations, 6);
   if (options.launch.empty())
     throw Error(ErrorCode::kInvalidConfig,
-                "it is not said how the job is launched: --launch \"mpirun -n 4\"");
+                "it is not said how the job is launched; write --launch \"mpirun -n 4\"");
   const auto launcher = split_words(options.launch);
   int code = 0;
   const auto loaded = load_or_complain(options.config, options.overrides, code);
@@ -184,6 +186,7 @@ int run_rehearse(FileSystem& files, const Options& options) {
   const Stage stage{files,          held,    launcher, options.config, options.overrides,
                     scratch.path(), limit_s, say};
   Rehearsal found;
+  std::optional<ErrorCode> failure;
   try {
     found = rehearse(stage, *loaded, iterations, scratch);
   } catch (const Error& e) {
@@ -192,14 +195,15 @@ int run_rehearse(FileSystem& files, const Options& options) {
     if (!options.json) throw;
     found.error = e.what();
     found.exit_code = exit_code(e.code());
+    failure = e.code();
   }
   if (options.keep || found.exit_code == 1) {
     scratch.keep();
     found.kept = scratch.path();
     if (!found.error) say("kept: " + scratch.path());
   }
-  if (found.error) say("lockstep: " + *found.error);
-  std::fputs((options.json ? to_json(found) + "\n" : to_text(found, wants_colour())).c_str(),
+  if (failure) print(complaint_of(*failure, *found.error, "rehearse"));
+  std::fputs((options.json ? to_json(found) + "\n" : to_text(found, screen_of_stdout())).c_str(),
              stdout);
   return found.exit_code;
 }

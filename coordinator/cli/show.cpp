@@ -26,7 +26,8 @@ void print_for_people(const CheckpointId& id, const Examined& found, bool tensor
                 : found.state == CheckpointState::kDamaged ? "damaged: " + found.why
                                                            : "not finite"},
       {"run", m.run},
-      {"created", m.created},
+      {"created",
+       parse_utc(m.created) ? m.created + ", " + age_text(m.created) + " ago" : m.created},
       {"parent", m.parent ? to_text(m.parent->checkpoint) : "none"},
       {"ranks", std::to_string(m.world_size)},
       {"size", bytes_text(found.bytes)},
@@ -45,7 +46,7 @@ void print_for_people(const CheckpointId& id, const Examined& found, bool tensor
   if (tensors)
     for (const auto& t : m.tensors)
       rows.push_back({t.name, to_text(t.dtype) + " " + shape_text(t)});
-  std::fputs(table(rows).c_str(), stdout);
+  std::fputs(table(rows, screen_of_stdout()).c_str(), stdout);
 }
 
 struct Options {

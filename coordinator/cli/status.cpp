@@ -11,6 +11,7 @@
 #include "coordinator/amounts.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/job_sight.h"
+#include "coordinator/cli/progress_bar.h"
 #include "coordinator/cli/table.h"
 #include "coordinator/examine_all.h"
 #include "coordinator/lineage.h"
@@ -62,9 +63,9 @@ void measure(const FileSystem& files, Status& status) {
         examine_headers(files, status.job.store.path, view, std::span(lineage).first(1));
     if (!left.empty()) status.newest = left.front();
   }
-  ExamineOptions sizes;
-  sizes.depth = Depth::kManifest;
-  examine_all(files, status.job.store.path, view, abandoned(view), sizes);
+  ProgressBar bar("opening files");
+  examine_all(files, status.job.store.path, view, abandoned(view),
+              {.depth = Depth::kManifest, .progress = shown_on(bar)});
   for (const auto& id : abandoned(view)) {
     const auto* checkpoint = view.checkpoint(id);
     ++status.abandoned;
@@ -142,7 +143,7 @@ void print_for_people(const Status& status) {
                                    bytes_text(status.abandoned_bytes)});
   for (const auto& record : damaged_records(status.job.store.view))
     rows.push_back({"damaged", {record.file + ": " + record.why, Colour::kRed}});
-  std::fputs(table(rows, wants_colour()).c_str(), stdout);
+  std::fputs(table(rows, screen_of_stdout()).c_str(), stdout);
 }
 
 template <typename Value>

@@ -1,22 +1,45 @@
 #include "coordinator/cli/store_reading.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "common/error.h"
 #include "coordinator/best.h"
 #include "coordinator/candidates.h"
+#include "coordinator/cli/progress_bar.h"
 #include "coordinator/examine_all.h"
 #include "coordinator/lineage.h"
 
 namespace lockstep::cli {
 
+namespace {
+
+// It may be a folder of a store, or hold one.
+[[noreturn]] void no_store(const FileSystem& files, const std::string& path,
+                           const std::string& given) {
+  std::string advice = "name the folder that store: of the configuration names";
+  const auto parent = std::filesystem::path(path).parent_path().string();
+  for (const auto& near : {parent, std::filesystem::path(parent).parent_path().string(),
+                           path + "/checkpoints", path + "/store"})
+    if (files.info(store_file(near))) {
+      advice = "did you mean " + near + ", which is one?";
+      break;
+    }
+  throw Error(ErrorCode::kInvalidConfig, given + " is no store: it holds no store.json; " + advice);
+}
+
+}  // namespace
+
 OpenStore open_store(const FileSystem& files, const std::string& given) {
   OpenStore store;
   store.path = follow_links(given);
   store.view = scan_store(files, store.path);
-  if (!store.view.exists) throw Error(ErrorCode::kInvalidConfig, "no store at " + given);
-  if (!store.view.id)
-    throw Error(ErrorCode::kInvalidConfig, given + " is no store: it holds no store.json");
+  if (!store.view.exists)
+    throw Error(ErrorCode::kInvalidConfig,
+                "no store at " + given +
+                    "; name the folder that store: of the configuration names; a job's first "
+                    "launch makes it");
+  if (!store.view.id) no_store(files, store.path, given);
   return store;
 }
 
@@ -49,7 +72,9 @@ CheckpointId resolve_best(const FileSystem& files, OpenStore& store) {
     throw Error(ErrorCode::kInvalidConfig,
                 "best goes by checkpoint.keep_best, which the newest attempt's configuration does "
                 "not have; name a checkpoint");
-  examine_headers(files, store.path, store.view, newest_lineage(store.view).checkpoints);
+  ProgressBar bar("opening files");
+  examine_headers(files, store.path, store.view, newest_lineage(store.view).checkpoints,
+                  shown_on(bar));
   const auto pick = best_by(store.view, *rule);
   if (!pick.chosen) throw Error(ErrorCode::kInvalidConfig, pick.error);
   return *pick.chosen;

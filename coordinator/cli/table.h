@@ -18,8 +18,13 @@ struct Cell {
 };
 using Row = std::vector<Cell>;
 
+// What is too long for the screen: goes on below in its column, or is cut, where each row is to
+// stay one line.
+enum class TooLong : std::uint8_t { kWraps, kIsCut };
+
 // Pure: columns of equal width, two spaces between, no trailing blanks, control characters escaped.
-// Colours only where `colour`.
-std::string table(const std::vector<Row>& rows, bool colour = false);
+// Where the screen is too narrow for all, the widest are made smaller, the first one last.
+std::string table(const std::vector<Row>& rows, const Screen& screen = {},
+                  TooLong too_long = TooLong::kWraps);
 
 }  // namespace lockstep::cli

@@ -5,7 +5,10 @@
 #include <cstdlib>
 #include <string_view>
 
+#include <sys/ioctl.h>
 #include <unistd.h>
+
+#include "common/names.h"
 
 namespace lockstep::cli {
 
@@ -23,19 +26,28 @@ std::string locale() {
   return "";
 }
 
-}  // namespace
-
-bool wants_colour() {
-  return ::isatty(STDOUT_FILENO) == 1 && environment("NO_COLOR").empty() &&
-         environment("TERM") != "dumb";
-}
-
-bool shows_unicode() {
+bool has_utf8() {
   auto name = locale();
   std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
-  const bool utf8 =
-      name.find("utf-8") != std::string::npos || name.find("utf8") != std::string::npos;
-  return utf8 && ::isatty(STDOUT_FILENO) == 1;
+  return name.find("utf-8") != std::string::npos || name.find("utf8") != std::string::npos;
+}
+
+}  // namespace
+
+Screen screen_of_stdout(bool ascii) {
+  if (::isatty(STDOUT_FILENO) != 1) return {};
+  Screen screen;
+  screen.addressable = !environment("TERM").empty() && environment("TERM") != "dumb";
+  screen.colour = environment("NO_COLOR").empty() && environment("TERM") != "dumb";
+  screen.unicode = !ascii && has_utf8();
+  winsize size{};
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) {
+    screen.columns = size.ws_col;
+    screen.rows = size.ws_row;
+  }
+  if (screen.columns == 0)
+    screen.columns = static_cast<std::size_t>(parse_number(environment("COLUMNS")).value_or(0));
+  return screen;
 }
 
 std::string painted(const std::string& text, Colour colour) {

@@ -71,12 +71,10 @@ Report verify(const FileSystem& files, const Options& options) {
   const auto wanted = chosen(files, store, options.checkpoint);
   Report report;
   if (options.checkpoint.empty()) report.records = damaged_records(store.view);
-  ProgressBar bar;
+  ProgressBar bar("verifying");
   std::atomic<std::uint64_t> bytes = 0;
-  ExamineOptions how;
-  how.depth = Depth::kBytes;
-  how.on_total = [&](std::uint64_t total) { bar.set_total(total); };
-  how.on_verified = [&](std::uint64_t more) {
+  ExamineOptions how{.depth = Depth::kBytes, .progress = shown_on(bar)};
+  how.progress.on_verified = [&](std::uint64_t more) {
     bytes += more;
     bar.add(more);
   };
@@ -119,7 +117,7 @@ void print_for_people(const Report& report) {
   }
   for (const auto& record : report.records)
     rows.push_back({record.file, {"damaged", Colour::kRed}, record.why});
-  std::fputs(table(rows, wants_colour()).c_str(), stdout);
+  std::fputs(table(rows, screen_of_stdout()).c_str(), stdout);
   std::printf("%zu of %s sound; %s in %.2f s, %s\n", sound,
               count_text(report.checkpoints.size(), "checkpoint").c_str(),
               bytes_text(report.bytes).c_str(), report.seconds,

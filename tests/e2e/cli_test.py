@@ -2,11 +2,13 @@
 """The commands that look at a store: what they say, their exit codes, and what they leave alone."""
 
 import json
+import re
 import shutil
 import subprocess
 import unittest
 
-from lockstep_jobs import BIN, command, environment, on_terminal
+from lockstep_jobs import (BIN, ROOT, command, configuration, environment, on_terminal,
+                           yaml_text)
 from lockstep_store import difference, read_plain, snapshot
 from lockstep_test import BranchedStore, main
 
@@ -35,10 +37,6 @@ class Commands(BranchedStore):
         self.expect_words(out, r"3 .*2@40 +finished", "1@30 .*abandoned",
                           "abandoned lineages: 1 checkpoint, [1-9]")
 
-    def expect_words(self, out, *patterns):
-        for pattern in patterns:
-            self.assertRegex(out, pattern)
-
     def test_ls_json_has_every_field(self):
         whole = self.json_of(0, "ls", self.store.path, "--all")
         self.assertEqual([(x["attempt"], x["parent"], x["outcome"]) for x in whole["attempts"]],
@@ -55,6 +53,19 @@ class Commands(BranchedStore):
             folder = self.store.checkpoint(x["attempt"], x["iteration"])
             self.assertEqual(x["bytes"], sum(p.stat().st_size for p in folder.iterdir()))
 
+    def test_ls_prints_a_line_for_each_checkpoint_as_a_format_says(self):
+        out = self.said(0, "ls", self.store.path, "--format", r"{attempt}@{iteration}\t{bytes} {why}")
+        self.assertEqual([line.split("\t")[0] for line in out.splitlines()],
+                         ["3@50", "2@40", "2@30", "1@20", "1@10"])
+        listed = self.json_of(0, "ls", self.store.path, "--all")["checkpoints"]
+        out = self.said(0, "ls", self.store.path, "--all", "--format",
+                        "{attempt} {iteration} {state} {metrics}")
+        self.assertEqual(out, "".join("{attempt} {iteration} {state} {0}\n".format(
+            json.dumps(x["metrics"], separators=(",", ":")), **x) for x in listed))
+        self.expect_words(self.said(2, "ls", self.store.path, "--format", "{stat}"),
+                          "mean {state}", "attempt, iteration, state, .* and why")
+        self.said(2, "ls", self.store.path, "--json", "--format", "{state}")
+
     def test_colour_and_unicode_are_for_terminals_alone(self):
         rich = on_terminal("ls", self.store.path, "--all", LANG="C.UTF-8", LC_ALL="")
         self.assertIn("\x1b[32mgood", rich)
@@ -65,6 +76,24 @@ class Commands(BranchedStore):
         self.assertTrue(ascii_only.isascii())
         self.assertTrue(on_terminal("ls", self.store.path, "--all", LC_ALL="C").isascii())
         self.assertNotIn("\x1b", self.said(0, "ls", self.store.path, "--all", LANG="C.UTF-8"))
+
+    def test_no_line_of_a_table_is_wider_than_the_terminal(self):
+        store = self.copied()
+        flip(store.shard(3, 50, 0), 0)  # whose reason is long
+        for argv in (["ls", "--all"], ["ls", "--all", "--ascii"], ["show", "3@50", "--tensors"],
+                     ["status"], ["verify"]):
+            for columns in (40, 60, 79):
+                said = on_terminal(argv[0], store.path, *argv[1:], columns=columns, NO_COLOR="1",
+                                   LC_ALL="C.UTF-8")
+                table = said.replace("\r", "").split("\n\n")[0]
+                if argv[0] == "verify":  # the last line is none of the table's
+                    table = table.rstrip().rpartition("\n")[0]
+                self.assertTrue("3@50" in table or columns == 40, said)
+                self.assertLessEqual(max(map(len, table.split("\n"))), columns, said)
+        wide = on_terminal("ls", store.path, NO_COLOR="1", columns=60, LC_ALL="C.UTF-8")
+        self.assertIn("…", wide)
+        self.assertIn("...", on_terminal("ls", store.path, "--ascii", columns=60))
+        self.assertNotIn("...", self.said(0, "ls", store.path), "a pipe has no end")
 
     def test_ls_and_status_tell_a_running_attempt_from_a_crashed_one(self):
         site = self.origin.copy(self)
@@ -133,6 +162,23 @@ class Commands(BranchedStore):
             env=environment(), timeout=60)
         self.assertEqual(done.returncode, 3, done)
         self.expect_words(done.stdout, "2@30 +unreadable.*Input/output error", "5 of 6")
+
+    @unittest.skipUnless(shutil.which("strace"), "strace is missing")
+    def test_what_takes_longer_than_a_second_shows_how_far_it_is(self):
+        places = [word for path in (self.store.path / "checkpoints").glob("*/*")
+                  for word in ("-P", path)]
+        slow = ["strace", "-f", "-o", "/dev/null", *places, "-e", "trace=openat", "-e",
+                "inject=openat:delay_enter=250000", BIN / "lockstep"]
+        for argv in (["ls", self.store.path, "--all"], ["verify", self.store.path],
+                     ["prune", self.store.path, "--keep-last", "1", "--dry-run"]):
+            shown = on_terminal(*slow, *argv, typed="\n", columns=80)
+            self.expect_words(shown, r"(opening files|verifying)  \[#*-*\] +\d+ %  .* of .*/s.* left")
+            self.assertIn("\r\x1b[K", shown)
+            for line in re.split(r"[\r\n]", shown):
+                self.assertLessEqual(len(line.removeprefix("\x1b[K")), 80, line)
+        piped = subprocess.run([*slow, "ls", self.store.path], capture_output=True, text=True,
+                               env=environment(), timeout=60)
+        self.assertEqual((piped.returncode, piped.stderr), (0, ""))
 
     # ---- diff --------------------------------------------------------------------------------
     def test_diff_compares_states_and_lists_the_configuration(self):
@@ -215,6 +261,56 @@ class Commands(BranchedStore):
             command(argv[0], self.store.path, *argv[1:])
         command("completion", "checkpoints", self.store.path)
         self.assertEqual(difference(before, snapshot(self.store.path)), [])
+
+    def test_json_has_the_fields_that_are_documented(self):
+        documented, name = {}, None
+        for line in (ROOT / "deploy" / "CLI.md").read_text().splitlines():
+            if heading := re.fullmatch(r"### lockstep (\w+) --json", line):
+                name = heading[1]
+                documented[name] = set()
+            elif name and line.startswith("| `"):
+                documented[name] |= set(re.findall(r"`([\w.\[\]]+)`", line.split(" | ")[0]))
+            elif line.startswith("## "):
+                name = None
+        whole = {"request", "checkpoints[].metrics", "attempts[].parent", "parent"}
+
+        def fields(value, at=""):
+            if isinstance(value, dict) and at not in whole:
+                named = {f"{at}.{key}" if at else key: item for key, item in value.items()}
+                return set(named).union(*(fields(item, key) for key, item in named.items()))
+            if isinstance(value, list):
+                return set().union(*(fields(item, at + "[]") for item in value)) - {at + "[]"}
+            return set()
+
+        store = self.copied()
+        flip(store.attempt(1) / "outcome.json", 5)
+        flip(store.shard(3, 50, 0), 0)
+        config = self.origin.write(yaml_text(configuration(store=str(store.path),
+                                                           restore="latest")))
+        for code, *argv in ((0, "ls", store.path, "--all"), (1, "verify", store.path),
+                            (1, "status", store.path), (0, "plan", config), (0, "doctor", config),
+                            (0, "prune", store.path, "--keep-last", "1", "--dry-run")):
+            found = fields(self.json_of(code, *argv))
+            self.assertEqual(found, documented[argv[0]], argv[0])
+
+    def test_every_mistake_has_a_cause_and_an_advice(self):
+        store, folder = self.store.path, self.site().folder
+        wrong = folder / "wrong.yaml"
+        wrong.write_text("run: {max_iterations: 3}\nsteps: 3\n")
+        for argv in (["ls", folder], ["ls", store / "checkpoints"], ["ls", store, "--format", "{"],
+                     ["ls", "/dev/null"], ["ls", store, "more"], ["show", store, "31"],
+                     ["show", store, "best"], ["show", store, "x"], ["show", store, "8@8"],
+                     ["verify", store, "8@8"], ["diff", store, "10"], ["pin", store, "8@8"],
+                     ["export", store, "latest", folder / "no/x"], ["export", store, "10", folder],
+                     ["prune", store], ["prune", store, "--keep-last", "0"],
+                     ["prune", store, "--keep-best", "loss"], ["status", folder], ["top", folder],
+                     ["save", folder], ["stop", folder], ["plan", folder / "no.yaml"],
+                     ["doctor", folder / "no.yaml"], ["rehearse", wrong],
+                     ["rehearse", wrong, "--launch", "a | b"], ["completion", "zsh"], ["lss"], []):
+            said = self.said(2, *argv).splitlines()
+            self.assertEqual(len(said), 2, said)
+            self.assertGreater(min(map(len, said)), 10, said)
+        self.expect_words(self.said(2, "plan", wrong), r"wrong.yaml:2:1: .*; .*\n$")
 
     def test_mistakes_are_named_with_the_nearest_word(self):
         self.assertIn("'verify'", self.said(2, "verfy", self.store.path))

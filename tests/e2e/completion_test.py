@@ -26,6 +26,10 @@ class Completion(BranchedStore):
         self.assertEqual((checked.returncode, checked.stderr), (0, ""))
         self.assertEqual(self.completed("lockstep ver"), ["verify"])
         self.assertEqual(self.completed("lockstep ls store --a"), ["--all", "--ascii"])
+        self.assertEqual(self.completed("lockstep ls store --fo"), ["--format"])
+        self.assertEqual(self.completed("lockstep ls --format {state} st"), ["store"])
+        self.assertEqual(self.completed("lockstep to"), ["top"])
+        self.assertEqual(self.completed("lockstep top store --"), ["--ascii", "--help"])
         self.assertEqual(self.completed("lockstep ls st"), ["store"])
         self.assertEqual(self.completed("lockstep show store 3"), ["3@50"])
         self.assertEqual(self.completed("lockstep diff store 3@50 2@"), ["@40", "@30"],

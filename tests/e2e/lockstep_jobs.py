@@ -7,12 +7,16 @@ where the test is gone, and the test's own deadline behind it.
 """
 
 import ctypes
+import fcntl
 import json
 import os
 import pty
 import re
+import select
 import signal
+import struct
 import subprocess
+import termios
 import time
 import unittest
 from pathlib import Path
@@ -255,17 +259,70 @@ def command(*argv, cwd=None, seconds=30, **env):
                   done.stderr.decode(errors="replace"), time.monotonic() - began)
 
 
-def on_terminal(*argv, typed="", cwd=None, **env):
+def set_size(terminal, columns, rows=24):
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+class Live:
+    """A command of lockstep on a terminal of its own, while it runs."""
+
+    def __init__(self, *argv, columns=100, rows=30, **env):
+        try:
+            self.ours, self.its = pty.openpty()
+        except OSError as error:  # a chroot without /dev/pts
+            raise unittest.SkipTest(f"no terminal is to be had here: {error}") from error
+        set_size(self.ours, columns, rows)
+        self.keys_before = termios.tcgetattr(self.its)
+        self.said = ""
+        self.process = subprocess.Popen(
+            [str(BIN / "lockstep"), *map(str, argv)], stdin=self.its, stdout=self.its,
+            stderr=self.its, start_new_session=True, env=environment(**{"TERM": "xterm", **env}),
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+
+    def read(self, seconds=0.05):
+        """Takes in what has been written since."""
+        while select.select([self.ours], [], [], seconds)[0]:
+            self.said += os.read(self.ours, 65536).decode(errors="replace")
+            seconds = 0
+
+    def until(self, holds, what, seconds=WAIT_SECONDS):
+        deadline = time.monotonic() + seconds
+        while not (value := holds()):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{what}: not seen within {seconds} s: "
+                                     f"{self.said[-3000:]!r}")
+            self.read()
+        return value
+
+    def type(self, keys):
+        os.write(self.ours, keys.encode())
+
+    def ended(self):
+        """Its exit code, and whether keys work as before."""
+        self.until(lambda: self.process.poll() is not None, "its end", 10)
+        self.read()
+        return self.process.returncode, termios.tcgetattr(self.its) == self.keys_before
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self.its)
+        os.close(self.ours)
+
+
+def on_terminal(*argv, typed="", cwd=None, columns=0, **env):
     """What a command of lockstep, or with `typed` any program into which that is typed, writes
-    where stdout is a terminal."""
+    where stdout is a terminal; of as many columns, where that is told."""
     try:
         ours, its = pty.openpty()
     except OSError as error:  # a chroot without /dev/pts
         raise unittest.SkipTest(f"no terminal is to be had here: {error}") from error
+    set_size(ours, columns)
     argv = list(map(str, argv)) if typed else [str(BIN / "lockstep"), *map(str, argv)]
     with subprocess.Popen(argv, stdout=its, stderr=its if typed else None,
                           stdin=its if typed else subprocess.DEVNULL, cwd=cwd,
-                          start_new_session=True, env=environment(TERM="xterm", **env)):
+                          start_new_session=True, env=environment(**{"TERM": "xterm", **env})):
         os.close(its)
         os.write(ours, typed.encode())
         said = b""

@@ -198,6 +198,10 @@ class BranchedStore(JobTest):
     def setUp(self):
         self.store = self.origin.store
 
+    def expect_words(self, out, *patterns):
+        for pattern in patterns:
+            self.assertRegex(out, pattern)
+
     def said(self, code, *argv, **how):
         """What a command prints, which must end with this code. A mistake: at most four lines, on
         stderr alone."""

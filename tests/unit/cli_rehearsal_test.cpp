@@ -184,7 +184,7 @@ Rehearsal example() {
 }
 
 TEST(RehearsalText, SaysWhatWasFound) {
-  EXPECT_EQ(to_text(example(), false),
+  EXPECT_EQ(to_text(example(), {}),
             "RUN       EXIT CODES  CHECKPOINT  STATE  ITERATIONS LOST  SECONDS TO RESUME\n"
             "straight  0           1@30        -      -                -\n"
             "cut       75, 0       2@30        equal  0                0.7\n"
@@ -202,7 +202,7 @@ TEST(RehearsalText, NamesTheFirstDifferences) {
   for (int i = 0; i < 5; ++i)
     diff.contents.push_back({"model.w" + std::to_string(i), 100, 3, 0.5, 0});
   rehearsal.runs[2].differences = differences_of(diff);
-  const auto text = to_text(rehearsal, false);
+  const auto text = to_text(rehearsal, {});
   EXPECT_THAT(text, HasSubstr("killed    137, 0      2@30        differs"));
   EXPECT_THAT(text, HasSubstr("killed differs from straight:\n"
                               "  data position: 348, straight 360\n"

@@ -7,7 +7,6 @@
 #include "coordinator/cli/completion.h"
 #include "coordinator/cli/help.h"
 #include "coordinator/cli/store_reading.h"
-#include "coordinator/cli/table.h"
 
 namespace lockstep::cli {
 namespace {
@@ -31,7 +30,7 @@ struct TestCommand {
   }
   std::string mistake(const std::vector<const char*>& words) {
     const auto parsed = parse(words);
-    const auto* found = std::get_if<Mistake>(&parsed);
+    const auto* found = std::get_if<Complaint>(&parsed);
     return found != nullptr ? found->cause : "no mistake";
   }
 
@@ -79,6 +78,33 @@ TEST(CommandLine, HelpIsOfTheCommandThatWasNamed) {
   EXPECT_THAT(std::get<Usage>(test.parse({"--version"})).text, HasSubstr("lockstep "));
 }
 
+TEST(Complaint, HasACauseAndAnAdvice) {
+  struct Row {
+    ErrorCode code;
+    const char* text;
+    const char* cause;
+    const char* advice;
+  };
+  const std::vector<Row> rows = {
+      {ErrorCode::kInvalidConfig, "no store at x; name one", "no store at x", "name one"},
+      {ErrorCode::kInUse, "in use: by a (b; c); wait; or stop it", "in use: by a (b; c)",
+       "wait; or stop it"},
+      {ErrorCode::kInvalidConfig, "a) b; c", "a) b", "c"},
+      {ErrorCode::kInvalidConfig, "a (b; c", "a (b; c", "lockstep look --help shows the use"},
+      {ErrorCode::kInvalidConfig, "'x' is wrong", "'x' is wrong",
+       "lockstep look --help shows the use"},
+      {ErrorCode::kInternal, "oh", "oh", "this is a bug"},
+  };
+  for (const auto& row : rows) {
+    const auto complaint = complaint_of(row.code, row.text, "look");
+    EXPECT_EQ(complaint.cause, row.cause);
+    EXPECT_EQ(complaint.advice, row.advice);
+  }
+  for (const auto code : {ErrorCode::kIo, ErrorCode::kDamaged, ErrorCode::kInUse})
+    EXPECT_THAT(complaint_of(code, "read /s: Input/output error", "look").advice,
+                HasSubstr("lockstep "));
+}
+
 TEST(Help, EveryCommandSaysHowItIsUsedAndWhatItsExitCodesMean) {
   const auto commands = all_commands();
   const auto overview = help_of(commands);
@@ -96,19 +122,6 @@ TEST(Help, EveryCommandSaysHowItIsUsedAndWhatItsExitCodesMean) {
   }
   EXPECT_EQ(usage_of(TestCommand().command),
             "lockstep look STORE [CHECKPOINT] [--json] [--scope full|model] [--set K=V]...");
-}
-
-TEST(Table, AlignsCharactersNotBytesAndEndsLinesWithoutBlanks) {
-  EXPECT_EQ(table({{"●", "a"}, {"long", ""}, {"x", "b", "c"}}),
-            "●     a\n"
-            "long\n"
-            "x     b  c\n");
-}
-
-TEST(Table, EscapesControlsAndPaintsOnlyWhereThatIsWanted) {
-  const std::vector<Row> rows = {{{"a\x1b[31m\n", Colour::kRed}, "b"}};
-  EXPECT_EQ(table(rows), "a\\x1b[31m\\x0a  b\n");
-  EXPECT_EQ(table(rows, true), "\x1b[31ma\\x1b[31m\\x0a\x1b[0m  b\n");
 }
 
 TEST(Texts, BytesAndRates) {

@@ -34,8 +34,11 @@ class ExamineAll : public ::testing::Test {
     view = scan_store(disk.files(), disk.path());
   }
   ExaminedAll examine(Depth depth = Depth::kBytes) {
-    return examine_all(files, disk.path(), view, kThree,
-                       {depth, 3, {}, [&](std::uint64_t bytes) { verified += bytes; }});
+    return examine_all(
+        files, disk.path(), view, kThree,
+        {.depth = depth, .threads = 3, .progress = {.on_verified = [&](std::uint64_t bytes) {
+                                         verified += bytes;
+                                       }}});
   }
   CheckpointState state(std::int64_t iteration) {
     return view.checkpoint({1, iteration})->examined.value().state;
