@@ -7,6 +7,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "common/revision.h"
+#include "common/version.h"
 #include "coordinator/cli/help.h"
 #include "coordinator/config_hints.h"
 
@@ -102,6 +104,11 @@ Parsed help_command(const std::vector<Command>& commands, const std::vector<std:
   return Usage{help_of(*chosen)};
 }
 
+std::string version_text() {
+  return version_line("lockstep", source_revision()) + "\n" + build_text() + "\n" +
+         libraries_of_both() + "\n";
+}
+
 }  // namespace
 
 Parsed parse_command_line(const std::vector<Command>& commands, int argc, const char* const* argv) {
@@ -110,7 +117,7 @@ Parsed parse_command_line(const std::vector<Command>& commands, int argc, const 
   if (given == "help") return help_command(commands, {argv + 2, argv + argc});
   const auto chosen = std::ranges::find(commands, given, &Command::name);
   if (chosen == commands.end() && !given.starts_with("-")) return unknown_command(given, commands);
-  if (given == "--version") return Usage{"lockstep " LOCKSTEP_VERSION "\n"};
+  if (given == "--version") return Usage{version_text()};
   CLI::App app("", "lockstep");
   app.require_subcommand(1);
   for (const auto& command : commands)

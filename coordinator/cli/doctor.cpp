@@ -5,10 +5,13 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <sstream>
 
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/revision.h"
+#include "common/version.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/config_reading.h"
 #include "coordinator/cli/table.h"
@@ -72,16 +75,16 @@ Check check_daemon(const Said& said) {
   if (!said.ok())
     return Check::error(name, ErrorCode::kMismatch, "does not start: " + reason_of(said),
                         "install what it misses on this host, or run doctor on a host of the job");
-  const std::string mine = LOCKSTEP_VERSION;
   const auto line = first_line(said.text);
-  if (line != "lockstepd " + mine)
-    return Check::warning(name, line + " is in PATH, this is lockstep " + mine,
-                          "put the one that belongs to it first in PATH");
-  auto libraries = said.text.substr(line.size());
-  while (libraries.ends_with('\n'))
-    libraries.pop_back();
-  if (libraries.starts_with('\n')) libraries.erase(0, 1);
-  return Check::ok(name, mine + (libraries.empty() ? "" : ", " + libraries));
+  if (line != version_line(name, source_revision()))
+    return Check::warning(
+        name, line + " is in PATH, this is " + version_line("lockstep", source_revision()),
+        "put the one that belongs to it first in PATH");
+  std::istringstream rest(said.text.substr(line.size()));
+  std::string libraries;  // on the third line
+  for (int lines = 0; lines < 3; ++lines)
+    std::getline(rest, libraries);
+  return Check::ok(name, LOCKSTEP_VERSION ", " + libraries);
 }
 
 void check_programs(std::vector<Check>& checks) {

@@ -10,6 +10,7 @@
 #include <CLI/CLI.hpp>
 
 #include "common/names.h"
+#include "common/version.h"
 #include "coordinator/daemon/build_id.h"
 
 namespace lockstep {
@@ -38,6 +39,14 @@ std::string name_of(int argc, const char* const* argv, bool own_loop) {
   return std::filesystem::path(argv[0]).filename();
 }
 
+// The first stage knows the commit. In this program it would make another build of each one.
+std::string version_text() {
+  const char* revision = std::getenv("LOCKSTEP_REVISION");  // NOLINT(concurrency-mt-unsafe)
+  return version_line("lockstepd", revision == nullptr ? "" : revision) + "\n" + build_text() +
+         "\n" + libraries() + "\n" + libraries_of_both() + ", " + libraries_of_daemon_alone() +
+         "\n";
+}
+
 }  // namespace
 
 Arguments parse_arguments(int argc, const char* const* argv, bool own_loop) {
@@ -45,7 +54,7 @@ Arguments parse_arguments(int argc, const char* const* argv, bool own_loop) {
   const auto name = name_of(argc, argv, own_loop);
   CLI::App app("Data-parallel LibTorch training over MPI: one restore decision, every rank.", name);
   app.footer(footer(name));
-  app.set_version_flag("--version", std::string("lockstepd " LOCKSTEP_VERSION));
+  app.set_version_flag("--version", std::string());
   app.add_option("CONFIG", arguments.config, "the YAML configuration")->required();
   app.add_option("--set", arguments.overrides,
                  "K=V: a value over the configuration's, such as restore.iteration=1200")
@@ -73,7 +82,7 @@ Arguments parse_arguments(int argc, const char* const* argv, bool own_loop) {
     arguments.text = app.help();
   } catch (const CLI::CallForVersion&) {
     arguments.exit_code = 0;
-    arguments.text = "lockstepd " LOCKSTEP_VERSION "\n" + libraries() + "\n";
+    arguments.text = version_text();
   } catch (const CLI::ParseError& e) {
     arguments.exit_code = 2;
     arguments.text = name + ": " + e.what() + "\n" + name + " --help shows the use\n";

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "common/version.h"
 #include "coordinator/amounts.h"
 #include "coordinator/cli/command_line.h"
 #include "coordinator/cli/commands.h"
@@ -12,6 +13,7 @@ namespace lockstep::cli {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
 
 struct TestCommand {
   TestCommand() {
@@ -75,7 +77,16 @@ TEST(CommandLine, HelpIsOfTheCommandThatWasNamed) {
   EXPECT_EQ(std::get<Usage>(test.parse({"--help"})).text, help_of(test.commands));
   EXPECT_EQ(std::get<Usage>(test.parse({"help"})).text, help_of(test.commands));
   EXPECT_EQ(std::get<Usage>(test.parse({"help", "look"})).text, help_of(test.command));
-  EXPECT_THAT(std::get<Usage>(test.parse({"--version"})).text, HasSubstr("lockstep "));
+}
+
+TEST(CommandLine, VersionIsTheProgramsItsCommitsItsBuildsAndItsLibraries) {
+  TestCommand test;
+  EXPECT_THAT(std::get<Usage>(test.parse({"--version"})).text,
+              MatchesRegex("lockstep [0-9]+\\.[0-9]+\\.[0-9]+( \\([0-9a-z.-]+\\))?\n"
+                           "[^\n]+, [A-Za-z]+ [0-9.]+\n"
+                           "yaml-cpp [0-9.]+,[^\n]* Chart.js [0-9.]+\n"));
+  EXPECT_EQ(version_line("lockstepd", "b559bf4"), "lockstepd " LOCKSTEP_VERSION " (b559bf4)");
+  EXPECT_EQ(version_line("lockstepd", ""), "lockstepd " LOCKSTEP_VERSION);
 }
 
 TEST(Complaint, HasACauseAndAnAdvice) {
