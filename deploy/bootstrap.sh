@@ -39,44 +39,12 @@ install_packages() {
   "${apt[@]}" install --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-has_gpu() { [ -e /dev/nvidia0 ] || { command -v nvidia-smi && nvidia-smi -L; } >/dev/null 2>&1; }
-
 version=$(sed -n 's/^torch==\(.*\)\.\*$/\1/p' "$here/libtorch.txt")
 venv=${XDG_CACHE_HOME:-$HOME/.cache}/lockstep/libtorch-$version
-form=lean # without a GPU LibTorch works without most of what the wheel depends on
-if has_gpu; then form=whole; fi
-
-contents() { printf '%s\n' "$1" && cat "$here/libtorch.txt"; }
-
-# Are the pinned wheels there, in this form or whole? A home folder may be shared with hosts that have a GPU.
-wheels_are_complete() {
-  [ -e "$venv/complete" ] || return 1
-  local there
-  there=$(cat "$venv/complete")
-  [ "$there" = "$(contents $form)" ] || [ "$there" = "$(contents whole)" ]
-}
-
 wheels_are_needed() {
-  ! wheels_are_complete && { [ -e "$venv/complete" ] || ! cmake -P "$here/cmake/LibTorchRoot.cmake" >/dev/null 2>&1; }
+  ! "$here/lockstep-libtorch" --complete "$venv" && { [ -e "$venv/complete" ] || ! cmake -P "$here/cmake/LibTorchRoot.cmake" >/dev/null 2>&1; }
 }
 
 if wheels_are_needed; then packages+=(python3-venv); fi
 install_packages "${packages[@]}"
-if ! wheels_are_needed; then exit 0; fi
-
-mkdir -p "${venv%/*}"
-exec 9>"$venv.lock" && flock 9 # two clones may be set up at once
-if wheels_are_complete; then exit 0; fi
-
-if [ $form = lean ]; then
-  say "installing LibTorch $version for the CPU, 1.3 GB, into $venv"
-  dependencies=(--no-deps)
-else
-  say "installing LibTorch $version with CUDA, 5.4 GB, into $venv"
-  dependencies=()
-fi
-rm -rf "$venv"
-/usr/bin/python3 -m venv "$venv" # Debian's, whatever Python is active
-"$venv/bin/pip" install --quiet --no-cache-dir --disable-pip-version-check \
-  "${dependencies[@]}" -r "$here/libtorch.txt"
-contents $form >"$venv/complete" # last: an interrupted installation begins anew
+if wheels_are_needed; then "$here/lockstep-libtorch" --into "$venv"; fi
