@@ -312,6 +312,8 @@ class Readme(JobTest):
             "e2e_slurm, e2e_supervisor",
         "cmake --install build/release --prefix ~/lockstep": "e2e_install",
         "lockstep ui STORE": "e2e_status",
+        "cp /usr/share/lockstep/deploy/config/synthetic.yaml . && mpirun -n 2 lockstepd "
+        "synthetic.yaml": "e2e_package",
         "deploy/bootstrap.sh": "builds, and tests that take hours",
         "mpirun -n 2 build/release/tests/decision_bench": "benches, for a machine left alone",
     }

@@ -3,7 +3,7 @@
 debootstrap once and kept in the cache folder. apt installs there what the packages depend on; all
 else runs without a network. The wheels of this machine stand for their download.
 
-LOCKSTEP_LONG=1: also lockstep-dev, with a compiler, and a plugin built against it."""
+LOCKSTEP_LONG=1: also lockstep-dev, with a compiler, and what is built against it."""
 
 import os
 import re
@@ -113,7 +113,7 @@ class Fresh:
                   "bash -c 'cd; eval \"$1\"' bash \"$2\"")
         home = {"HOME": "/home/ana" if user == USER else "/root"}
         return subprocess.run(["unshare", "-n", "sh", "-c", inside, str(user), str(self.root),
-                               command], capture_output=True, text=True, timeout=120,
+                               command], capture_output=True, text=True, timeout=600,
                               env={**VARIABLES, "PATH": VARIABLES["PATH"], **home})
 
 
@@ -252,12 +252,14 @@ class Package(JobTest):
         self.assertTrue((self.fresh.root / "srv/wheels/torch/lib/libc10.so").exists())
 
     @unittest.skipUnless(os.environ.get("LOCKSTEP_LONG"), "LOCKSTEP_LONG=1 builds a plugin there")
-    def test_a_plugin_is_built_against_lockstep_dev(self):
+    def test_a_plugin_and_an_own_loop_are_built_against_lockstep_dev(self):
         self.take_libtorch()
         self.fresh.apt("install", "--no-install-recommends", f"/root/{self.development.name}")
-        self.expect("cp -r /usr/share/lockstep/deploy/examples/plugin . && cd plugin && "
-                    "cmake -S . -B build >/dev/null && cmake --build build")
-        self.expect("cd plugin && mpirun -n 2 lockstepd train.yaml --set run.max_iterations=20")
+        for name, program in (("plugin", "lockstepd"), ("own_loop", "build/own_loop")):
+            self.expect(f"cp -r /usr/share/lockstep/deploy/examples/{name} . && cd {name} && "
+                        "CMAKE_GENERATOR=Ninja cmake -S . -B build && cmake --build build")
+            self.expect(f"cd {name} && mpirun -n 2 {program} train.yaml "
+                        "--set run.max_iterations=20")
 
 
 if __name__ == "__main__":
