@@ -6,9 +6,9 @@
 
 #include "common/error.h"
 #include "coordinator/cli/progress_bar.h"
-#include "coordinator/cli/top_picture.h"
 #include "coordinator/lineage.h"
 #include "coordinator/liveness.h"
+#include "coordinator/run_length.h"
 
 namespace lockstep::cli {
 

@@ -57,16 +57,6 @@ struct TopFacts {
   std::string trouble;           // why the store can't be read now; "": it can
 };
 
-// Pure: the iteration at which a job with this configuration ends. `data`: where it is known how
-// long the data is, for max_epochs. nullopt: not known.
-struct DataPlace {
-  std::int64_t iteration = 0;
-  std::int64_t position = 0;  // samples by then
-  std::int64_t length = 0;    // of the data
-};
-std::optional<std::int64_t> final_iteration(const std::string& config,
-                                            const std::optional<DataPlace>& data);
-
 // Pure: lines, of which none is wider than the screen and no more than it has rows, each with its
 // newline. Where the screen has no end all is shown.
 std::string draw_top(const TopFacts& facts, const Screen& screen);

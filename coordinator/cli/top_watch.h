@@ -11,6 +11,7 @@
 #include "coordinator/cli/store_reading.h"
 #include "coordinator/cli/top_picture.h"
 #include "coordinator/liveness.h"
+#include "coordinator/run_length.h"
 
 namespace lockstep::cli {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "common/config.h"
 #include "coordinator/amounts.h"
+#include "coordinator/run_length.h"
 
 namespace lockstep {
 
@@ -51,11 +51,11 @@ const Curve* curve_of(const StorePicture& store) {
   return nullptr;
 }
 
-std::optional<std::int64_t> configured_end(const AttemptView& attempt) {
-  if (!attempt.claim) return std::nullopt;
-  const auto flat = flat_config(attempt.claim->config);
-  const auto found = flat.find("run.max_iterations");
-  return found == flat.end() ? std::nullopt : parse_number(found->second);
+std::optional<std::int64_t> configured_end(const StorePicture& store) {
+  const auto& claim = store.newest->claim;
+  if (!claim) return std::nullopt;
+  const auto& newest = store.newest_checkpoint;
+  return final_iteration(claim->config, newest ? newest->data : std::nullopt);
 }
 
 void take(const Pace& pace, Facts& facts) {
@@ -92,7 +92,7 @@ void take(const StorePicture& store, Facts& facts) {
   if (!store.newest) return;
   const auto& attempt = *store.newest;
   facts.start_iteration = start_iteration(attempt);
-  facts.final_iteration = configured_end(attempt);
+  facts.final_iteration = configured_end(store);
   if (const auto& beat = attempt.heartbeat) {
     facts.iteration = beat->iteration;
     facts.iterations_made = std::max<std::int64_t>(0, beat->iteration - facts.start_iteration);
@@ -108,9 +108,8 @@ void take(const JobFigures& job, Facts& facts) {
   if (job.evaluation) facts.evaluation = {job.evaluation->first, job.evaluation->second};
   if (!job.saves.recent.empty()) facts.last_committed = job.saves.recent.back().iteration;
   if (facts.last_spent_s.empty())
-    for_each_part(job.last_spent, [&](const char* name, double seconds) {
-      if (seconds > 0) facts.last_spent_s[name] = seconds;
-    });
+    for_each_part(job.last_spent,
+                  [&](const char* name, double seconds) { facts.last_spent_s[name] = seconds; });
 }
 
 // By the job's own clock where it has saved, else by the time in the manifest.
@@ -133,6 +132,10 @@ Facts facts_of(const StatusPicture& picture) {
   facts.state_text = text_of_state(facts.state, *picture.store);
   facts.alive = facts.state == "running" || facts.state == "starting" || facts.state == "ending";
   facts.durable_age_s = durable_age_s(picture);
+  if (!facts.alive) {  // what was a rate is none
+    facts.iterations_per_second.reset();
+    facts.samples_per_second.reset();
+  }
   if (facts.alive && facts.iteration && facts.final_iteration && facts.iterations_per_second)
     facts.eta_s =
         static_cast<double>(std::max<std::int64_t>(0, *facts.final_iteration - *facts.iteration)) /

@@ -52,6 +52,8 @@ CheckpointRow row_of(const CheckpointView& checkpoint, bool in_lineage) {
   row.world_size = found.manifest->world_size;
   row.created = found.manifest->created;
   row.metrics = found.manifest->metrics;
+  const auto& data = found.manifest->data;
+  row.data = DataPlace{row.id.iteration, data.position, data.length};
   return row;
 }
 

@@ -10,6 +10,7 @@
 
 #include "common/names.h"
 #include "coordinator/liveness.h"
+#include "coordinator/run_length.h"
 #include "coordinator/standing.h"
 #include "coordinator/status/curves.h"
 #include "coordinator/store_view.h"
@@ -25,6 +26,7 @@ struct CheckpointRow {
   std::optional<std::int64_t> world_size;
   std::optional<std::string> created;
   std::map<std::string, double> metrics;
+  std::optional<DataPlace> data;
   bool in_lineage = false;  // the newest
   bool pinned = false;
   bool best = false;

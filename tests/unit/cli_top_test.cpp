@@ -11,6 +11,7 @@
 #include "coordinator/cli/top_picture.h"
 #include "coordinator/cli/top_watch.h"
 #include "coordinator/metrics_lines.h"
+#include "coordinator/run_length.h"
 #include "tests/support/store_on_disk.h"
 
 namespace lockstep::cli {

@@ -160,7 +160,7 @@
     number,
     bytes,
     seconds,
-    age: (value) => `${duration(value + elapsed())} ago`,
+    age: (value) => age(value + elapsed()),
     remaining: (value) => duration(value - elapsed()),
     countdown: (value) => (
       value - elapsed() <= -1 ? `${duration(elapsed() - value)} ago` : duration(value - elapsed())),
@@ -294,7 +294,9 @@
       [status.state === "superseded" ? "A newer attempt has taken over the store."
                                      : exit_meaning(status.exit_code)];
     if (status.state === "crashed")
-      parts.push("It ended without a last word: killed perhaps, out of memory, or with its host.");
+      parts.push(
+        "It ended without a last word: killed perhaps, out of memory, or with its host. " +
+        "Launch it again to carry on; where that crashes too, read its log first.");
     if (status.state === "lost")
       parts.push(
         "Its heartbeat stands still: killed perhaps, suspended, or cut off from the store.");
@@ -344,6 +346,13 @@
 
   function collect_notices(status) {
     const notices = [];
+    if (status.store_error !== null && status.store_error !== undefined)
+      notices.push({
+        tone: "bad",
+        title: "The store can't be read now.",
+        body: "What comes from its files is shown as it was before.",
+        pre: String(status.store_error)
+      });
     const end = end_notice(status);
     if (end) notices.push(end);
     if (
@@ -506,9 +515,8 @@
       track.setAttribute("aria-valuenow", String(iteration));
       track.setAttribute("aria-valuetext", `${integer(iteration)} of ${integer(final)} iterations`);
     }
-    const saved = is_number(committed) && is_number(iteration) ? Math.min(committed, iteration)
-      : is_number(committed)                                   ? committed
-                                                               : 0;
+    const durable = committed ?? start ?? 0;  // before its first save: where it began
+    const saved = is_number(iteration) ? Math.min(durable, iteration) : durable;
     place($("track-durable"), share(saved), "width");
     place($("track-unsaved"), done, "width");
     $("track-durable").style.zIndex = "1";
@@ -516,8 +524,13 @@
     place($("track-next"), share(next), "left");
     $("track-key").hidden = !is_number(iteration) && !is_number(committed);
     text($("unsaved"), is_number(iteration) ? integer(Math.max(0, iteration - saved)) : kUnknown);
+    $("unsaved-key").hidden = !status.alive && saved === iteration;
+    text($("unsaved-noun"), status.alive ? "not saved yet" : "not saved");
+    $("rates").hidden = !status.alive;  // of a job that is gone they would be of then
+    $("next-save").hidden = !status.alive;
+    $("saved-key").hidden = !is_number(committed);
     $("start-key").hidden = !is_number(start);
-    $("lost-key").hidden = !is_number(status.lost_iterations);
+    $("lost-key").hidden = !(status.lost_iterations > 0);
     $("headline").hidden = !is_number(iteration) && !is_number(final);
     $("tiles").hidden = status.state === "none" && status.checkpoints === 0;
   }
@@ -579,8 +592,9 @@
     text(
       $("next-save-in"),
       is_number(saving) ? `${integer(saving)} is being saved`
-        : comes ? `in about ${duration(Math.max(0, ahead / rate - elapsed()))}`
-                : "");
+        : comes && ahead === 0 ? "due now"
+        : comes                ? `in about ${duration(Math.max(0, ahead / rate - elapsed()))}`
+                               : "");
     const started = parse_time(status.started);
     text($("started-age"), started ? age(age_of(started)) : "");
     for (const element of document.querySelectorAll("[data-since]")) {
@@ -1841,6 +1855,8 @@
 
   // ---- decision
 
+  const padded = (attempt) => String(attempt).padStart(4, "0");
+
   function verdict(decision) {
     const as = is_number(decision.attempt) ? `, as attempt ${decision.attempt}` : "";
     const run = decision.run ? ` of run ${decision.run}` : "";
@@ -1857,6 +1873,10 @@
     const decision = known.decision;
     $("decision-empty").hidden = decision !== null;
     $("decision-part").hidden = decision === null;
+    const unreadable =
+      list(own(known.status, "damaged"))
+        .some(({file}) => file === `attempts/${padded(known.status.attempt)}/decision.json`);
+    text($("decision-empty"), unreadable ? "Its record is damaged" : "No decision yet");
     if (decision === null) return;
     text($("decision-verdict"), verdict(decision));
     const reasons = list(decision.reasons).slice(0, 100);
@@ -2026,7 +2046,7 @@
       : known.status                                         ? known.way
                                                              : "waiting";
     const words = {
-      live: "live",
+      live: "connected",  // not "live": beside "crashed" that would be read as the job's state
       polling: "polling",
       waiting: "connecting",
       lost: known.stalled ? `data ${duration(old / 1000)} old`
