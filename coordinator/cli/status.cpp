@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <ctime>
@@ -15,6 +16,7 @@
 #include "coordinator/cli/table.h"
 #include "coordinator/examine_all.h"
 #include "coordinator/lineage.h"
+#include "coordinator/run_length.h"
 #include "coordinator/standing.h"
 
 namespace lockstep::cli {
@@ -37,6 +39,8 @@ struct Status {
   std::uint64_t abandoned_bytes = 0;
   std::optional<std::uint64_t> free_bytes;
   std::optional<double> rate;  // iterations a second, since the attempt was claimed
+  std::optional<std::int64_t> final_iteration;
+  std::optional<double> left_s;  // until then, of a job that is at work
 };
 
 // By the file server's clock alone: the times of the two files.
@@ -55,6 +59,24 @@ std::optional<double> rate_of(const FileSystem& files, const std::string& store,
   return static_cast<double>(done) / static_cast<double>(beaten->modified_s - claimed->modified_s);
 }
 
+// How long the data is, where run.max_epochs ends the run, the newest checkpoint tells.
+std::optional<DataPlace> data_of(const Status& status) {
+  if (!status.newest) return std::nullopt;
+  const auto& manifest = status.job.store.view.checkpoint(*status.newest)->examined->manifest;
+  if (!manifest) return std::nullopt;
+  return DataPlace{status.newest->iteration, manifest->data.position, manifest->data.length};
+}
+
+void measure_progress(const FileSystem& files, Status& status) {
+  const auto& attempt = *status.job.attempt;
+  status.rate = rate_of(files, status.job.store.path, attempt);
+  if (attempt.claim)
+    status.final_iteration = final_iteration(attempt.claim->config, data_of(status));
+  if (!status.job.alive || !attempt.heartbeat || !status.rate || !status.final_iteration) return;
+  const auto left = *status.final_iteration - attempt.heartbeat->iteration;
+  status.left_s = static_cast<double>(std::max<std::int64_t>(left, 0)) / *status.rate;
+}
+
 void measure(const FileSystem& files, Status& status) {
   auto& view = status.job.store.view;
   const auto lineage = newest_lineage(view).checkpoints;
@@ -71,8 +93,7 @@ void measure(const FileSystem& files, Status& status) {
     ++status.abandoned;
     if (checkpoint->examined) status.abandoned_bytes += checkpoint->examined->bytes;
   }
-  if (status.job.attempt != nullptr)
-    status.rate = rate_of(files, status.job.store.path, *status.job.attempt);
+  if (status.job.attempt != nullptr) measure_progress(files, status);
   std::error_code error;
   const auto space = std::filesystem::space(status.job.store.path, error);
   if (!error) status.free_bytes = space.available;
@@ -117,12 +138,16 @@ void add_attempt(std::vector<Row>& rows, const Status& status) {
   }
   rows.push_back({"started from", origin_text(status.job.store.view, attempt)});
   if (!attempt.heartbeat) return;
-  rows.push_back({"iteration", std::to_string(attempt.heartbeat->iteration)});
+  rows.push_back(
+      {"iteration",
+       std::to_string(attempt.heartbeat->iteration) +
+           (status.final_iteration ? " of " + std::to_string(*status.final_iteration) : "")});
   if (status.rate) {
     std::array<char, 48> text{};
     std::snprintf(text.data(), text.size(), "%.3g iterations/s on average", *status.rate);
     rows.push_back({"rate", text.data()});
   }
+  if (status.left_s) rows.push_back({"time left", "about " + duration_text(*status.left_s)});
   rows.push_back({"last committed",
                   attempt.heartbeat->last_committed
                       ? to_text(CheckpointId{attempt.number, *attempt.heartbeat->last_committed})
@@ -177,7 +202,9 @@ void print_json(const Status& status) {
   out["process"] = claim ? ordered_json(claim->process.pid) : ordered_json();
   out["world_size"] = claim ? ordered_json(claim->world_size) : ordered_json();
   out["iteration"] = beat ? ordered_json(beat->iteration) : ordered_json();
+  out["final_iteration"] = or_null(status.final_iteration);
   out["iterations_per_second"] = or_null(status.rate);
+  out["eta_seconds"] = or_null(status.left_s);
   out["next_save"] = or_null(next_save(attempt));
   out["deadline"] = claim ? or_null(claim->deadline) : ordered_json();
   out["last_committed_iteration"] = beat ? or_null(beat->last_committed) : ordered_json();

@@ -1,6 +1,7 @@
 #include <array>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 
 #include <unistd.h>
@@ -25,7 +26,9 @@ ListenAddress wanted_address(const std::string& given) {
     throw Error(ErrorCode::kInvalidConfig,
                 "--listen is 127.0.0.1:PORT (0: any that is free) or unix:PATH, not '" + given +
                     "'; from elsewhere forward the port with ssh -L");
-  return *address;
+  // As it is told to others, who are elsewhere.
+  if (!address->is_unix()) return *address;
+  return {std::filesystem::absolute(address->socket_path).lexically_normal(), 0};
 }
 
 void say_where(const ListenAddress& address) {

@@ -6,6 +6,7 @@
 #include "common/error.h"
 #include "common/file_system.h"
 #include "common/names.h"
+#include "coordinator/liveness.h"
 
 namespace lockstep {
 
@@ -15,6 +16,18 @@ std::optional<ListenAddress> wanted_address(const LoadedConfig& loaded) {
   auto address = parse_listen_address(loaded.config.control_listen);
   if (address && loaded.paths.socket) address->socket_path = *loaded.paths.socket;
   return address;
+}
+
+void say_where(const ListenAddress& address, const Log& log) {
+  const auto host = this_process().host;
+  if (address.is_unix())
+    return log.info("status: " + to_text(address) +
+                    ", for its owner alone; from elsewhere: ssh -L 8000:" + address.socket_path +
+                    " " + host + ", then http://localhost:8000/");
+  const auto port = std::to_string(address.port);
+  log.info("status: http://" + to_text(address) +
+           "/, for this host's users; from elsewhere: ssh -L " + port + ":" + to_text(address) +
+           " " + host + ", then the same address");
 }
 
 }  // namespace
@@ -47,10 +60,7 @@ std::unique_ptr<StatusService> show_status(const LoadedConfig& loaded, const std
     setup.listen.reset();
     service = std::make_unique<StatusService>(files, std::move(setup));
   }
-  if (const auto address = service->address()) {
-    log.info("status: " + (address->is_unix() ? "" : std::string("http://")) + to_text(*address) +
-             ", for this host's users");
-  }
+  if (const auto address = service->address()) say_where(*address, log);
   return service;
 }
 

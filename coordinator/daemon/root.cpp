@@ -75,10 +75,10 @@ std::string Root::claim() {
   heartbeat_ = std::make_unique<HeartbeatWriter>(
       files_, attempt_path(launch_.store_path, claimed_->attempt) + "/heartbeat",
       loaded_.config.watchdog.heartbeat_seconds, [this] { look_for_requests(); });
-  if (figures_ != nullptr)
-    status_ = show_status(loaded_, launch_.store_path, claimed_->attempt, *figures_, log_);
   const auto trial = std::move(decided_.store);
   decided_ = decide_claimed(files_, launch_, claimed_->attempt, steady_clock(), trial);
+  if (figures_ != nullptr)
+    status_ = show_status(loaded_, launch_.store_path, claimed_->attempt, *figures_, log_);
   for (const auto& attempt : decided_.store.attempts)
     for (const auto& damage : attempt.damage)
       log_.warning("attempt " + std::to_string(attempt.number) + ": damaged " + damage);

@@ -12,7 +12,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kMostEvaluations = 1000;
 constexpr std::size_t kMostMetrics = 16;
 constexpr std::size_t kMostOfANameBytes = 100;
 
@@ -67,6 +66,17 @@ EvaluationPoint evaluation_of(const Json& line, std::int64_t iteration) {
 
 }  // namespace
 
+template <typename Point>
+void CurveMaker::Thinning::keep(std::vector<Point>& kept, const Point& point) {
+  if (seen++ % stride != 0) return;
+  kept.push_back(point);
+  if (kept.size() < 2 * kMostPoints) return;
+  for (std::size_t i = 0; i < kMostPoints; ++i)
+    kept[i] = std::move(kept[2 * i]);
+  kept.resize(kMostPoints);
+  stride *= 2;
+}
+
 void CurveMaker::add(std::string_view given) {
   const auto line = Json::parse(given, nullptr, false);
   if (!line.is_object()) return;
@@ -79,25 +89,13 @@ void CurveMaker::add(std::string_view given) {
         !parent.empty() && parent.size() <= kMostOfANameBytes)
       curve_.parent = parent;
   } else if (event == "interval") {
-    add_point(point_of(line, *iteration));
-  } else if (event == "evaluation" && curve_.evaluations.size() < kMostEvaluations) {
-    curve_.evaluations.push_back(evaluation_of(line, *iteration));
+    if (curve_.last && *iteration <= curve_.last->iteration) return;
+    curve_.last = point_of(line, *iteration);
+    points_.keep(curve_.points, *curve_.last);
+  } else if (event == "evaluation") {
+    curve_.last_evaluation = evaluation_of(line, *iteration);
+    evaluations_.keep(curve_.evaluations, *curve_.last_evaluation);
   }
-}
-
-// One of `stride` points is kept; where there are too many every other one goes. So what was drawn
-// stays where it was, and a curve costs the same however long it is.
-void CurveMaker::add_point(const CurvePoint& point) {
-  if (curve_.last && point.iteration <= curve_.last->iteration) return;
-  curve_.last = point;
-  if (seen_++ % stride_ != 0) return;
-  curve_.points.push_back(point);
-  if (curve_.points.size() < 2 * kMostPoints) return;
-  std::vector<CurvePoint> kept;
-  for (std::size_t i = 0; i < curve_.points.size(); i += 2)
-    kept.push_back(std::move(curve_.points[i]));
-  curve_.points = std::move(kept);
-  stride_ *= 2;
 }
 
 }  // namespace lockstep

@@ -32,11 +32,12 @@ struct EvaluationPoint {
 };
 
 struct Curve {
-  std::int64_t branch = 0;            // where it began
-  std::optional<std::string> parent;  // "2@1500"
-  std::vector<CurvePoint> points;     // ascending, at most 2 x kMostPoints, evenly thinned
-  std::vector<EvaluationPoint> evaluations;
-  std::optional<CurvePoint> last;  // never thinned away
+  std::int64_t branch = 0;                   // where it began
+  std::optional<std::string> parent;         // "2@1500"
+  std::vector<CurvePoint> points;            // ascending, less than 2 x kMostPoints, evenly thinned
+  std::vector<EvaluationPoint> evaluations;  // likewise
+  std::optional<CurvePoint> last;            // never thinned away, as the next
+  std::optional<EvaluationPoint> last_evaluation;
 };
 
 // Takes lines one after the other. Nothing that is read is trusted: what is no line of
@@ -49,11 +50,19 @@ class CurveMaker {
   const Curve& curve() const { return curve_; }
 
  private:
-  void add_point(const CurvePoint& point);
+  // One of `stride` is kept; where there are too many every other one goes. So what was drawn stays
+  // where it was, and a curve costs the same however long it is.
+  struct Thinning {
+    std::size_t stride = 1;
+    std::size_t seen = 0;
+
+    template <typename Point>
+    void keep(std::vector<Point>& kept, const Point& point);
+  };
 
   Curve curve_;
-  std::size_t stride_ = 1;  // of so many points one is kept
-  std::size_t seen_ = 0;
+  Thinning points_;
+  Thinning evaluations_;
 };
 
 }  // namespace lockstep

@@ -73,9 +73,12 @@ void take(const Pace& pace, Facts& facts) {
 }
 
 void take(const Curve& curve, Facts& facts) {
-  if (!curve.evaluations.empty()) facts.evaluation = curve.evaluations.back();
+  facts.evaluation = curve.last_evaluation;
   if (!curve.last) return;
   const auto& last = *curve.last;
+  // A job that was killed had come further than its last heartbeat said.
+  facts.iteration = std::max(facts.iteration.value_or(0), last.iteration);
+  facts.iterations_made = std::max<std::int64_t>(0, *facts.iteration - facts.start_iteration);
   facts.position = last.position;
   if (last.seconds > 0 && last.iterations > 0)
     facts.iterations_per_second = static_cast<double>(last.iterations) / last.seconds;

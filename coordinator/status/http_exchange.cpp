@@ -57,6 +57,10 @@ std::string bytes_of(int status, const std::string& type, const std::string& pol
   return out.str();
 }
 
+std::shared_ptr<const std::string> shared(std::string bytes) {
+  return std::make_shared<const std::string>(std::move(bytes));
+}
+
 std::string head_of_stream() {
   http::response<http::empty_body> response(http::status::ok, 11);
   add_headers(response, "text/event-stream", "");
@@ -91,8 +95,8 @@ std::optional<ParsedHead> parse_head(std::string_view head) {
   for (auto one = first; one != last; ++one)
     parsed.hosts.push_back(as_string(one->value()));
   parsed.has_origin = request.count(http::field::origin) > 0;
-  parsed.has_body =
-      parser.chunked() || (parser.content_length() && *parser.content_length() > 0) || error;
+  parsed.has_body = request.count(http::field::transfer_encoding) > 0 ||
+                    (parser.content_length() && *parser.content_length() > 0) || error;
   return parsed;
 }
 
@@ -101,19 +105,22 @@ std::optional<ParsedHead> parse_head(std::string_view head) {
 struct HttpExchange::Impl {
   Impl(ListenAddress where, const HttpContent& given) : address(std::move(where)), content(given) {}
 
-  const HttpAnswer& fresh_answer(const std::string& path, double now_s) {
-    static const HttpAnswer kNone{404, {}, {}, {}};
+  // nullptr: there is no such path.
+  std::shared_ptr<const std::string> fresh_answer(const std::string& path, double now_s) {
     const auto known = answers.find(path);
     if (known != answers.end() && now_s - known->second.first < kFreshSeconds)
       return known->second.second;
     auto made = content.answer(path);
-    if (made.status == 404) return kNone;  // not kept: their number has no bound
-    return (answers[path] = {now_s, std::move(made)}).second;
+    if (made.status != 200) return nullptr;  // not kept: their number has no bound
+    auto bytes = shared(bytes_of(200, made.type, made.policy, std::move(made.body)));
+    answers[path] = {now_s, bytes};
+    return bytes;
   }
 
   const ListenAddress address;
   const HttpContent& content;
-  std::map<std::string, std::pair<double, HttpAnswer>> answers;  // of paths that there are
+  // Of paths that there are.
+  std::map<std::string, std::pair<double, std::shared_ptr<const std::string>>> answers;
   std::pair<double, std::string> last_event = {-kFreshSeconds, ""};
 };
 
@@ -129,20 +136,19 @@ HttpExchange::Reply HttpExchange::answer(std::string_view head, double now_s) {
   const int verdict = judge(
       {request->method, request->hosts, request->has_origin, request->has_body}, impl_->address);
   if (verdict != 200) return {refusal(verdict), false};
-  if (request->path == kEventsPath) return {head_of_stream(), true};
-  const auto& answer = impl_->fresh_answer(request->path, now_s);
-  if (answer.status != 200) return {refusal(answer.status), false};
-  return {bytes_of(200, answer.type, answer.policy, answer.body), false};
+  if (request->path == kEventsPath) return {shared(head_of_stream()), true};
+  const auto answer = impl_->fresh_answer(request->path, now_s);
+  return {answer ? answer : refusal(404), false};
 }
 
-std::string HttpExchange::refusal(int status) const {
-  return bytes_of(status, "text/plain; charset=utf-8", "",
-                  refusal_text(status, impl_->address) + "\n");
+std::shared_ptr<const std::string> HttpExchange::refusal(int status) const {
+  return shared(bytes_of(status, "text/plain; charset=utf-8", "",
+                         refusal_text(status, impl_->address) + "\n"));
 }
 
-std::string HttpExchange::event(double now_s) {
+std::string HttpExchange::event(double now_s, bool last) {
   auto& [made_s, text] = impl_->last_event;
-  if (now_s - made_s >= kFreshSeconds) {
+  if (last || now_s - made_s >= kFreshSeconds) {
     text = "event: status\ndata: " + impl_->content.event() + "\n\n";
     made_s = now_s;
   }

@@ -19,7 +19,9 @@ class HttpExchange {
   HttpExchange& operator=(const HttpExchange&) = delete;
 
   struct Reply {
-    std::string bytes;     // of the whole answer; of its head, where it streams
+    // Of the whole answer; of its head, where it streams. Shared by all that get the same: clients
+    // that read slowly take no memory of their own.
+    std::shared_ptr<const std::string> bytes;
     bool streams = false;  // events follow
   };
   // `head`: to its empty line, or as far as it came when it broke a limit. Whatever it is there is
@@ -27,8 +29,9 @@ class HttpExchange {
   // little.
   Reply answer(std::string_view head, double now_s);
 
-  std::string refusal(int status) const;
-  std::string event(double now_s);  // one, as it is sent; as fresh as an answer
+  std::shared_ptr<const std::string> refusal(int status) const;
+  // One, as it is sent; as fresh as an answer, and the last one of all quite fresh.
+  std::string event(double now_s, bool last = false);
 
  private:
   struct Impl;

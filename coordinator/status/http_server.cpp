@@ -5,13 +5,15 @@
 #include <chrono>
 #include <exception>
 #include <list>
+#include <memory>
+#include <optional>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -44,7 +46,7 @@ class Connection {
 
   int descriptor() const { return descriptor_; }
   Stage stage() const { return stage_; }
-  bool wants_to_send() const { return sent_ < out_.size(); }
+  bool wants_to_send() const { return unsent().size() > 0; }
 
   // What has come, when the head is there or breaks a limit; else nothing yet.
   std::optional<std::string> take_head() {
@@ -57,15 +59,15 @@ class Connection {
     return std::move(in_);
   }
 
-  void answer(std::string bytes, double now_s) {
-    out_ = std::move(bytes);
+  void answer(std::shared_ptr<const std::string> bytes, double now_s) {
+    answer_ = std::move(bytes);
     stage_ = Stage::kAnswer;
     begun_s_ = moved_s_ = now_s;
     send(now_s);
   }
 
-  void begin_events(std::string head, double now_s) {
-    out_ = std::move(head);
+  void begin_events(const std::string& head, double now_s) {
+    events_ = head;
     stage_ = Stage::kEvents;
     next_event_s_ = moved_s_ = now_s;
   }
@@ -76,19 +78,20 @@ class Connection {
 
   void event(const std::string& bytes, double now_s) {
     next_event_s_ = now_s + kEventSeconds;
-    if (sent_ == out_.size()) {
-      out_.clear();
+    if (!wants_to_send()) {
+      events_.clear();
       sent_ = 0;
       moved_s_ = now_s;
     }
-    if (out_.size() + bytes.size() > kMostUnsentEvents) return;  // it is dropped soon
-    out_ += bytes;
+    if (events_.size() + bytes.size() > kMostUnsentEvents) return;  // it is dropped soon
+    events_ += bytes;
     send(now_s);
   }
 
   void send(double now_s) {
     while (wants_to_send()) {
-      const auto done = ::send(descriptor_, out_.data() + sent_, out_.size() - sent_, MSG_NOSIGNAL);
+      const auto left = unsent();
+      const auto done = ::send(descriptor_, left.data(), left.size(), MSG_NOSIGNAL);
       if (done < 0 && errno == EINTR) continue;
       if (done < 0 && errno != EAGAIN) stage_ = Stage::kOver;
       if (done <= 0) return;
@@ -114,6 +117,11 @@ class Connection {
   void end() { stage_ = Stage::kOver; }
 
  private:
+  std::string_view unsent() const {
+    const std::string_view all = answer_ ? *answer_ : events_;
+    return all.substr(sent_);
+  }
+
   // false: nothing new.
   bool receive() {
     std::array<char, kMostOfAHeadBytes + 1> bytes{};
@@ -137,10 +145,11 @@ class Connection {
   const int descriptor_;
   Stage stage_ = Stage::kHead;
   std::string in_;
-  std::string out_;
-  std::size_t sent_ = 0;
-  double begun_s_;  // the stage
-  double moved_s_;  // something was sent
+  std::shared_ptr<const std::string> answer_;  // nullptr: events
+  std::string events_;
+  std::size_t sent_ = 0;  // of the one or the other
+  double begun_s_;        // the stage
+  double moved_s_;        // something was sent
   double next_event_s_ = 0;
 };
 
@@ -166,14 +175,25 @@ struct HttpServer::Impl {
   Impl& operator=(const Impl&) = delete;
 
   void run() {
-    constexpr int kNice = 10;
-    ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice);
+    stand_back();
     for (bool goes_on = true; goes_on;) {
       try {
         goes_on = serve_once();
       } catch (const std::exception&) {  // for want of memory: no reason to end a training
         connections.clear();
       }
+    }
+    say_last();
+  }
+
+  // Whoever looks on learns how it ended, as far as that can be sent at once.
+  void say_last() {
+    try {
+      const auto now_s = monotonic_s();
+      for (auto& one : connections)
+        if (one.stage() == Connection::Stage::kEvents)
+          one.event(exchange.event(now_s, true), now_s);
+    } catch (const std::exception&) {  // for want of memory
     }
   }
 
@@ -209,7 +229,7 @@ struct HttpServer::Impl {
     if (!reply.streams) return one.answer(std::move(reply.bytes), now_s);
     if (count(Connection::Stage::kEvents) >= kMostStreams)
       return one.answer(exchange.refusal(503), now_s);
-    one.begin_events(std::move(reply.bytes), now_s);
+    one.begin_events(*reply.bytes, now_s);
     one.event(exchange.event(now_s), now_s);
   }
 

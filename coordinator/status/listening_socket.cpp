@@ -22,7 +22,10 @@ constexpr int kBacklog = 64;
   if (error == EADDRINUSE)
     text += address.is_unix() ? "; another server is there: name another path"
                               : "; take another port, or 0 for any that is free";
-  throw Error(ErrorCode::kIo, text);
+  if (error == ENOENT) text += "; make the folder first";
+  if (error == EACCES) text += "; name one that you may write to";
+  const bool is_mistake = error == ENOENT || error == EACCES;
+  throw Error(is_mistake ? ErrorCode::kInvalidConfig : ErrorCode::kIo, text);
 }
 
 int new_socket(int family, const ListenAddress& address) {
@@ -106,7 +109,10 @@ ListeningSocket::~ListeningSocket() {
 }
 
 int ListeningSocket::accept() const {
-  return ::accept4(descriptor_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  const int found = ::accept4(descriptor_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  const int most_bytes = 1 << 18;  // that the kernel keeps for a client that does not read
+  if (found >= 0) ::setsockopt(found, SOL_SOCKET, SO_SNDBUF, &most_bytes, sizeof most_bytes);
+  return found;
 }
 
 }  // namespace lockstep

@@ -7,7 +7,7 @@ namespace lockstep {
 // A socket that listens. Local.
 class ListeningSocket {
  public:
-  // Error(kIo) with the cause, and advice where there is one.
+  // Error(kIo, kInvalidConfig) with the cause, and advice where there is one.
   explicit ListeningSocket(const ListenAddress& wanted);
   ~ListeningSocket();  // removes a socket's file, where it is still this one's
   ListeningSocket(const ListeningSocket&) = delete;

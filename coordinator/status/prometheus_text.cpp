@@ -170,7 +170,8 @@ std::string prometheus_text(const StatusPicture& picture,
   families.add("lockstep_build_info", "The program's version.", MetricType::Gauge,
                std::move(build));
   const auto facts = facts_of(picture);
-  families.gauge("lockstep_running", "Whether a job is at work.", facts.alive ? 1.0 : 0.0);
+  if (facts.state != "watching")
+    families.gauge("lockstep_running", "Whether a job is at work.", facts.alive ? 1.0 : 0.0);
   if (const auto& newest = picture.store->newest)
     families.gauge("lockstep_attempt", "Number of the newest attempt.",
                    static_cast<double>(newest->number));

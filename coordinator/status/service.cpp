@@ -61,7 +61,11 @@ struct StatusService::Impl {
     return all;
   }
 
-  std::string metrics() const { return prometheus_text(now(), process_memory().resident_bytes); }
+  std::string metrics() const {
+    // In a job this process is rank 0; else it is nobody's concern.
+    const bool in_job = setup.job != nullptr;
+    return prometheus_text(now(), in_job ? process_memory().resident_bytes : std::nullopt);
+  }
 
   HttpAnswer answer(const std::string& path) {
     wanted_s = monotonic_s();
@@ -69,8 +73,8 @@ struct StatusService::Impl {
     if (path == "/status") return json(status_json(now()));
     if (path == "/metrics") return {200, "text/plain; version=0.0.4; charset=utf-8", metrics(), ""};
     const auto store = picture.get();
-    if (path == "/api/lineage") return json(lineage_json(*store));
-    if (path == "/api/curves") return json(curves_json(*store));
+    if (path == "/api/lineage") return json(lineage.of(store, lineage_json));
+    if (path == "/api/curves") return json(curves.of(store, curves_json));
     if (path == "/api/decision") return json(decision_json(*store));
     return {404, "", "", ""};
   }
@@ -100,6 +104,7 @@ struct StatusService::Impl {
 
   // The reader's thread.
   void run() {
+    stand_back();
     double next_look_s = 0;
     double next_write_s = 0;
     std::unique_lock lock(mutex);
@@ -121,7 +126,7 @@ struct StatusService::Impl {
       wake.wait_for(lock, std::chrono::duration<double>(kSliceSeconds), [this] { return ending; });
     }
     lock.unlock();
-    if (!setup.textfile.empty()) look();  // how it ended
+    look();  // how it ended
     lock.lock();
     if (left_behind) return;  // what it reads of the job may be gone
     write_textfile();
@@ -129,8 +134,24 @@ struct StatusService::Impl {
     wake.notify_all();
   }
 
+  // A large text, made once for each picture. The server's thread's.
+  struct Kept {
+    std::shared_ptr<const StorePicture> picture;
+    std::string text;
+
+    template <typename Make>
+    const std::string& of(const std::shared_ptr<const StorePicture>& wanted, Make make) {
+      if (picture == wanted) return text;
+      text = make(*wanted);
+      picture = wanted;
+      return text;
+    }
+  };
+
   const std::shared_ptr<FileSystem> files;
   const StatusSetup setup;
+  Kept lineage;
+  Kept curves;
   StoreObserver observer;  // the reader's thread's
   bool failing = false;    // likewise
   Published<StorePicture> picture;
@@ -179,7 +200,6 @@ void StatusService::finish(double limit_s) {
     } catch (const Error&) {  // it names an address where nobody answers, as after a crash
     }
   }
-  impl.server.reset();
   bool through = false;
   {
     std::unique_lock lock(impl.mutex);
@@ -189,6 +209,7 @@ void StatusService::finish(double limit_s) {
                                  [&impl] { return impl.through; });
     impl.left_behind = !through;
   }
+  impl.server.reset();  // behind the last look: whoever watches is told how it ended
   through ? impl.reader.join() : impl.reader.detach();
 }
 

@@ -254,15 +254,29 @@ std::string lineage_json(const StorePicture& picture) {
 
 namespace {
 
-Json curve_json(const AttemptCurve& given) {
+// So many points of all attempts together: what a page can draw, and a few megabytes at most.
+constexpr std::size_t kMostPointsInAll = 20000;
+constexpr std::size_t kMostEvaluationsInAll = 4000;
+
+// Of so many one is shown.
+template <typename Member>
+std::size_t stride_of(const StorePicture& picture, Member member, std::size_t most) {
+  std::size_t all = 0;
+  for (const auto& one : picture.curves)
+    all += member(*one.curve).size();
+  return all / most + 1;
+}
+
+Json curve_json(const AttemptCurve& given, std::size_t point_stride,
+                std::size_t evaluation_stride) {
   const auto& curve = *given.curve;
   Json json = {{"attempt", given.attempt},       {"run", or_null(given.run)},
                {"branch", curve.branch},         {"parent", or_null(curve.parent)},
                {"in_lineage", given.in_lineage}, {"until", or_null(given.until)}};
   const auto column = [&](const char* name, auto member) {
     auto values = Json::array();
-    for (const auto& point : curve.points)
-      values.push_back(member(point));
+    for (std::size_t i = 0; i < curve.points.size(); i += point_stride)
+      values.push_back(member(curve.points[i]));
     json[name] = std::move(values);
   };
   column("iteration", [](const CurvePoint& point) { return Json(point.iteration); });
@@ -273,9 +287,9 @@ Json curve_json(const AttemptCurve& given) {
   column("samples_per_second",
          [](const CurvePoint& point) { return or_null(point.samples_per_second); });
   json["evaluations"] = Json::array();
-  for (const auto& evaluation : curve.evaluations)
-    json["evaluations"].push_back(
-        {{"iteration", evaluation.iteration}, {"metrics", metrics_json(evaluation.metrics)}});
+  for (std::size_t i = 0; i < curve.evaluations.size(); i += evaluation_stride)
+    json["evaluations"].push_back({{"iteration", curve.evaluations[i].iteration},
+                                   {"metrics", metrics_json(curve.evaluations[i].metrics)}});
   return json;
 }
 
@@ -285,8 +299,13 @@ std::string curves_json(const StorePicture& picture) {
   Json out;
   out["revision"] = picture.curves_revision;
   out["attempts"] = Json::array();
+  const auto points = stride_of(
+      picture, [](const Curve& curve) -> const auto& { return curve.points; }, kMostPointsInAll);
+  const auto evaluations = stride_of(
+      picture, [](const Curve& curve) -> const auto& { return curve.evaluations; },
+      kMostEvaluationsInAll);
   for (const auto& curve : picture.curves)
-    out["attempts"].push_back(curve_json(curve));
+    out["attempts"].push_back(curve_json(curve, points, evaluations));
   return text_of(out);
 }
 

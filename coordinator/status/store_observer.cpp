@@ -76,6 +76,7 @@ struct StoreObserver::Impl {
 
   std::shared_ptr<StorePicture> picture_of(double now_s) {
     auto view = scan_store(files, path, {}, before);
+    if (!view.exists) throw Error(ErrorCode::kIo, path + ": the store is not there any more");
     before = view;
     examine_new(view);
     auto picture = std::make_shared<StorePicture>();
@@ -87,6 +88,7 @@ struct StoreObserver::Impl {
     add_attempts(view, *picture, way);
     add_checkpoints(view, *picture);
     picture->curves = follower.look(files, view, way);
+    if (picture->newest) picture->lost_iterations = lost_before(view, *picture);
     std::error_code error;
     const auto space = std::filesystem::space(path, error);
     if (!error) picture->free_bytes = space.available;
@@ -128,7 +130,6 @@ struct StoreObserver::Impl {
     picture.newest = newest;
     picture.next_save = next_save(newest);
     picture.iterations_per_second = rate_of(newest);
-    picture.lost_iterations = lost_before(view, newest);
     if (newest.claim) picture.sight = look_for(newest.claim->process);
     picture.life = life_of(newest, picture.sight, now_s);
   }
@@ -147,7 +148,10 @@ struct StoreObserver::Impl {
       if (beats.size() > kLooks) beats.erase(beats.begin());
       beat_s = now_s;
     }
-    return judge_life(sight, beats);
+    const auto life = judge_life(sight, beats);
+    // Nothing is decided here: a process that is seen is shown as alive until its heartbeat has
+    // stood still for long enough.
+    return life == Life::kUnsure && sight == LocalSight::kThere ? Life::kAlive : life;
   }
 
   std::optional<double> rate_of(const AttemptView& attempt) const {
@@ -162,21 +166,33 @@ struct StoreObserver::Impl {
            static_cast<double>(beaten->modified_s - claimed->modified_s);
   }
 
-  // What a crash cost: only where this attempt carries on from what the one before had restored or
-  // saved. Whoever went back on purpose has lost nothing.
-  std::optional<std::int64_t> lost_before(const StoreView& view, const AttemptView& attempt) const {
+  // What a crash cost: only where this attempt carries on from what the one before had last, or
+  // from less since that was damaged. Whoever went back on purpose has lost nothing.
+  std::optional<std::int64_t> lost_before(const StoreView& view,
+                                          const StorePicture& picture) const {
+    const auto& attempt = *picture.newest;
     const auto parent = parent_of(view, attempt);
     const AttemptView* earlier = nullptr;
     for (const auto& other : view.attempts)
       if (other.number < attempt.number && !is_refused(other)) earlier = &other;
     if (!parent || earlier == nullptr || run_of(*earlier) != run_of(attempt)) return std::nullopt;
-    if (earlier->number != parent->attempt && parent_of(view, *earlier) != parent)
-      return std::nullopt;
+    const auto beat = heartbeat_of(earlier->number);
+    if (!beat) return std::nullopt;
+    const auto kept = beat->last_committed
+                          ? std::optional(CheckpointId{earlier->number, *beat->last_committed})
+                          : parent_of(view, *earlier);
+    const bool passed_over = attempt.decision && !attempt.decision->rejected.empty();
+    if (parent != kept && !passed_over) return std::nullopt;
+    auto reached = beat->iteration;
+    for (const auto& one : picture.curves)
+      if (one.attempt == earlier->number && one.curve->last)
+        reached = std::max(reached, one.curve->last->iteration);
+    return std::max<std::int64_t>(0, reached - parent->iteration);
+  }
+
+  std::optional<Heartbeat> heartbeat_of(std::int64_t attempt) const {
     try {
-      const auto beat = parse_heartbeat(
-          read_small_file(files, attempt_path(path, earlier->number) + "/heartbeat"));
-      if (!beat) return std::nullopt;
-      return std::max<std::int64_t>(0, beat->iteration - parent->iteration);
+      return parse_heartbeat(read_small_file(files, attempt_path(path, attempt) + "/heartbeat"));
     } catch (const Error&) {
       return std::nullopt;
     }

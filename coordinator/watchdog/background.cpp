@@ -2,9 +2,12 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstring>
 #include <utility>
 
 #include <pthread.h>
+#include <sched.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -38,6 +41,14 @@ std::thread start_without_signals(std::function<void()> body) {
   std::thread thread(std::move(body));
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return thread;
+}
+
+void stand_back() {
+  constexpr int kNice = 10;
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice);
+  cpu_set_t all;  // the kernel takes those of them that the control group has
+  std::memset(&all, 0xFF, sizeof all);
+  ::sched_setaffinity(0, sizeof all, &all);
 }
 
 double monotonic_s() {

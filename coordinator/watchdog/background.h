@@ -31,6 +31,10 @@ class Voice {
 // Local: a thread on which no signal is handled: they are for the training thread.
 std::thread start_without_signals(std::function<void()> body);
 
+// Local: the calling thread leaves the cores to others that want them: nice 10, and on any core
+// that the process may have, be its other threads bound to one of them.
+void stand_back();
+
 double monotonic_s();
 
 }  // namespace lockstep

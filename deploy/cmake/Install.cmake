@@ -24,6 +24,11 @@ endfunction()
 install_link(libtorch libexec/lockstep-libtorch "${libtorch}")
 install_link(package_libtorch libexec/lockstep-libtorch /usr/local/lib/lockstep/libtorch EXCLUDE_FROM_ALL)
 
+# The same in the build folder, so that what is built there needs no other search path: to change it at installation
+# CMake would end it with an empty element, which is the working folder, and whatever lies there would be loaded.
+file(MAKE_DIRECTORY "${PROJECT_BINARY_DIR}/libexec")
+file(CREATE_LINK "${libtorch}" "${PROJECT_BINARY_DIR}/libexec/lockstep-libtorch" SYMBOLIC)
+
 # <result>: where an installed program finds the folders of these libraries; those of pip's wheels beside LibTorch.
 function(installed_rpath result)
   set(folders "")
@@ -51,11 +56,11 @@ foreach(library IN LISTS MPI_CXX_LIBRARIES)
   list(APPEND mpi "${library}")
 endforeach()
 installed_rpath(rpath "${c10}" ${mpi})
-set_target_properties(lockstepd_second_stage PROPERTIES INSTALL_RPATH "${rpath}")
+set_target_properties(lockstepd_second_stage PROPERTIES INSTALL_RPATH "${rpath}" BUILD_WITH_INSTALL_RPATH ON)
 if(TARGET lockstep_nccl)
   install(TARGETS lockstep_nccl LIBRARY DESTINATION libexec)
   installed_rpath(rpath "${c10}" "${NCCL_LIBRARY}" "${CUDART_LIBRARY}")
-  set_target_properties(lockstep_nccl PROPERTIES INSTALL_RPATH "${rpath}")
+  set_target_properties(lockstep_nccl PROPERTIES INSTALL_RPATH "${rpath}" BUILD_WITH_INSTALL_RPATH ON)
 endif()
 
 # The tree below share/lockstep is the sources', so that the documents' links to each other lead somewhere.

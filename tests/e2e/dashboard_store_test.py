@@ -51,13 +51,24 @@ class Ends(Shown):
         self.assertEqual(names, {f"evaluation.metrics.{name}"
                                  for name in status["evaluation"]["metrics"]})
 
-    def test_a_job_whose_server_is_gone_is_not_shown_as_if_it_were_alive(self):
+    def test_a_job_that_ends_says_so_on_its_own_page(self):
+        self.expected = ("ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED")  # the browser's words
+        site = self.site()
+        job, server = self.serve(site, **RUN, run={"id": "ends", "max_iterations": 10**6})
+        self.show(server)
+        self.stop(site, job)
+        self.browser.until("document.body.dataset.connection === 'lost'", "lost")
+        self.assertIn("The job has ended", self.browser.run(NOTICES)[0])
+        self.assertEqual(self.browser.run(
+            "return document.querySelector('[data-field=\"state\"]').dataset.value"), "stopped")
+
+    def test_a_job_that_is_killed_is_not_shown_as_if_it_were_alive(self):
         self.expected = ("ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED")  # the browser's words
         site = self.site()
         job, server = self.serve(site, **RUN, run={"id": "gone", "max_iterations": 10**6})
         self.show(server)
         seen = self.browser.number("iteration")
-        self.stop(site, job)
+        job.kill_all()
         self.browser.until("document.body.dataset.connection === 'lost'", "lost")
         self.assertIn("Connection lost", self.browser.run(NOTICES)[0])
         self.assertTrue(self.browser.run("return document.title").startswith("? "))

@@ -1,5 +1,5 @@
-"""Speaks HTTP with a status server by hand, since what is to be tried is what no library would send;
-and looks at the server's process from outside."""
+"""Speaks HTTP with a status server by hand, since what is to be tried is what no library would
+send; and looks at the server's process from outside."""
 
 import json
 import os
@@ -10,13 +10,17 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from lockstep_jobs import BIN, command, environment, is_running
+from lockstep_jobs import BIN, MPIEXEC, command, environment, is_running
 from lockstep_test import JobTest
 
 PATHS = ("/", "/status", "/metrics", "/events", "/api/lineage", "/api/decision", "/api/curves")
 AT_WORK = {"run": {"id": "served", "max_iterations": 10**7}, "restore": "auto",
            "task": {"name": "synthetic", "parameters": 20000, "tensors": 6, "iteration_ms": 10},
            "control": {"listen": "127.0.0.1:0"}}
+CLASS_SECONDS = 200  # of a job that is there for all tests of a class
+DEADLINE = 5  # of the server's, for a head
+SLACK = 3
+MOST_KIB = 64 << 10  # that clients may cost, all together
 
 
 class Answer(NamedTuple):
@@ -148,7 +152,7 @@ def sockets_of(pid):
 
 
 def listeners_of(pid):
-    """[(kind, address, port or path)] at which a process takes connections; UDP is not among them."""
+    """[(kind, address, port or path)] where a process takes connections; UDP is not among them."""
     ours, found = sockets_of(pid), []
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
@@ -232,3 +236,47 @@ class Served(JobTest):
         found = re.fullmatch(r"serving on (?:http://(127\.0\.0\.1:\d+)/|(unix:.+))\n", line)
         self.assertTrue(found, line + ("" if is_running(process.pid) else process.stderr.read()))
         return process, Server(found[1] or found[2], self.expect_guarded)
+
+
+class OneJob(Served):
+    """One job for all tests of the class; each leaves it at work, served, and no larger. At the end
+    it still does what its user asks."""
+
+    sections = {}  # beyond AT_WORK
+
+    @classmethod
+    def setUpClass(cls):
+        made = cls.of_class()
+        cls.place = made.site("origin")
+        cls.place.launcher = lambda ranks: [MPIEXEC, "-n", ranks, "--oversubscribe", "--timeout",
+                                            CLASS_SECONDS]
+        cls.job, cls.server = made.serve(cls.place, **cls.sections)
+        cls.pid = cls.server.json()["process"]
+        cls.addClassCleanup(made.stop, cls.place, cls.job)
+
+    def setUp(self):
+        self.server.check = self.expect_guarded
+        self.before = self.server.json()["iteration"]
+        time.sleep(1.2)  # what the last test left behind is closed
+        self.idle_sockets = len(sockets_of(self.pid))
+        forget_peak(self.pid)
+        self.start_kib = peak_kib(self.pid)
+
+    def tearDown(self):
+        self.job.until(lambda: self.server.json()["iteration"] > self.before, "another iteration")
+        self.assertLess(peak_kib(self.pid) - self.start_kib, MOST_KIB)
+        self.until_closed(DEADLINE + SLACK)
+
+    def until_closed(self, seconds):
+        """The server has closed every connection of this test."""
+        end = time.monotonic() + seconds
+        while (left := len(sockets_of(self.pid))) > self.idle_sockets:
+            self.assertLess(time.monotonic(), end, f"{left - self.idle_sockets} still open")
+            time.sleep(0.05)
+
+    def expect(self, status, raw, what=None):
+        """A status, or one of several; None among them: it may be closed without a word."""
+        answer = self.server.ask(raw)
+        wanted = status if isinstance(status, tuple) else (status,)
+        self.assertIn(answer.status, wanted, (what or raw[:300], answer.headers, answer.body[:200]))
+        return answer

@@ -1,36 +1,29 @@
 #!/usr/bin/env -S python3 -B
-"""Whoever can reach the status server can only read, and can't hurt the training: every method,
-foreign Hosts and Origins, broken and hostile requests, floods; and nothing is opened by default."""
+"""Whoever can reach the status server can only read: every method and path, foreign Hosts and
+Origins, heads that two readers would read differently; and nothing is opened by default. What lies
+in a store: status_hostile_test.py; what floods do: status_flood_test.py."""
 
 import ctypes.util
 import getpass
-import json
 import os
-import random
-import select
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import unittest
 from pathlib import Path
 
-from lockstep_http import (PATHS, Served, forget_peak, listeners_of, peak_kib, sockets_of)
+from lockstep_http import PATHS, OneJob, Served, listeners_of
 from lockstep_jobs import MPIEXEC, environment
 from lockstep_test import main
 
-METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT")
-NO_METHODS = ("PRI", "FOO", "get", "GETGET", "G\\x00ET", "\udcff")
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "PRI",
+           "FOO", "get", "GETGET", "M-SEARCH", "x!#$%&'*+-.^_`|~")
+NO_METHODS = ("G\\ET", "G@T", "GET ", "", "\udcff")  # no tokens
 NO_PATHS = ("/favicon.ico", "/status/", "/api", "/api/", "/../etc/passwd", "/%2e%2e/etc/passwd",
             "//evil/status", "/save", "/stop", "/status%00x", "*", "status", "http://evil/status")
-SEED = 20240607
-CLASS_SECONDS = 200  # of a job that is there for all tests of a class
-DEADLINE = 5  # of the server's, for a head
-SLACK = 3
-MOST_KIB = 64 << 10  # that clients may cost, all together
 # Plain MPI, through the library that lockstepd has: what listens then is MPI's.
 PLAIN = """
 import ctypes, os, sys, time
@@ -41,56 +34,16 @@ time.sleep(60)
 """
 
 
-class Guarded(Served):
-    """One job for all tests of the class; each leaves it at work, served, and no larger."""
-
-    @classmethod
-    def setUpClass(cls):
-        made = cls.of_class()
-        cls.place = made.site("origin")
-        cls.place.launcher = lambda ranks: [MPIEXEC, "-n", ranks, "--oversubscribe", "--timeout",
-                                            CLASS_SECONDS]
-        cls.job, cls.server = made.serve(cls.place)
-        cls.pid = cls.server.json()["process"]
-
-    def setUp(self):
-        self.server.check = self.expect_guarded
-        self.before = self.server.json()["iteration"]
-        time.sleep(1.2)  # what the last test left behind is closed
-        self.idle_sockets = len(sockets_of(self.pid))
-        forget_peak(self.pid)
-        self.start_kib = peak_kib(self.pid)
-
-    def tearDown(self):
-        self.job.until(lambda: self.server.json()["iteration"] > self.before, "another iteration")
-        self.assertLess(peak_kib(self.pid) - self.start_kib, MOST_KIB)
-        self.until_closed(DEADLINE + SLACK)
-
-    def until_closed(self, seconds):
-        """The server has closed every connection of this test."""
-        end = time.monotonic() + seconds
-        while (left := len(sockets_of(self.pid))) > self.idle_sockets:
-            self.assertLess(time.monotonic(), end, f"{left - self.idle_sockets} still open")
-            time.sleep(0.05)
-
-    def expect(self, status, raw, what=None):
-        """A status, or one of several; None among them: it may be closed without a word."""
-        answer = self.server.ask(raw)
-        wanted = status if isinstance(status, tuple) else (status,)
-        self.assertIn(answer.status, wanted, (what or raw[:300], answer.headers, answer.body[:200]))
-        return answer
-
-
-class Rules(Guarded):
+class Rules(OneJob):
     def test_get_is_the_only_method_whatever_the_path(self):
         for method in METHODS + NO_METHODS:
             for path in PATHS + NO_PATHS:
                 with self.subTest(method=method, path=path):
                     if method == "GET" and path == "/events":
                         continue
-                    wanted = 405 if method in METHODS else (400, 405)
+                    wanted = 405 if method in METHODS else 400
                     if method == "GET":
-                        wanted = 200 if path in PATHS else (400, 404)
+                        wanted = 200 if path in PATHS else 404
                     answer = self.expect(wanted, self.server.request(path, method=method))
                     if answer.status == 405:
                         self.assertEqual(answer.header("allow"), "GET")
@@ -101,8 +54,9 @@ class Rules(Guarded):
         port = self.server.port
         good = [f"127.0.0.1:{port}", f"localhost:{port}", f"LocalHost:{port}"]
         # Names that a rebinding attacker makes lead here, and other spellings of the address.
-        bad = ["localhost", "127.0.0.1", "127.0.0.1:1", f"127.0.0.1:0{port}", f"evil.example:{port}",
-               "evil.example", f"127.0.0.1.nip.io:{port}", f"localtest.me:{port}",
+        bad = ["localhost", "127.0.0.1", "127.0.0.1:1", f"127.0.0.1:0{port}",
+               f"evil.example:{port}", "evil.example", f"127.0.0.1.nip.io:{port}",
+               f"localtest.me:{port}",
                f"127.0.0.1:{port}.evil.example", f"localhost.evil.example:{port}", f"[::1]:{port}",
                f"0.0.0.0:{port}", f"127.1:{port}", f"2130706433:{port}", f"0x7f000001:{port}",
                f"127.0.0.2:{port}", f"localhost.:{port}", f"user@127.0.0.1:{port}",
@@ -111,7 +65,7 @@ class Rules(Guarded):
         for path in ("/status", "/events", "/", "/metrics"):
             for host in bad:
                 with self.subTest(path=path, host=host):
-                    self.expect((400, 403), self.server.request(path, host=host))
+                    self.expect(403, self.server.request(path, host=host))
         for host in good:
             self.expect(200, self.server.request("/status", host=host))
         line = f"Host: {self.server.host}\r\n"
@@ -123,43 +77,48 @@ class Rules(Guarded):
                     self.expect(400, f"GET /status HTTP/{version}\r\n{lines}\r\n".encode())
 
     def test_any_origin_is_refused_its_own_too(self):
-        for origin in ("null", "http://evil.example", f"http://{self.server.host}", "", "*"):
+        for line in ("Origin: null", "Origin: http://evil.example", "Origin: *", "Origin:",
+                     f"Origin: http://{self.server.host}", "oRIGIN: \t "):
             for path in ("/status", "/events", "/"):
-                with self.subTest(origin=origin, path=path):
-                    self.expect((400, 403), self.server.request(path, f"Origin: {origin}"))
+                with self.subTest(line=line, path=path):
+                    self.expect(403, self.server.request(path, line))
 
     def test_a_head_that_two_readers_would_read_differently_is_refused(self):
         host = f"Host: {self.server.host}\r\n"
         heads = {
-            "bare LF hides Origin": f"{host}Origin: null\n\r\n",
-            "bare LF hides Host": f"Host: evil\n{host}",
-            "bare LF joins": f"{host}X: y\nOrigin: null\r\n",
-            "folded line": f"{host}X: y\r\n Origin: null\r\n",
-            "folded host": f"Host:\r\n {self.server.host}\r\n",
-            "space before colon": f"{host}Origin : null\r\n",
-            "space before name": f"{host} Origin: null\r\n",
-            "NUL in a name": f"{host}Or\0igin: null\r\n",
-            "NUL in a value": f"{host}X: a\0b\r\n",
-            "NUL in Host": f"Host: {self.server.host}\0.evil\r\n",
-            "bare CR": f"{host}X: y\rOrigin: null\r\n",
-            "no colon": f"{host}nonsense\r\n",
-            "no name": f"{host}: nobody\r\n",
-            "both lengths": f"{host}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
-            "two lengths": f"{host}Content-Length: 0\r\nContent-Length: 5\r\n",
-            "no number": f"{host}Content-Length: -1\r\n",
-            "a body": f"{host}Content-Length: 5\r\n",
-            "chunks": f"{host}Transfer-Encoding: chunked\r\n"}
-        for name, lines in heads.items():
-            with self.subTest(name):
-                self.expect((400, 403, 413), f"GET /status HTTP/1.1\r\n{lines}\r\nabcde".encode(),
-                            name)
+            400: {
+                "bare LF hides Origin": f"{host}Origin: null\n\r\n",
+                "bare LF hides Host": f"Host: evil\n{host}",
+                "bare LF joins": f"{host}X: y\nOrigin: null\r\n",
+                "folded line": f"{host}X: y\r\n Origin: null\r\n",
+                "folded host": f"Host:\r\n {self.server.host}\r\n",
+                "space before colon": f"{host}Origin : null\r\n",
+                "tab before colon": f"{host}Origin\t: null\r\n",
+                "space before name": f"{host} Origin: null\r\n",
+                "NUL in a name": f"{host}Or\0igin: null\r\n",
+                "NUL in a value": f"{host}X: a\0b\r\n",
+                "NUL in Host": f"Host: {self.server.host}\0.evil\r\n",
+                "bare CR": f"{host}X: y\rOrigin: null\r\n",
+                "no colon": f"{host}nonsense\r\n",
+                "no name": f"{host}: nobody\r\n",
+                "both lengths": f"{host}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+                "two lengths": f"{host}Content-Length: 0\r\nContent-Length: 5\r\n",
+                "no number": f"{host}Content-Length: -1\r\n",
+                "a huge number": f"{host}Content-Length: {'9' * 30}\r\n"},
+            413: {
+                "a body": f"{host}Content-Length: 5\r\n",
+                "chunks": f"{host}Transfer-Encoding: chunked\r\n"}}
+        for status, of_status in heads.items():
+            for name, lines in of_status.items():
+                with self.subTest(name):
+                    self.expect(status, f"GET /status HTTP/1.1\r\n{lines}\r\nabcde".encode(), name)
         lines = {"no version": "GET /status", "another version": "GET /status HTTP/2.0",
-                 "tabs": "GET\t/status\tHTTP/1.1",
-                 "NUL": "GET /status\0 HTTP/1.1", "absolute": "GET http://evil/status HTTP/1.1",
+                 "tabs": "GET\t/status\tHTTP/1.1", "two spaces": "GET  /status HTTP/1.1",
+                 "a space behind": "GET /status HTTP/1.1 ", "NUL": "GET /status\0 HTTP/1.1",
                  "only a space": " ", "nothing": ""}
         for name, line in lines.items():
             with self.subTest(name):
-                self.expect((400, 404), f"{line}\r\n{host}\r\n".encode(), name)
+                self.expect(400, f"{line}\r\n{host}\r\n".encode(), name)
         # A second request behind the first gets no answer.
         twice = self.server.request("/status") + self.server.request("/metrics")
         self.assertNotIn(b"lockstep_running", self.expect(200, twice).body)
@@ -175,22 +134,48 @@ class Rules(Guarded):
         self.expect(200, first + b"X: " + b"y" * 7000 + b"\r\n\r\n")  # below the limit
 
     def test_an_answer_is_never_larger_than_what_it_tells(self):
-        whole = len(self.server.get("/api/curves").body)
         for ranges in ("0-", "0-3", "-5", ",".join(["0-"] * 2000), ",".join(["1-1"] * 1900),
                        "9" * 30 + "-", "0-9," * 1900, "5-1"):
             with self.subTest(ranges[:20]):
+                whole = len(self.server.get("/api/curves").body)
                 answer = self.server.get("/api/curves", f"Range: bytes={ranges}")
-                self.assertLess(len(answer.body), 2 * whole + 4096)
-        for lines in (["Accept-Encoding: gzip, br, deflate"], ["Expect: 100-continue"],
-                      ["Upgrade: websocket", "Connection: Upgrade"], ["If-None-Match: *"],
+                self.assertEqual(answer.status, 200)  # never 206, which holds a part for each range
+                self.assertIsNone(answer.header("content-range"))
+                self.assertLess(abs(len(answer.body) - whole), 4096)  # it grows meanwhile
+        for lines in (["Accept-Encoding: gzip, br, deflate, zstd"], ["Accept-Encoding: br;q=1.0"],
+                      ["Expect: 100-continue"], ["Upgrade: websocket", "Connection: Upgrade"],
+                      ["Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"],
+                      ["Connection: keep-alive"], ["If-None-Match: *"],
+                      ["If-Modified-Since: Sun, 29 Nov 2099 00:00:00 GMT"],
                       ["X-HTTP-Method-Override: POST"], ["X-Forwarded-Host: evil"]):
-            with self.subTest(lines):
-                answer = self.server.get("/status", *lines)
-                self.assertIn(answer.status, (200, 400, 413, 417), answer)
-                # Brotli took 0.4 s of the job's host for the page, on the thread that serves all.
-                self.assertIsNone(answer.header("content-encoding"))
-                if answer.status == 200:
-                    answer.json()
+            for path in ("/status", "/", "/metrics"):
+                with self.subTest(lines, path=path):
+                    answer = self.server.get(path, *lines)  # at once: no "100 Continue" comes first
+                    self.assertEqual(answer.status, 200)
+                    self.assertIsNone(answer.header("content-encoding"))
+                    self.assertEqual(int(answer.header("content-length")), len(answer.body))
+                    if path == "/status":
+                        answer.json()
+
+    def test_a_stream_is_guarded_as_every_other_answer(self):
+        """expect_guarded() sees the head of each; here it must have had one to see."""
+        for lines in ([], ["Accept: text/event-stream", "Accept-Encoding: gzip"]):
+            answer = self.expect(200, self.server.request("/events", *lines))
+            self.assertEqual(answer.header("content-type"), "text/event-stream")
+            self.assertIsNone(answer.header("content-length"))
+            self.assertIsNone(answer.header("content-encoding"))
+            self.assertEqual(answer.header("content-security-policy"),
+                             "default-src 'none'; frame-ancestors 'none'")
+        for path in ("/status", "/metrics", "/api/curves", "/nowhere"):
+            answer = self.server.get(path)
+            self.assertEqual(answer.header("content-security-policy"),
+                             "default-src 'none'; frame-ancestors 'none'", path)
+            self.assertEqual(answer.header("cross-origin-resource-policy"), "same-origin")
+        # The page's own policy lets it load nothing from elsewhere, and nothing that came as text.
+        policy = self.server.get("/").header("content-security-policy")
+        self.assertNotIn("unsafe", policy)
+        self.assertNotIn("*", policy)
+        self.assertNotIn("http", policy)
 
     def test_only_loopback_itself_is_listened_at(self):
         addresses = {"127.0.0.2", "::1"}
@@ -212,152 +197,6 @@ class Rules(Guarded):
             self.assertNotIn(word, text.replace('version="', ""), word)
 
 
-class Floods(Guarded):
-    def expect_served(self):
-        began = time.monotonic()
-        self.assertEqual(self.server.get("/status").status, 200)
-        self.assertLess(time.monotonic() - began, 2)
-
-    def expect_closed_in_time(self, clients, began):
-        """The server closes each of them. Nothing may be left to read."""
-        watched = {client.fileno(): client for client in clients}
-        poller = select.poll()
-        for number in watched:
-            poller.register(number, select.POLLIN)
-        while watched:
-            self.assertLess(time.monotonic() - began, DEADLINE + SLACK, f"{len(watched)} are open")
-            for number, _ in poller.poll(200):
-                try:
-                    over = not watched[number].recv(1 << 16)
-                except OSError:
-                    over = True
-                if over:
-                    poller.unregister(number)
-                    watched.pop(number).close()
-
-    def test_200_idle_clients(self):
-        began = time.monotonic()
-        clients = []
-        for _ in range(200):
-            clients.append(self.server.connect())
-            if len(clients) % 20 == 0:
-                self.expect_served()
-        self.expect_served()
-        self.assertLess(len(sockets_of(self.pid)) - self.idle_sockets, 40)
-        self.expect_closed_in_time(clients, began)
-
-    def test_clients_that_send_a_byte_at_a_time(self):
-        began = time.monotonic()
-        clients = [self.server.connect() for _ in range(30)]
-        for byte in self.server.request("/status", "X: " + "y" * 200)[:-1]:
-            for client in clients:
-                try:
-                    client.sendall(bytes([byte]))
-                except OSError:
-                    pass
-            self.expect_served()
-            if time.monotonic() - began > DEADLINE + 1:
-                break
-            time.sleep(0.1)
-        self.expect_closed_in_time(clients, began)
-
-    def test_clients_that_read_nothing(self):
-        clients = []
-        for at in range(60):
-            client = socket.socket()
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)  # before it connects
-            client.connect(("127.0.0.1", self.server.port))
-            client.sendall(self.server.request(("/", "/api/curves", "/status")[at % 3]))
-            clients.append(client)
-            self.expect_served()
-        self.until_closed(DEADLINE + SLACK)
-        for client in clients:
-            client.close()
-
-    def test_streams_that_nobody_reads_leave_room_for_others(self):
-        clients = []
-        for _ in range(60):
-            client = self.server.connect()
-            client.sendall(self.server.request("/events"))
-            clients.append(client)
-            self.expect_served()
-        refused = 0
-        for client in clients:
-            refused += client.recv(12) == b"HTTP/1.1 503"
-        self.assertEqual(refused, 60 - 16)
-        self.expect_served()
-        for client in clients:
-            client.close()
-        self.until_closed(2)
-        self.assertEqual(len(self.server.events(1)), 1)  # there is room again
-
-    def test_clients_that_go_away_at_once_or_in_the_middle(self):
-        for at in range(500):
-            client = self.server.connect()
-            client.sendall(self.server.request(PATHS[at % len(PATHS)])[:at % 80])
-            if at % 2:  # RST
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-            client.close()
-        self.expect_served()
-        self.until_closed(2)
-
-    def test_random_garbage(self):
-        chance = random.Random(SEED)
-        good = self.server.request("/status", "Accept: */*", "User-Agent: x")
-        for _ in range(400):
-            kind = chance.randrange(4)
-            if kind == 0:
-                raw = chance.randbytes(chance.randrange(1, 3000))
-            elif kind == 1:  # some bytes changed
-                raw = bytearray(good)
-                for _ in range(chance.randrange(1, 6)):
-                    raw[chance.randrange(len(raw))] = chance.randrange(256)
-                raw = bytes(raw)
-            elif kind == 2:  # a piece twice
-                a, b = sorted(chance.randrange(len(good)) for _ in range(2))
-                raw = good[:b] + good[a:]
-            else:
-                raw = good[:-2] + chance.randbytes(40) + b": " + chance.randbytes(99) + b"\r\n\r\n"
-            with self.server.connect() as client:
-                client.sendall(raw)
-                client.shutdown(socket.SHUT_WR)  # it has no more to say: no deadline to wait for
-                try:
-                    while client.recv(1 << 16):
-                        pass
-                except OSError:
-                    pass
-        self.expect_served()
-
-
-class Ending(Served):
-    def test_a_flood_of_connections_does_not_hold_up_the_end(self):
-        site = self.site()
-        job, server = self.serve(site, ranks=1)
-        flooding = threading.Event()
-
-        def flood():
-            while not flooding.is_set():
-                try:
-                    with socket.create_connection(("127.0.0.1", server.port), 1) as client:
-                        client.sendall(server.request("/status"))
-                except OSError:
-                    pass
-
-        threads = [threading.Thread(target=flood) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        self.addCleanup(flooding.set)
-        time.sleep(1)
-        began = time.monotonic()
-        try:
-            self.stop(site, job)
-        finally:
-            flooding.set()
-            for thread in threads:
-                thread.join()
-        self.assertLess(time.monotonic() - began, 15)
-
-
 class Listeners(Served):
     def of_job(self, site, **sections):
         job = site.start(ranks=2, **{"run": {"max_iterations": 10**7}, "task": {"iteration_ms": 10},
@@ -369,8 +208,8 @@ class Listeners(Served):
         folder = self.site("plain").folder
         library = ctypes.util.find_library("mpi")
         self.assertTrue(library, "no libmpi to compare with")
-        argv = [MPIEXEC, "-n", "2", "--oversubscribe", "--timeout", "60", sys.executable, "-c", PLAIN,
-                library, folder]
+        argv = [MPIEXEC, "-n", "2", "--oversubscribe", "--timeout", "60", sys.executable, "-c",
+                PLAIN, library, folder]
         plain = subprocess.Popen(list(map(str, argv)), env=environment(), stdin=subprocess.DEVNULL)
         self.addCleanup(plain.wait)
         self.addCleanup(plain.terminate)
@@ -432,77 +271,6 @@ class Listeners(Served):
         self.assertIn("200", as_nobody().stdout)
         self.stop(site, job)
         self.assertFalse(path.exists())
-
-
-class Hostile(Served):
-    def test_names_and_files_of_a_store_are_shown_as_text_or_not_at_all(self):
-        site = self.site("<img src=x onerror=alert(1)>&'\"")
-        job, server = self.serve(site, ranks=1, run={"id": "a-run", "max_iterations": 10**7})
-        requests = site.store.attempt(1) / "requests"
-        junk = site.folder / "junk"  # whole before the job sees it: it removes what is no request
-        junk.mkdir()
-        (junk / "link").symlink_to("/etc/passwd")
-        (junk / ("c" * 32)).symlink_to("/etc/passwd")
-        (junk / "<script>alert(2)<script>").write_text("<script>")
-        os.mkfifo(junk / "pipe")
-        with open(junk / ("d" * 32), "wb") as huge:
-            huge.truncate(1 << 34)
-        (junk / ("e" * 32)).write_text('{"request":"stop","digest":"' + "0" * 32 + '"}')
-        requests.mkdir(exist_ok=True)
-        for path in junk.iterdir():
-            path.rename(requests / path.name)
-        (site.store.path / "attempts" / "<b>").mkdir()
-        (site.store.path / "checkpoints" / "0001-<i>").mkdir(parents=True, exist_ok=True)
-        job.until(lambda: "in requests/ ignored" in job.err(), "the request files are ignored")
-        pid = server.json()["process"]
-        seen = server.json()["iteration"]
-        job.until(lambda: server.json()["iteration"] > seen + 20, "training goes on")
-        self.assertLess(peak_kib(pid), 1 << 20)  # nobody reads 16 GiB
-        status = server.json()
-        self.assertEqual(status["store"], str(site.store.path))
-        self.assertEqual(status["alive"], True)
-        for path in PATHS:
-            if path == "/events":
-                continue
-            text = server.get(path).body.decode()
-            for word in ("alert(2)", "root:", "0001-<i>"):
-                self.assertNotIn(word, text, path)
-            if path in ("/", "/metrics"):  # what a browser would read as HTML has none of it
-                for word in ("alert(1)", "a-run", "onerror=alert"):
-                    self.assertNotIn(word, text, path)
-            elif path.startswith("/api") or path == "/status":
-                self.assertEqual(server.get(path).header("content-type"), "application/json")
-        self.stop(site, job)
-
-    def test_a_hostile_curve_costs_nothing_but_its_lines(self):
-        site = self.site()
-        site.trained(20, run={"id": "r"}, metrics={"interval": 10})
-        point = {"event": "interval", "run": "r", "attempt": 1, "loss": 1.0}
-        lines = [b"[" * 60000, b"[" * 30000 + b"]" * 30000, b"\0" * 1000, b"\xff\xfe" * 100,
-                 b"x" * 10_000_000, b"", b"null", b'{"event":"interval"}',
-                 *(json.dumps({**point, **more}).encode() for more in (
-                     {"iteration": -1}, {"iteration": 1e308}, {"iteration": "30"},
-                     {"iteration": 2**63}, {"iteration": 2**64}, {"iteration": 25, "loss": "<b>"},
-                     {"iteration": 26, "loss": float("nan")}, {"iteration": 27, "loss": 10**400},
-                     {"iteration": 28, "event": "evaluation",
-                      "metrics": {"</script><script>alert(3)</script>": 1, "\ud800": 2,
-                                  "n" * 5000: 3, **{f"m{i}": i for i in range(1000)}}})),
-                 json.dumps({**point, "iteration": 30}).encode()]
-        with open(site.store.attempt(1) / "metrics.jsonl", "ab") as file:
-            file.write(b"\n".join(lines) + b"\n")
-        process, server = self.ui(site.store.path)
-        (curve,) = server.json("/api/curves")["attempts"]
-        self.assertEqual(curve["iteration"][:2], [10, 20])
-        self.assertEqual(curve["iteration"][-1], 30)
-        self.assertEqual(curve["iteration"], sorted(curve["iteration"]))
-        for column in ("loss", "accuracy", "gradient_norm", "learning_rate", "samples_per_second"):
-            self.assertEqual(len(curve[column]), len(curve["iteration"]))
-            self.assertTrue(all(x is None or isinstance(x, (int, float)) for x in curve[column]))
-        hostile = curve["evaluations"][-1]["metrics"]
-        self.assertLessEqual(len(hostile), 16)
-        self.assertTrue(all(len(name) <= 100 for name in hostile))
-        self.assertLess(peak_kib(process.pid), 200 << 10)
-        self.assertNotIn(b"alert(3)", server.get("/").body + server.get("/metrics").body)
 
 
 if __name__ == "__main__":

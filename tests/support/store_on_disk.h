@@ -55,8 +55,10 @@ class StoreOnDisk {
 
   // An attempt that has decided; its number.
   std::int64_t attempt(const std::string& run, std::optional<CheckpointId> parent = {},
-                       std::optional<OutcomeKind> outcome = OutcomeKind::kFinished) {
+                       std::optional<OutcomeKind> outcome = OutcomeKind::kFinished,
+                       const std::optional<ProcessId>& process = {}) {
     auto claim = claim_of(run);
+    if (process) claim.process = *process;
     claim.store_id = make_store(*files_, store_);
     const auto number = ++attempts_;
     claim_attempt(*files_, store_, number, claim);

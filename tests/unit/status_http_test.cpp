@@ -130,7 +130,7 @@ class HttpExchangeTest : public ::testing::Test {
  protected:
   std::string ask(const std::string& line,
                   const std::string& headers = "Host: localhost:4242\r\n") {
-    return exchange_.answer(line + "\r\n" + headers + "\r\n", now_s_).bytes;
+    return *exchange_.answer(line + "\r\n" + headers + "\r\n", now_s_).bytes;
   }
 
   int asked_ = 0;
@@ -203,7 +203,8 @@ TEST_F(HttpExchangeTest, ReadsNothingIntoAHeadThatIsNotThere) {
         "Host: localhost:4242\r\n: x\r\n",
         "Host: localhost:4242\r\nContent-Length: 0\r\nContent-Length: 5\r\n",
         "Host: localhost:4242\r\nContent-Length: -1\r\n",
-        "Host: localhost:4242\r\nTransfer-Encoding: chunked\r\n"})
+        "Host: localhost:4242\r\nTransfer-Encoding: chunked\r\n",
+        "Host: localhost:4242\r\nTransfer-Encoding: gzip\r\n"})
     EXPECT_THAT(ask("GET /status HTTP/1.1", head), StartsWith("HTTP/1.1 4")) << head;
   EXPECT_EQ(asked_, 0);
 }
@@ -211,7 +212,7 @@ TEST_F(HttpExchangeTest, ReadsNothingIntoAHeadThatIsNotThere) {
 TEST_F(HttpExchangeTest, AnswersWhateverComes) {
   for (const auto* head : {"\r\n\r\n", "GET\r\n\r\n", "GET /status\r\n\r\n", "x y z\r\n\r\n",
                            "GET /status HTTP/9.9\r\n\r\n", "GET  HTTP/1.1\r\n\r\n"})
-    EXPECT_THAT(exchange_.answer(head, now_s_).bytes, StartsWith("HTTP/1.1 40")) << head;
+    EXPECT_THAT(*exchange_.answer(head, now_s_).bytes, StartsWith("HTTP/1.1 40")) << head;
 }
 
 TEST_F(HttpExchangeTest, GivesAgainWhatWasMadeJustNow) {
@@ -224,15 +225,20 @@ TEST_F(HttpExchangeTest, GivesAgainWhatWasMadeJustNow) {
   EXPECT_EQ(asked_, 2);
 }
 
+TEST_F(HttpExchangeTest, ClientsOfTheSameMomentShareOneAnswer) {
+  const std::string head = "GET /status HTTP/1.1\r\nHost: localhost:4242\r\n\r\n";
+  EXPECT_EQ(exchange_.answer(head, now_s_).bytes, exchange_.answer(head, now_s_).bytes);
+}
+
 TEST_F(HttpExchangeTest, BeginsAStreamOfEvents) {
   const auto reply =
       exchange_.answer("GET /events HTTP/1.1\r\nHost: localhost:4242\r\n\r\n", now_s_);
   EXPECT_TRUE(reply.streams);
-  EXPECT_THAT(reply.bytes, StartsWith("HTTP/1.1 200 OK\r\n"));
-  EXPECT_THAT(reply.bytes, HasSubstr("\r\nContent-Type: text/event-stream\r\n"));
-  EXPECT_THAT(reply.bytes, HasSubstr("\r\nContent-Security-Policy: default-src 'none'"));
-  EXPECT_THAT(reply.bytes, ::testing::EndsWith("\r\n\r\n"));
-  EXPECT_THAT(reply.bytes, Not(HasSubstr("Content-Length")));
+  EXPECT_THAT(*reply.bytes, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(*reply.bytes, HasSubstr("\r\nContent-Type: text/event-stream\r\n"));
+  EXPECT_THAT(*reply.bytes, HasSubstr("\r\nContent-Security-Policy: default-src 'none'"));
+  EXPECT_THAT(*reply.bytes, ::testing::EndsWith("\r\n\r\n"));
+  EXPECT_THAT(*reply.bytes, Not(HasSubstr("Content-Length")));
   EXPECT_EQ(exchange_.event(now_s_), "event: status\ndata: {}\n\n");
   EXPECT_FALSE(exchange_.answer("GET /events HTTP/1.1\r\nHost: evil\r\n\r\n", now_s_).streams);
 }

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "coordinator/liveness.h"
 #include "coordinator/metrics_lines.h"
 #include "coordinator/status/curves.h"
 #include "coordinator/status/line_reader.h"
@@ -156,6 +157,28 @@ TEST(CurveMakerTest, IsThinnedEvenlyAndKeepsTheLast) {
   EXPECT_EQ(maker.curve().last->iteration, kLines);
 }
 
+TEST(CurveMakerTest, KeepsTheLastEvaluationOfHoweverMany) {
+  CurveMaker maker;
+  constexpr int kEvaluations = 5 * CurveMaker::kMostPoints;
+  for (int i = 1; i <= kEvaluations; ++i)
+    maker.add(line_of(kOrigin, 0, Evaluation{i, i, 1, {{"accuracy", 0.5}}}));
+  EXPECT_LT(maker.curve().evaluations.size(), 2 * CurveMaker::kMostPoints);
+  EXPECT_EQ(maker.curve().last_evaluation->iteration, kEvaluations);
+}
+
+TEST(CurvesJson, IsBoundedHoweverManyAttemptsThereAre) {
+  CurveMaker maker;
+  for (int i = 1; i < 2 * static_cast<int>(CurveMaker::kMostPoints); ++i) {
+    maker.add(line_of(kOrigin, 0, interval_at(i, 1.0 / 3), {}));
+    maker.add(line_of(kOrigin, 0, Evaluation{i, i, 1, {{"accuracy", 1.0 / 3}}}));
+  }
+  StorePicture picture;
+  for (int attempt = 1; attempt <= 64; ++attempt)
+    picture.curves.push_back(
+        {attempt, std::nullopt, true, std::nullopt, std::make_shared<Curve>(maker.curve())});
+  EXPECT_LT(curves_json(picture).size(), std::size_t{3} << 20);
+}
+
 class StoreObserverTest : public ::testing::Test {
  protected:
   // 1: 100, 200, 300 of which 2 left at 200; 2 is the newest.
@@ -244,8 +267,41 @@ TEST_F(StoreObserverTest, SaysWhatACrashCost) {
   store_.files().overwrite(attempt_file(1, "heartbeat"), encode(Heartbeat{9, 134, 100}));
   store_.attempt("demo", CheckpointId{1, 100}, std::nullopt);
   EXPECT_EQ(observer_.look(0)->lost_iterations, 34);
+  append(attempt_file(1, "metrics.jsonl"),
+         start_line({"demo", 1, 0, 0, {}}, 0) + line_of(kOrigin, 0, interval_at(140, 0.5), {}));
+  StoreObserver later(store_.files(), store_.path());
+  EXPECT_EQ(later.look(0)->lost_iterations, 40) << "it had come further than its last heartbeat";
   store_.attempt("another", CheckpointId{1, 100}, std::nullopt);
   EXPECT_EQ(observer_.look(1)->lost_iterations, std::nullopt) << "somebody else went back";
+}
+
+TEST_F(StoreObserverTest, WhoGoesBackOnPurposeHasLostNothing) {
+  store_.attempt("demo", {}, OutcomeKind::kStopped);
+  for (const auto iteration : {100, 200})
+    store_.checkpoint({1, iteration});
+  store_.files().overwrite(attempt_file(1, "heartbeat"), encode(Heartbeat{9, 200, 200}));
+  store_.attempt("demo", CheckpointId{1, 100}, std::nullopt);
+  EXPECT_EQ(observer_.look(0)->lost_iterations, std::nullopt);
+}
+
+TEST_F(StoreObserverTest, AStoreThatIsGoneIsSaidAndItsPictureStays) {
+  make_fork();
+  observer_.look(0);
+  std::filesystem::rename(store_.path(), store_.path() + ".away");
+  const auto gone = observer_.look(1);
+  EXPECT_NE(gone->unread, "");
+  EXPECT_EQ(gone->checkpoints.size(), 4U);
+  std::filesystem::rename(store_.path() + ".away", store_.path());
+}
+
+TEST_F(StoreObserverTest, AProcessThatIsSeenIsAliveUntilItsHeartbeatStandsStill) {
+  store_.attempt("demo", {}, std::nullopt, this_process());
+  store_.files().overwrite(attempt_file(1, "heartbeat"), encode(Heartbeat{1, 7, std::nullopt}));
+  EXPECT_EQ(observer_.look(0)->life, Life::kAlive);
+  EXPECT_EQ(observer_.look(0.5)->attempts[0].state, "running");
+  for (const double now_s : {1.0, 2.0})
+    EXPECT_EQ(observer_.look(now_s)->life, Life::kAlive);
+  EXPECT_EQ(observer_.look(3)->life, Life::kDead);
 }
 
 TEST_F(StoreObserverTest, KeepsTheLastPictureWhereTheStoreCannotBeRead) {

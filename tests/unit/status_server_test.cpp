@@ -1,3 +1,4 @@
+#include <atomic>
 #include <filesystem>
 #include <memory>
 #include <new>
@@ -131,6 +132,19 @@ TEST(HttpServerTest, EventsComeAtOnceAndGoOn) {
     ASSERT_FALSE(more.empty()) << text;
     text += more;
   }
+}
+
+TEST(HttpServerTest, WhoeverLooksOnGetsALastEventAtTheEnd) {
+  std::atomic<bool> over = false;
+  auto given = content();
+  given.event = [&over] { return std::string(over ? "{\"over\": true}" : "{}"); };
+  auto server = std::make_unique<HttpServer>(ListenAddress{"", 0}, given);
+  const HttpClient client(server->address());
+  client.get("/events");
+  client.some();
+  over = true;
+  server.reset();
+  EXPECT_THAT(client.all(), HasSubstr("data: {\"over\": true}\n\n"));
 }
 
 TEST(HttpServerTest, TooManyStreamsAreRefusedAndAnswersGoOn) {

@@ -139,6 +139,8 @@
   };
 
   const elapsed = () => (performance.now() - known.received) / 1000;
+  // What is left of a job's work is not counted down while nobody says that it goes on.
+  const counted = () => (document.body.dataset.connection === "lost" ? 0 : elapsed());
   const server_now = () => Date.now() + known.offset;
   const age_of = (date) => (server_now() - date.getTime()) / 1000;
 
@@ -161,7 +163,7 @@
     bytes,
     seconds,
     age: (value) => age(value + elapsed()),
-    remaining: (value) => duration(value - elapsed()),
+    remaining: (value) => duration(value - counted()),
     countdown: (value) => (
       value - elapsed() <= -1 ? `${duration(elapsed() - value)} ago` : duration(value - elapsed())),
   };
@@ -410,21 +412,32 @@
     return notices;
   }
 
+  function lost_notice() {
+    const status = known.status;
+    let body = "Nothing has been received so far.";
+    if (status) {
+      const then = local_time(parse_time(status.time) ?? new Date());
+      body = `Shown is what was known at ${then}; it may have changed since.`;
+      if (status.source === "job")
+        body += " The job may have ended: lockstep status and lockstep ui tell, from its store.";
+    }
+    const title = known.stalled ? "Old data: the server's answers stand still."
+                                : "Connection lost, trying again.";
+    return {tone: "bad", title, body};
+  }
+
   let shown_notices = "";
   function show_notices() {
     const notices = known.status ? collect_notices(known.status) : [];
     const connection = document.body.dataset.connection;
     if (connection === "lost") {
-      const body = known.status
-        ? `Shown is what was known at ${
-            local_time(parse_time(known.status.time) ?? new Date())}; it may have changed since.`
-        : "Nothing has been received so far.";
-      notices.unshift({
-        tone: "bad",
-        title: known.stalled ? "Old data: the server's answers stand still."
-                             : "Connection lost, trying again.",
-        body
-      });
+      notices.unshift(known.status && known.status.source === "job" && !known.status.alive
+        ? {
+          tone: "idle",
+          title: "The job has ended, and its server with it.",
+          body: "This is its last word; lockstep ui shows the store from here on."
+        }
+        : lost_notice());
     }
     const signature = JSON.stringify(notices);
     if (signature === shown_notices) return;
@@ -583,7 +596,7 @@
       $("eta-clock"),
       is_number(eta) && status.alive
         ? `about ${
-            local_time(new Date(Date.now() + Math.max(0, eta - elapsed()) * 1000)).slice(0, -3)}`
+            local_time(new Date(Date.now() + Math.max(0, eta - counted()) * 1000)).slice(0, -3)}`
         : "");
     const ahead = status.next_save - status.iteration;
     const comes = status.alive && is_number(status.next_save) && is_number(status.iteration) &&
@@ -593,7 +606,7 @@
       $("next-save-in"),
       is_number(saving) ? `${integer(saving)} is being saved`
         : comes && ahead === 0 ? "due now"
-        : comes                ? `in about ${duration(Math.max(0, ahead / rate - elapsed()))}`
+        : comes                ? `in about ${duration(Math.max(0, ahead / rate - counted()))}`
                                : "");
     const started = parse_time(status.started);
     text($("started-age"), started ? age(age_of(started)) : "");
