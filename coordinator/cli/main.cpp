@@ -3,6 +3,9 @@
 #include <cstdio>
 #include <exception>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "common/error.h"
 #include "common/file_system.h"
 #include "coordinator/cli/command_line.h"
@@ -37,6 +40,9 @@ int run(const lockstep::cli::Command& command) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Where one of these is closed the next file or socket would take its place, and be written to.
+  for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(standard, F_GETFD) < 0) ::open("/dev/null", O_RDWR);
   using namespace lockstep::cli;
   const auto commands = all_commands();
   const auto parsed = parse_command_line(commands, argc, argv);

@@ -30,6 +30,24 @@ void say_where(const ListenAddress& address, const Log& log) {
            " " + host + ", then the same address");
 }
 
+// There a name may mean something: a socket attempts/0002 would be somebody's claim.
+void refuse_within_store(StatusSetup& setup, const Log& log) {
+  const auto is_within = [&setup](const std::string& path) {
+    return path.starts_with(setup.store + "/");
+  };
+  if (is_within(setup.textfile)) {
+    log.warning(
+        "metrics.textfile lies in the store, where lockstep alone writes; name another path");
+    setup.textfile.clear();
+  }
+  if (setup.listen && is_within(setup.listen->socket_path)) {
+    log.warning(
+        "control.listen: the socket lies in the store, where lockstep alone writes; name another "
+        "path");
+    setup.listen.reset();
+  }
+}
+
 }  // namespace
 
 bool shows_status(const LoadedConfig& loaded) {
@@ -48,20 +66,16 @@ std::unique_ptr<StatusService> show_status(const LoadedConfig& loaded, const std
   setup.control_file = attempt_path(store, attempt) + "/control.json";
   setup.job = &figures;
   setup.warn = [&log](const std::string& what) { log.warning(what); };
+  setup.listens = [&log](const ListenAddress& address) { say_where(address, log); };
+  refuse_within_store(setup, log);
   // Files of its own: what the watchdog counts is the training's.
-  const std::shared_ptr<FileSystem> files = make_posix_file_system();
-  std::unique_ptr<StatusService> service;
   try {
-    service = std::make_unique<StatusService>(files, setup);
+    return std::make_unique<StatusService>(make_posix_file_system(), std::move(setup));
   } catch (const std::exception& e) {
-    log.warning(std::string("control.listen: ") + e.what() +
-                ": nobody is served, training goes on without it");
-    if (setup.textfile.empty()) return nullptr;
-    setup.listen.reset();
-    service = std::make_unique<StatusService>(files, std::move(setup));
+    log.warning(std::string("status can't be shown: ") + e.what() +
+                "; training goes on without it");
+    return nullptr;
   }
-  if (const auto address = service->address()) say_where(*address, log);
-  return service;
 }
 
 }  // namespace lockstep

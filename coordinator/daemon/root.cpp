@@ -356,7 +356,8 @@ void Root::close(OutcomeKind kind, int exit_code, const std::optional<std::strin
   }
   if (!status_) return;
   figures_->ended();
-  status_->finish(kLimitOfAStopSeconds);
+  constexpr double kLimitOfStatusSeconds = 0.5;  // of a stop: it comes out of the grace time
+  status_->finish(stopped ? kLimitOfStatusSeconds : kLimitOfAStopSeconds);
 }
 
 }  // namespace lockstep

@@ -27,19 +27,18 @@ std::vector<AttemptCurve> CurveFollower::look(const FileSystem& files, const Sto
   return curves;
 }
 
-void CurveFollower::follow(const FileSystem& files, Followed& one, bool ended) {
-  bool more = false;
-  do {
-    bool changed = one.made == nullptr;
-    const bool whole = one.reader.look(files, [&](std::string_view line) {
+// The rest of a long one comes with the next looks.
+void CurveFollower::follow(const FileSystem& files, Followed& one, bool ended) const {
+  bool changed = one.made == nullptr;
+  bool whole = true;
+  for (int i = 0; i < pieces_ && whole && (i == 0 || one.reader.has_more()); ++i)
+    whole = one.reader.look(files, [&](std::string_view line) {
       one.maker.add(line);
       changed = true;
     });
-    if (!whole) one.maker = CurveMaker();
-    if (changed || !whole) one.made = std::make_shared<const Curve>(one.maker.curve());
-    more = one.reader.has_more();
-  } while (more && ended);
-  one.ended = ended;
+  if (!whole) one.maker = CurveMaker();
+  if (changed || !whole) one.made = std::make_shared<const Curve>(one.maker.curve());
+  one.ended = ended && whole && !one.reader.has_more();
 }
 
 }  // namespace lockstep

@@ -25,7 +25,8 @@ class CurveFollower {
  public:
   static constexpr std::size_t kMostAttempts = 64;
 
-  explicit CurveFollower(std::string store) : store_(std::move(store)) {}
+  // `pieces`: LineReader's, at most so many of each attempt a look.
+  CurveFollower(std::string store, int pieces) : store_(std::move(store)), pieces_(pieces) {}
 
   // Of those that have said anything, ascending. The same pointer means the same curve.
   std::vector<AttemptCurve> look(const FileSystem& files, const StoreView& view,
@@ -38,9 +39,10 @@ class CurveFollower {
     std::shared_ptr<const Curve> made;
     bool ended = false;
   };
-  static void follow(const FileSystem& files, Followed& one, bool ended);
+  void follow(const FileSystem& files, Followed& one, bool ended) const;
 
   std::string store_;
+  int pieces_;
   std::map<std::int64_t, Followed> followed_;
 };
 

@@ -1,6 +1,15 @@
 #include "coordinator/status/http_rules.h"
 
+#include <algorithm>
+
 namespace lockstep {
+
+std::size_t connections_for(std::size_t descriptors) {
+  constexpr std::size_t kTraining = 128;
+  constexpr std::size_t kShare = 4;
+  if (descriptors <= kTraining) return 1;
+  return std::clamp<std::size_t>((descriptors - kTraining) / kShare, 1, kMostConnections);
+}
 
 int limit_broken(std::string_view head_so_far) {
   const auto line = head_so_far.substr(0, head_so_far.find("\r\n"));

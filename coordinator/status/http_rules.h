@@ -20,6 +20,10 @@ constexpr std::size_t kMostConnections = 32;
 constexpr std::size_t kMostStreams = 16;  // of those, /events
 constexpr double kReadSeconds = 5;        // from the connection to the head's end
 
+// Pure: how many connections a process may keep open that may have so many descriptors: the
+// training's files come first, whoever connects.
+std::size_t connections_for(std::size_t descriptors);
+
 // Pure: whether what has come of a head breaks a limit already: 414 or 431; 0: not so far.
 int limit_broken(std::string_view head_so_far);
 

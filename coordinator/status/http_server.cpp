@@ -14,6 +14,7 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -153,6 +154,11 @@ class Connection {
   double next_event_s_ = 0;
 };
 
+std::size_t descriptors_allowed() {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
+}
+
 }  // namespace
 
 struct HttpServer::Impl {
@@ -200,7 +206,8 @@ struct HttpServer::Impl {
   // false: the end was asked for.
   bool serve_once() {
     constexpr int kMostWaitMs = 250;
-    std::vector<pollfd> watched = {{wake, POLLIN, 0}, {socket.descriptor(), POLLIN, 0}};
+    const auto listens = static_cast<short>(monotonic_s() >= listens_from_s ? POLLIN : 0);
+    std::vector<pollfd> watched = {{wake, POLLIN, 0}, {socket.descriptor(), listens, 0}};
     for (const auto& one : connections)
       watched.push_back(
           {one.descriptor(), static_cast<short>(POLLIN | (one.wants_to_send() ? POLLOUT : 0)), 0});
@@ -241,13 +248,18 @@ struct HttpServer::Impl {
   }
 
   void let_in(double now_s) {
+    constexpr double kPauseSeconds = 1;
+    errno = 0;
     for (int descriptor = socket.accept(); descriptor >= 0; descriptor = socket.accept()) {
-      if (connections.size() >= kMostConnections && !make_room()) {
+      if (connections.size() >= most_connections && !make_room()) {
         Connection(descriptor, now_s).answer(exchange.refusal(503), now_s);
         continue;
       }
       serve(connections.emplace_back(descriptor, now_s), POLLIN, now_s);
     }
+    // Where no descriptor can be had who waits goes on waiting: to ask at once again would spin.
+    const bool none_waits = errno == EAGAIN || errno == EINTR || errno == ECONNABORTED;
+    if (!none_waits) listens_from_s = now_s + kPauseSeconds;
   }
 
   // The oldest that has asked for nothing yet, or is through, makes room; false: there is none.
@@ -265,6 +277,8 @@ struct HttpServer::Impl {
   HttpContent content;
   HttpExchange exchange;
   std::list<Connection> connections;  // in the order in which they came
+  const std::size_t most_connections = connections_for(descriptors_allowed());
+  double listens_from_s = 0;
   int wake = -1;
   std::thread thread;
 };

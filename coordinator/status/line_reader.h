@@ -12,7 +12,7 @@ namespace lockstep {
 // Reads a file that grows by lines, from where it was left. Local; for one thread.
 class LineReader {
  public:
-  static constexpr std::uint64_t kMostBytesALook = std::uint64_t{4} << 20;
+  static constexpr std::uint64_t kMostBytesALook = std::uint64_t{1} << 20;
   static constexpr std::size_t kMostOfALineBytes = std::size_t{1} << 16;
 
   explicit LineReader(std::string path) : path_(std::move(path)) {}

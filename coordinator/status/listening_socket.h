@@ -15,7 +15,8 @@ class ListeningSocket {
 
   int descriptor() const { return descriptor_; }
   const ListenAddress& address() const { return address_; }  // with the port that was found
-  // The next connection, never waited for: a descriptor that does not block; -1: none.
+  // The next connection, never waited for: a descriptor that does not block; -1: none, and errno
+  // says whether there is none or none can be had (EMFILE and its like).
   int accept() const;
 
  private:

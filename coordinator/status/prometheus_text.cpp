@@ -184,7 +184,7 @@ std::string prometheus_text(const StatusPicture& picture,
       families.gauge("lockstep_deadline_timestamp_seconds", "When the job's time is over.",
                      picture.wall_s + *picture.job->seconds_left);
   }
-  add_store(picture, facts, families);
+  if (picture.store->seen_s > 0) add_store(picture, facts, families);
   families.gauge("lockstep_resident_memory_bytes", "Resident memory of this process.",
                  resident_bytes);
   return families.text();

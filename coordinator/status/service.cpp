@@ -1,5 +1,6 @@
 #include "coordinator/status/service.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -38,17 +39,23 @@ double wall_s() {
 double pause_after(double look_s, bool in_job) {
   constexpr double kShareOfJob = 20;
   constexpr double kShare = 10;
-  return in_job ? std::max(2.0, kShareOfJob * look_s) : std::max(1.0, kShare * look_s);
+  constexpr double kMostSeconds = 60;  // a store that stood still is soon looked at again
+  const auto pause_s =
+      in_job ? std::max(2.0, kShareOfJob * look_s) : std::max(1.0, kShare * look_s);
+  return std::min(pause_s, kMostSeconds);
 }
 
 }  // namespace
 
-// Shared by the reader's thread, so that one which waits for a dead store for ever can be left.
+// Shared by its thread, so that one which waits for a dead disk for ever can be left behind.
 struct StatusService::Impl {
   Impl(std::shared_ptr<FileSystem> given, StatusSetup what)
-      : files(std::move(given)), setup(std::move(what)), observer(*files, setup.store) {
+      : files(std::move(given)),
+        setup(std::move(what)),
+        observer(*files, setup.store, setup.job != nullptr) {
     auto none = std::make_shared<StorePicture>();
     none->path = setup.store;
+    job = setup.job;
     picture.put(std::move(none));
   }
 
@@ -57,7 +64,8 @@ struct StatusService::Impl {
     all.store = picture.get();
     all.wall_s = wall_s();
     all.now_s = monotonic_s();
-    if (setup.job != nullptr) all.job = setup.job->figures(all.now_s);
+    const std::lock_guard lock(job_mutex);
+    if (job != nullptr) all.job = job->figures(all.now_s);
     return all;
   }
 
@@ -96,42 +104,89 @@ struct StatusService::Impl {
       replace_text_file(setup.textfile, metrics());
       failing = false;
     } catch (const std::exception& e) {
-      if (!failing && setup.warn)
-        setup.warn(std::string("metrics.textfile: ") + e.what() + "; training goes on without it");
+      if (!failing) warn(std::string("metrics.textfile: ") + e.what());
       failing = true;
     }
   }
 
-  // The reader's thread.
+  void warn(const std::string& what) const {
+    const std::lock_guard lock(job_mutex);
+    if (setup.warn && !left_behind) setup.warn(what + "; training goes on without it");
+  }
+
+  // Error where it can't.
+  void listen() {
+    auto made = std::make_unique<HttpServer>(
+        *setup.listen, HttpContent{[this](const std::string& path) { return answer(path); },
+                                   [this] { return event(); }});
+    wanted_s = monotonic_s();
+    const auto found = made->address();
+    {
+      const std::lock_guard lock(job_mutex);
+      server = std::move(made);
+      address = found;
+      if (setup.listens && !left_behind) setup.listens(found);
+    }
+    if (!setup.control_file.empty())
+      write_durably(*files, setup.control_file,
+                    nlohmann::json{{"address", to_text(found)}}.dump() + "\n");
+  }
+
+  void listen_in_job() {
+    try {
+      listen();
+    } catch (const std::exception& e) {
+      warn(std::string("control.listen: ") + e.what() + ": nobody is served");
+    }
+  }
+
+  // The thread for all that may wait for a disk.
   void run() {
     stand_back();
+    write_textfile();
+    if (setup.listen && !server) {
+      look();  // so that the first who asks is told of the store, too
+      listen_in_job();
+    }
     double next_look_s = 0;
-    double next_write_s = 0;
-    std::unique_lock lock(mutex);
-    while (!ending) {
-      lock.unlock();
+    double next_write_s = monotonic_s() + setup.textfile_period_s;
+    while (!wait_for_end()) {
       const auto now_s = monotonic_s();
       const bool writes = !setup.textfile.empty() && now_s >= next_write_s;
+      if (writes) {
+        write_textfile();
+        next_write_s = now_s + setup.textfile_period_s;
+      }
       if (now_s >= next_look_s && (writes || now_s - wanted_s < kWantedSeconds)) {
         look();
         const auto end_s = monotonic_s();
         next_look_s = end_s + pause_after(end_s - now_s, setup.job != nullptr);
       }
-      lock.lock();
-      if (ending) break;  // what is read of the job may be gone
-      if (writes) {
-        write_textfile();
-        next_write_s = now_s + setup.textfile_period_s;
-      }
-      wake.wait_for(lock, std::chrono::duration<double>(kSliceSeconds), [this] { return ending; });
     }
-    lock.unlock();
-    look();  // how it ended
-    lock.lock();
-    if (left_behind) return;  // what it reads of the job may be gone
+    write_textfile();  // whatever the store does: it is over
+    look();            // how it ended
     write_textfile();
+    take_down();
+    const std::lock_guard lock(mutex);
     through = true;
     wake.notify_all();
+  }
+
+  bool wait_for_end() {
+    std::unique_lock lock(mutex);
+    return wake.wait_for(lock, std::chrono::duration<double>(kSliceSeconds),
+                         [this] { return ending; });
+  }
+
+  void take_down() {
+    if (server && !setup.control_file.empty()) {
+      try {
+        files->unlink(setup.control_file);
+      } catch (
+          const std::exception&) {  // it names an address where nobody answers, as after a crash
+      }
+    }
+    server.reset();  // behind the last look: whoever watches is told how it ended
   }
 
   // A large text, made once for each picture. The server's thread's.
@@ -160,26 +215,23 @@ struct StatusService::Impl {
   std::condition_variable wake;
   bool ending = false;
   bool through = false;
+  // Held for moments, never while a disk is waited for.
+  mutable std::mutex job_mutex;
+  const JobBoard* job = nullptr;  // null too when it may be gone
   bool left_behind = false;
-  std::thread reader;
-  std::unique_ptr<HttpServer> server;
+  std::optional<ListenAddress> address;
+  std::unique_ptr<HttpServer> server;  // the thread's
+  std::thread thread;
 };
 
 StatusService::StatusService(std::shared_ptr<FileSystem> files, StatusSetup setup)
     : impl_(std::make_shared<Impl>(std::move(files), std::move(setup))) {
   auto& impl = *impl_;
-  if (impl.setup.job == nullptr) impl.look();
-  if (impl.setup.listen) {
-    impl.server = std::make_unique<HttpServer>(
-        *impl.setup.listen,
-        HttpContent{[&impl](const std::string& path) { return impl.answer(path); },
-                    [&impl] { return impl.event(); }});
-    impl.wanted_s = monotonic_s();
-    if (!impl.setup.control_file.empty())
-      write_durably(*impl.files, impl.setup.control_file,
-                    nlohmann::json{{"address", to_text(impl.server->address())}}.dump() + "\n");
+  if (impl.setup.job == nullptr) {
+    impl.look();
+    if (impl.setup.listen) impl.listen();
   }
-  impl.reader = start_without_signals([kept = impl_] { kept->run(); });
+  impl.thread = start_without_signals([kept = impl_] { kept->run(); });
 }
 
 StatusService::~StatusService() {
@@ -188,18 +240,13 @@ StatusService::~StatusService() {
 }
 
 std::optional<ListenAddress> StatusService::address() const {
-  return impl_->server ? std::optional(impl_->server->address()) : std::nullopt;
+  const std::lock_guard lock(impl_->job_mutex);
+  return impl_->address;
 }
 
 void StatusService::finish(double limit_s) {
   auto& impl = *impl_;
-  if (!impl.reader.joinable()) return;
-  if (impl.server && !impl.setup.control_file.empty()) {
-    try {
-      impl.files->unlink(impl.setup.control_file);
-    } catch (const Error&) {  // it names an address where nobody answers, as after a crash
-    }
-  }
+  if (!impl.thread.joinable()) return;
   bool through = false;
   {
     std::unique_lock lock(impl.mutex);
@@ -207,10 +254,13 @@ void StatusService::finish(double limit_s) {
     impl.wake.notify_all();
     through = impl.wake.wait_for(lock, std::chrono::duration<double>(limit_s),
                                  [&impl] { return impl.through; });
-    impl.left_behind = !through;
   }
-  impl.server.reset();  // behind the last look: whoever watches is told how it ended
-  through ? impl.reader.join() : impl.reader.detach();
+  {
+    const std::lock_guard lock(impl.job_mutex);
+    impl.job = nullptr;
+    impl.left_behind = true;
+  }
+  through ? impl.thread.join() : impl.thread.detach();
 }
 
 }  // namespace lockstep

@@ -70,6 +70,8 @@ void add_identity(const StatusPicture& picture, const Facts& facts, Json& out) {
   out["time"] = utc_text(picture.wall_s);
   out["store"] = store.path;
   out["store_id"] = or_null(store.id);
+  out["store_time"] =
+      store.seen_s > 0 ? Json(utc_text(picture.wall_s - (picture.now_s - store.seen_s))) : Json();
   out["store_error"] = store.unread.empty() ? Json() : Json(store.unread);
   out["run"] = store.newest ? or_null(run_of(attempt)) : Json();
   out["attempt"] = store.newest ? Json(attempt.number) : Json();

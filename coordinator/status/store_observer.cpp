@@ -72,7 +72,8 @@ LineagePath path_of(const StoreView& store, std::optional<std::int64_t> attempt)
 }  // namespace
 
 struct StoreObserver::Impl {
-  Impl(const FileSystem& given, std::string where) : files(given), path(std::move(where)) {}
+  Impl(const FileSystem& given, std::string where, bool beside_training)
+      : files(given), path(std::move(where)), follower(path, beside_training ? 1 : 64) {}
 
   std::shared_ptr<StorePicture> picture_of(double now_s) {
     auto view = scan_store(files, path, {}, before);
@@ -81,6 +82,7 @@ struct StoreObserver::Impl {
     examine_new(view);
     auto picture = std::make_shared<StorePicture>();
     picture->path = path;
+    picture->seen_s = now_s;
     picture->id = view.id;
     picture->damaged = damaged_records(view);
     add_newest(view, *picture, now_s);
@@ -266,15 +268,15 @@ struct StoreObserver::Impl {
   const std::string path;
   StoreView before;
   std::map<CheckpointId, Examined> known;
-  CurveFollower follower{path};
+  CurveFollower follower;
   std::optional<std::int64_t> watched;  // the attempt whose heartbeats `beats` are
   std::vector<std::optional<Heartbeat>> beats;
   double beat_s = 0;
   std::shared_ptr<const StorePicture> last;
 };
 
-StoreObserver::StoreObserver(const FileSystem& files, std::string path)
-    : impl_(std::make_unique<Impl>(files, std::move(path))) {}
+StoreObserver::StoreObserver(const FileSystem& files, std::string path, bool beside_training)
+    : impl_(std::make_unique<Impl>(files, std::move(path), beside_training)) {}
 
 StoreObserver::~StoreObserver() = default;
 

@@ -13,8 +13,8 @@ namespace lockstep {
 // sound from then on; `lockstep verify` reads every byte. Local; for one thread.
 class StoreObserver {
  public:
-  // `files` must outlive it.
-  StoreObserver(const FileSystem& files, std::string path);
+  // `files` must outlive it. `beside_training`: long metrics are read a piece a look.
+  StoreObserver(const FileSystem& files, std::string path, bool beside_training = false);
   ~StoreObserver();
   StoreObserver(const StoreObserver&) = delete;
   StoreObserver& operator=(const StoreObserver&) = delete;

@@ -68,6 +68,7 @@ struct StorePicture {
   std::optional<std::uint64_t> free_bytes;
   std::vector<DamagedRecord> damaged;
   std::vector<AttemptCurve> curves;  // of the newest attempts, ascending
+  double seen_s = 0;                 // when it was read, monotonic_s(); 0: not yet
   std::string unread;                // why the last look failed; then the rest is of an earlier one
   // Each rises when what it counts has changed.
   std::uint64_t lineage_revision = 0;

@@ -1,5 +1,6 @@
 #include "coordinator/status/text_file.h"
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -28,9 +29,29 @@ bool write_all(int descriptor, const std::string& text) {
   return true;
 }
 
+// What a mistyped path may lead to: a device, the configuration, a store's record.
+void require_own(const std::string& path) {
+  struct stat found {};
+  if (::lstat(path.c_str(), &found) != 0) return;
+  std::array<char, kTextFileMark.size()> begin{};
+  bool own = S_ISREG(found.st_mode) && found.st_size == 0;
+  if (S_ISREG(found.st_mode) && !own) {
+    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (descriptor < 0) fail(path);
+    const auto got = ::read(descriptor, begin.data(), begin.size());
+    ::close(descriptor);
+    own = got == static_cast<ssize_t>(begin.size()) &&
+          std::string_view(begin.data(), begin.size()) == kTextFileMark;
+  }
+  if (!own)
+    throw Error(ErrorCode::kInvalidConfig,
+                path + ": something else is there, and stays: name another path");
+}
+
 }  // namespace
 
 void replace_text_file(const std::string& path, const std::string& text) {
+  require_own(path);
   const auto slash = path.rfind('/') + 1;  // 0 where there is none
   const auto hidden =
       path.substr(0, slash) + "." + path.substr(slash) + "." + std::to_string(::getpid()) + ".tmp";

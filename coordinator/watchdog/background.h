@@ -31,8 +31,7 @@ class Voice {
 // Local: a thread on which no signal is handled: they are for the training thread.
 std::thread start_without_signals(std::function<void()> body);
 
-// Local: the calling thread leaves the cores to others that want them: nice 10, and on any core
-// that the process may have, be its other threads bound to one of them.
+// Local: the calling thread leaves the core to others that want it, but for a seventieth: nice 19.
 void stand_back();
 
 double monotonic_s();

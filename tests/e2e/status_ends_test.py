@@ -2,6 +2,7 @@
 """What is left to be seen of a job when it ends: by `lockstep ui` on its store, which was there all
 the time, in control.json, and in the textfile for Prometheus' node exporter."""
 
+import json
 import os
 import re
 import signal
@@ -48,7 +49,10 @@ class Ends(Served):
         self.committed(job, server, 100)
         job.kill_all()
         job.wait()
-        crashed_at = site.store.iteration(1)
+        # The last line of the metrics, or the last heartbeat: whichever came further.
+        lines = (site.store.attempt(1) / "metrics.jsonl").read_text().splitlines()
+        crashed_at = max(site.store.iteration(1), *(
+            line["iteration"] for line in map(json.loads, lines) if line["event"] == "interval"))
         self.assertTrue(self.control(site, 1).exists())
         status = self.expect_seen(ui, state="crashed", alive=False, exit_code=None,
                                   iteration=crashed_at)

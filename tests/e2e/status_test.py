@@ -218,7 +218,7 @@ class Starts(Served):
             result = site.trained(20, control={"listen": f"127.0.0.1:{port}"})
             self.expect_said(result, re.compile(
                 rf"warning: control.listen: 127.0.0.1:{port}: Address already in use; take another "
-                r"port, or 0 for any that is free: nobody is served, training goes on without it"))
+                r"port, or 0 for any that is free: nobody is served; training goes on without it"))
             self.assertFalse((site.store.attempt(1) / "control.json").exists())
             self.assertNotIn("status: http", result.err)
             # The textfile is written all the same.

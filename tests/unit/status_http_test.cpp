@@ -1,4 +1,5 @@
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -102,6 +103,12 @@ TEST(HttpRules, JudgeEachRequestInTheirOrder) {
   for (const auto& row : rows)
     EXPECT_EQ(judge({row.method, row.hosts, row.has_origin, row.has_body}, kLoopback), row.status)
         << row.method << " " << ::testing::PrintToString(row.hosts);
+}
+
+TEST(HttpRules, LeaveTheTrainingItsDescriptors) {
+  for (const auto& [descriptors, connections] : std::vector<std::pair<std::size_t, std::size_t>>{
+           {0, 1}, {30, 1}, {128, 1}, {129, 1}, {200, 18}, {256, 32}, {1024, 32}, {1U << 20, 32}})
+    EXPECT_EQ(connections_for(descriptors), connections) << descriptors;
 }
 
 TEST(HttpRules, LimitTheLineAndTheHead) {

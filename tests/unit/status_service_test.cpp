@@ -1,8 +1,12 @@
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -16,6 +20,7 @@
 #include "coordinator/status/service.h"
 #include "coordinator/status/text_file.h"
 #include "tests/support/http_client.h"
+#include "tests/support/pausing_file_system.h"
 #include "tests/support/store_on_disk.h"
 #include "tests/support/temporary_folder.h"
 
@@ -25,6 +30,7 @@ namespace {
 using ::testing::HasSubstr;
 using testing::HttpClient;
 using ::testing::Not;
+using testing::PausingFileSystem;
 using testing::StoreOnDisk;
 using testing::TemporaryFolder;
 using Json = nlohmann::json;
@@ -112,19 +118,81 @@ TEST_F(StatusServiceTest, ATextFileThatCannotBeWrittenIsSaidOnce) {
   EXPECT_EQ(warnings, 1);
 }
 
+// A disk that stands still while the job ends: the job ends.
+TEST_F(StatusServiceTest, AStoreThatDoesNotAnswerHoldsUpNoEnd) {
+  struct Gate {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool entered = false;
+    bool open = false;
+  };
+  const auto gate = std::make_shared<Gate>();
+  const std::shared_ptr<FileSystem> real = files();
+  struct Stalling : PausingFileSystem {  // and keeps alive what its thread still needs
+    Stalling(std::shared_ptr<FileSystem> inner, std::function<void()> meanwhile)
+        : PausingFileSystem(*inner, 2, std::move(meanwhile)), kept(std::move(inner)) {}
+    std::shared_ptr<FileSystem> kept;
+  };
+  const auto stalling = std::make_shared<Stalling>(real, [gate] {
+    std::unique_lock lock(gate->mutex);
+    gate->entered = true;
+    gate->changed.notify_all();
+    gate->changed.wait(lock, [&] { return gate->open; });
+  });
+  {
+    ProgressBoard progress;
+    JobBoard board(progress);
+    setup_.job = &board;
+    StatusService service(stalling, setup_);
+    {
+      std::unique_lock lock(gate->mutex);
+      ASSERT_TRUE(
+          gate->changed.wait_for(lock, std::chrono::seconds(20), [&] { return gate->entered; }));
+    }
+    service.finish(0.05);
+  }  // what it read of the job is gone
+  const std::lock_guard lock(gate->mutex);
+  gate->open = true;
+  gate->changed.notify_all();
+}
+
+TEST(TextFile, LeavesWhatIsNotItsOwn) {
+  const TemporaryFolder folder;
+  const auto refuses = [](const std::string& path) {
+    try {
+      replace_text_file(path, "# HELP lockstep_x\n");
+    } catch (const Error& e) {
+      return std::string(e.what()).find("something else is there") != std::string::npos;
+    }
+    return false;
+  };
+  std::ofstream(folder / "train.yaml") << "run: {max_iterations: 10}\n";
+  EXPECT_TRUE(refuses(folder / "train.yaml"));
+  EXPECT_EQ(text_of(folder / "train.yaml"), "run: {max_iterations: 10}\n");
+  std::filesystem::create_directory(folder / "folder");
+  EXPECT_TRUE(refuses(folder / "folder"));
+  ASSERT_EQ(::mkfifo((folder / "fifo").c_str(), 0600), 0);
+  EXPECT_TRUE(refuses(folder / "fifo"));
+  std::filesystem::create_symlink("/dev/null", folder / "link");
+  EXPECT_TRUE(refuses(folder / "link"));
+  std::ofstream(folder / "empty.prom") << "";
+  EXPECT_FALSE(refuses(folder / "empty.prom"));
+  EXPECT_FALSE(refuses(folder / "empty.prom")) << "its own, by now";
+}
+
 TEST(TextFile, IsReplacedWholeAndLeavesNothingBeside) {
   const TemporaryFolder folder;
   const auto path = folder / "x.prom";
-  replace_text_file(path, "old\n");
+  replace_text_file(path, "# HELP lockstep_old\n");
   std::atomic<bool> ends = false;
   std::thread reader([&] {
     while (!ends) {
       const auto text = text_of(path);
-      EXPECT_TRUE(text == "old\n" || text == "new\n") << text;
+      EXPECT_TRUE(text == "# HELP lockstep_old\n" || text == "# HELP lockstep_new\n") << text;
     }
   });
   for (int i = 0; i < 200; ++i)
-    replace_text_file(path, i % 2 == 0 ? "new\n" : "old\n");
+    replace_text_file(path, i % 2 == 0 ? "# HELP lockstep_new\n" : "# HELP lockstep_old\n");
   ends = true;
   reader.join();
   int entries = 0;
