@@ -5,8 +5,9 @@ that of the same job left alone.
 
     tests/bench/status_load.py --windows 6 --seconds 20
 
-One rank of one thread, on a core of its own (--job-core) together with the server's two threads and
-mpirun: the worst case, since there is no idle core that the server could take. The clients have
+One rank of one thread, on a core of its own (--job-core; "0,1": it is not bound) together with the
+server's two threads and mpirun: the worst case, since there is no idle core that the server could
+take. The clients have
 another core (--load-core). What both share: memory, the last level of cache, and whatever else the
 machine has to do; on a machine that is not quiet the figures are worth nothing, so the load of the
 machine is printed with them.
@@ -272,8 +273,8 @@ def main():
     parser.add_argument("--rate", type=int, default=1000, help="requests a second")
     parser.add_argument("--slow", type=int, default=200, help="clients that send a byte a second")
     parser.add_argument("--interval", type=int, default=10, help="iterations of a line of metrics")
-    parser.add_argument("--job-core", type=int, default=0)
-    parser.add_argument("--load-core", type=int, default=1)
+    parser.add_argument("--job-core", default="0")
+    parser.add_argument("--load-core", default="1")
     parser.add_argument("--load", help=argparse.SUPPRESS)  # this process is the client
     options = parser.parse_args()
     if options.load:
