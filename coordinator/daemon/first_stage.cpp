@@ -40,8 +40,8 @@ bool is_first_on_its_host() {
   return true;
 }
 
-// An installed second stage finds LibTorch by a link beside it (deploy/cmake/Install.cmake), or by
-// LD_LIBRARY_PATH; in a build folder it has no such link.
+// The second stage finds LibTorch by a link beside it (deploy/cmake/Install.cmake), or by
+// LD_LIBRARY_PATH.
 bool lacks_libtorch(const std::string& link) {
   std::array<char, 1> target{};
   return ::readlink(link.c_str(), target.data(), target.size()) > 0 &&

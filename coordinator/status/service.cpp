@@ -207,7 +207,7 @@ struct StatusService::Impl {
   const StatusSetup setup;
   Kept lineage;
   Kept curves;
-  StoreObserver observer;  // the reader's thread's
+  StoreObserver observer;  // the thread's that may wait
   bool failing = false;    // likewise
   Published<StorePicture> picture;
   std::atomic<double> wanted_s{-kWantedSeconds};
