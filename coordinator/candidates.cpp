@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "coordinator/best.h"
+#include "coordinator/lineage.h"
 
 namespace lockstep {
 
@@ -157,6 +158,14 @@ Pick pick_best(const StoreView& store, std::span<const CheckpointId> candidates,
     pick.chosen.reset();
   }
   return pick;
+}
+
+std::optional<CheckpointId> best_of_newest(const StoreView& store) {
+  const auto newest = newest_attempt(store);
+  const auto rule = newest ? keep_best_of(*store.attempt(*newest)) : std::nullopt;
+  if (!rule) return std::nullopt;
+  return pick_best(store, newest_lineage(store).checkpoints, *rule, {}, "the newest lineage")
+      .chosen;
 }
 
 std::string best_text(const StoreView& store, const CheckpointId& best, const KeepBest& rule) {

@@ -38,6 +38,10 @@ Pick pick_best(const StoreView& store, std::span<const CheckpointId> candidates,
                const KeepBest& rule, const std::optional<std::int64_t>& max_lost_iterations,
                const std::string& whose);
 
+// The best of the newest lineage, by keep_best of the newest attempt's configuration. The lineage
+// must have been examined.
+std::optional<CheckpointId> best_of_newest(const StoreView& store);
+
 // "accuracy 0.9228 of 3@1200".
 std::string best_text(const StoreView& store, const CheckpointId& best, const KeepBest& rule);
 

@@ -25,4 +25,21 @@ std::optional<std::int64_t> final_iteration(const std::string& config,
   return end ? std::min(*end, by_epochs) : by_epochs;
 }
 
+std::int64_t start_iteration(const AttemptView& attempt) {
+  const auto& decision = attempt.decision;
+  return decision && decision->parent ? decision->parent->checkpoint.iteration : 0;
+}
+
+std::optional<double> average_rate(const FileSystem& files, const std::string& store,
+                                   const AttemptView& attempt) {
+  if (!attempt.heartbeat) return std::nullopt;
+  const auto folder = attempt_path(store, attempt.number);
+  const auto claimed = files.info(folder + "/claim.json");
+  const auto beaten = files.info(folder + "/heartbeat");
+  const auto done = attempt.heartbeat->iteration - start_iteration(attempt);
+  if (!claimed || !beaten || beaten->modified_s <= claimed->modified_s || done <= 0)
+    return std::nullopt;
+  return static_cast<double>(done) / static_cast<double>(beaten->modified_s - claimed->modified_s);
+}
+
 }  // namespace lockstep

@@ -4,6 +4,9 @@
 #include <optional>
 #include <string>
 
+#include "common/file_system.h"
+#include "coordinator/store_view.h"
+
 namespace lockstep {
 
 // A place in the data of a run, as a checkpoint has it.
@@ -17,5 +20,13 @@ struct DataPlace {
 // it is known how long the data is, for max_epochs. nullopt: not known.
 std::optional<std::int64_t> final_iteration(const std::string& config,
                                             const std::optional<DataPlace>& data);
+
+// Pure: the iteration behind which an attempt's own work begins: 0, or what it carries on from.
+std::int64_t start_iteration(const AttemptView& attempt);
+
+// Local: an attempt's iterations a second on average, by the file server's clock alone: the times
+// of its claim and of its heartbeat. nullopt: not known, or none is made.
+std::optional<double> average_rate(const FileSystem& files, const std::string& store,
+                                   const AttemptView& attempt);
 
 }  // namespace lockstep

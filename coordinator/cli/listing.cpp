@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/record_json.h"
+#include "coordinator/candidates.h"
 #include "coordinator/cli/progress_bar.h"
 #include "coordinator/examine_all.h"
 #include "coordinator/lineage.h"

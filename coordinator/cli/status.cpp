@@ -43,22 +43,6 @@ struct Status {
   std::optional<double> left_s;  // until then, of a job that is at work
 };
 
-// By the file server's clock alone: the times of the two files.
-std::optional<double> rate_of(const FileSystem& files, const std::string& store,
-                              const AttemptView& attempt) {
-  if (!attempt.heartbeat) return std::nullopt;
-  const auto folder = attempt_path(store, attempt.number);
-  const auto claimed = files.info(folder + "/claim.json");
-  const auto beaten = files.info(folder + "/heartbeat");
-  const auto start = attempt.decision && attempt.decision->parent
-                         ? attempt.decision->parent->checkpoint.iteration
-                         : 0;
-  const auto done = attempt.heartbeat->iteration - start;
-  if (!claimed || !beaten || beaten->modified_s <= claimed->modified_s || done <= 0)
-    return std::nullopt;
-  return static_cast<double>(done) / static_cast<double>(beaten->modified_s - claimed->modified_s);
-}
-
 // How long the data is, where run.max_epochs ends the run, the newest checkpoint tells.
 std::optional<DataPlace> data_of(const Status& status) {
   if (!status.newest) return std::nullopt;
@@ -69,7 +53,7 @@ std::optional<DataPlace> data_of(const Status& status) {
 
 void measure_progress(const FileSystem& files, Status& status) {
   const auto& attempt = *status.job.attempt;
-  status.rate = rate_of(files, status.job.store.path, attempt);
+  status.rate = average_rate(files, status.job.store.path, attempt);
   if (attempt.claim)
     status.final_iteration = final_iteration(attempt.claim->config, data_of(status));
   if (!status.job.alive || !attempt.heartbeat || !status.rate || !status.final_iteration) return;

@@ -121,9 +121,4 @@ ShownCheckpoint examine_named(const FileSystem& files, OpenStore& store, const s
   return shown;
 }
 
-std::optional<CheckpointId> best_of_newest(const StoreView& store) {
-  const auto rule = newest_rule(store);
-  return rule ? best_by(store, *rule).chosen : std::nullopt;
-}
-
 }  // namespace lockstep::cli

@@ -32,8 +32,4 @@ struct ShownCheckpoint {
 };
 ShownCheckpoint examine_named(const FileSystem& files, OpenStore& store, const std::string& text);
 
-// Pure: the best of the newest lineage, by keep_best of the newest attempt's configuration. The
-// lineage must have been examined.
-std::optional<CheckpointId> best_of_newest(const StoreView& store);
-
 }  // namespace lockstep::cli

@@ -1,14 +1,12 @@
-#include <array>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
 
-#include <unistd.h>
-
 #include "common/error.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/store_reading.h"
+#include "coordinator/liveness.h"
 #include "coordinator/status/service.h"
 
 namespace lockstep::cli {
@@ -32,15 +30,9 @@ ListenAddress wanted_address(const std::string& given) {
 }
 
 void say_where(const ListenAddress& address) {
-  std::array<char, 256> host{};
-  if (::gethostname(host.data(), host.size() - 1) != 0) host = {"HOST"};
-  if (address.is_unix()) {
-    std::printf("serving on %s\nfrom elsewhere: ssh -L 8000:%s %s, then http://localhost:8000/\n",
-                to_text(address).c_str(), address.socket_path.c_str(), host.data());
-  } else {
-    std::printf("serving on http://%s/\nfrom elsewhere: ssh -L %d:%s %s, then the same address\n",
-                to_text(address).c_str(), address.port, to_text(address).c_str(), host.data());
-  }
+  const auto where = address.is_unix() ? to_text(address) : "http://" + to_text(address) + "/";
+  std::printf("serving on %s\nfrom elsewhere: %s\n", where.c_str(),
+              way_from_elsewhere(address, this_process().host).c_str());
   std::fflush(stdout);
 }
 

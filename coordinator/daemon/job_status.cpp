@@ -19,15 +19,10 @@ std::optional<ListenAddress> wanted_address(const LoadedConfig& loaded) {
 }
 
 void say_where(const ListenAddress& address, const Log& log) {
-  const auto host = this_process().host;
-  if (address.is_unix())
-    return log.info("status: " + to_text(address) +
-                    ", for its owner alone; from elsewhere: ssh -L 8000:" + address.socket_path +
-                    " " + host + ", then http://localhost:8000/");
-  const auto port = std::to_string(address.port);
-  log.info("status: http://" + to_text(address) +
-           "/, for this host's users; from elsewhere: ssh -L " + port + ":" + to_text(address) +
-           " " + host + ", then the same address");
+  const auto where = address.is_unix() ? to_text(address) + ", for its owner alone"
+                                       : "http://" + to_text(address) + "/, for this host's users";
+  log.info("status: " + where +
+           "; from elsewhere: " + way_from_elsewhere(address, this_process().host));
 }
 
 // There a name may mean something: a socket attempts/0002 would be somebody's claim.

@@ -41,6 +41,13 @@ std::string to_text(const ListenAddress& address) {
                            : std::string(kLoopback) + std::to_string(address.port);
 }
 
+std::string way_from_elsewhere(const ListenAddress& address, const std::string& host) {
+  if (address.is_unix())
+    return "ssh -L 8000:" + address.socket_path + " " + host + ", then http://localhost:8000/";
+  return "ssh -L " + std::to_string(address.port) + ":" + to_text(address) + " " + host +
+         ", then the same address";
+}
+
 bool is_host_of(std::string_view host, const ListenAddress& address) {
   const auto given = lower(host);
   const std::string_view name(given.data(), std::min(given.find(':'), given.size()));

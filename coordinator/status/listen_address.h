@@ -22,6 +22,10 @@ std::optional<ListenAddress> parse_listen_address(std::string_view text);
 // Pure: the same, back.
 std::string to_text(const ListenAddress& address);
 
+// Pure: how to reach one on `host` from elsewhere: "ssh -L 9400:127.0.0.1:9400 HOST, then the same
+// address".
+std::string way_from_elsewhere(const ListenAddress& address, const std::string& host);
+
 // Pure: whether a request's Host names this server. Exact, with the port: a page from elsewhere
 // whose name was made to lead here (DNS rebinding) says its own name. A socket's clients say
 // localhost, with whatever port was forwarded to it.

@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "common/error.h"
-#include "coordinator/best.h"
 #include "coordinator/candidates.h"
 #include "coordinator/catalog.h"
 #include "coordinator/examine_all.h"
@@ -30,14 +29,6 @@ Examined lean(Examined found) {
   found.manifest->config = {};
   found.manifest->environment = {};
   return found;
-}
-
-std::optional<CheckpointId> best_of(const StoreView& store,
-                                    const std::vector<CheckpointId>& lineage) {
-  const auto newest = newest_attempt(store);
-  const auto rule = newest ? keep_best_of(*store.attempt(*newest)) : std::nullopt;
-  if (!rule) return std::nullopt;
-  return pick_best(store, lineage, *rule, {}, "the newest lineage").chosen;
 }
 
 CheckpointRow row_of(const CheckpointView& checkpoint, bool in_lineage) {
@@ -131,7 +122,7 @@ struct StoreObserver::Impl {
     const auto& newest = *view.attempt(*number);
     picture.newest = newest;
     picture.next_save = next_save(newest);
-    picture.iterations_per_second = rate_of(newest);
+    picture.iterations_per_second = average_rate(files, path, newest);
     if (newest.claim) picture.sight = look_for(newest.claim->process);
     picture.life = life_of(newest, picture.sight, now_s);
   }
@@ -154,18 +145,6 @@ struct StoreObserver::Impl {
     // Nothing is decided here: a process that is seen is shown as alive until its heartbeat has
     // stood still for long enough.
     return life == Life::kUnsure && sight == LocalSight::kThere ? Life::kAlive : life;
-  }
-
-  std::optional<double> rate_of(const AttemptView& attempt) const {
-    if (!attempt.heartbeat) return std::nullopt;
-    const auto folder = attempt_path(path, attempt.number);
-    const auto claimed = files.info(folder + "/claim.json");
-    const auto beaten = files.info(folder + "/heartbeat");
-    const auto done = attempt.heartbeat->iteration - start_iteration(attempt);
-    if (!claimed || !beaten || beaten->modified_s <= claimed->modified_s || done <= 0)
-      return std::nullopt;
-    return static_cast<double>(done) /
-           static_cast<double>(beaten->modified_s - claimed->modified_s);
   }
 
   // What a crash cost: only where this attempt carries on from what the one before had last, or
@@ -227,7 +206,7 @@ struct StoreObserver::Impl {
     const auto lineage = newest_lineage(view).checkpoints;
     const std::set<CheckpointId> in_lineage(lineage.begin(), lineage.end());
     const auto pins = read_pins(files, path);
-    const auto best = best_of(view, lineage);
+    const auto best = best_of_newest(view);
     for (auto one = view.checkpoints.rbegin(); one != view.checkpoints.rend(); ++one) {
       auto row = row_of(*one, in_lineage.contains(one->id));
       row.pinned = pins.contains(row.id);

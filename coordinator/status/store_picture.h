@@ -75,9 +75,6 @@ struct StorePicture {
   std::uint64_t curves_revision = 0;
 };
 
-// The first iteration of an attempt's own: 0, or what it carries on from. Pure.
-std::int64_t start_iteration(const AttemptView& attempt);
-
 // How many checkpoints are abandoned, and their bytes. Pure.
 struct Abandoned {
   std::size_t checkpoints = 0;

@@ -48,6 +48,13 @@ TEST(ListenAddressTest, IsReadAndWritten) {
   }
 }
 
+TEST(ListenAddressTest, TellsTheWayFromElsewhere) {
+  EXPECT_EQ(way_from_elsewhere(kLoopback, "n7"),
+            "ssh -L 4242:127.0.0.1:4242 n7, then the same address");
+  EXPECT_EQ(way_from_elsewhere(kSocket, "n7"),
+            "ssh -L 8000:/run/x n7, then http://localhost:8000/");
+}
+
 // What a page whose name was made to lead here (DNS rebinding) would send among them.
 TEST(ListenAddressTest, KnowsItsOwnNamesAlone) {
   struct Row {
