@@ -57,12 +57,17 @@ def shortened(value):
     return list(map(shortened, value)) if isinstance(value, list) else value
 
 
+def without_age(shown):
+    """What `show` prints, without how long ago a checkpoint was made."""
+    return re.sub(r"(?m)(^created +\S+Z), .* ago$", r"\1", shown)
+
+
 def answers(golden, scratch):
     """What is said of a golden store that depends on no machine and no day."""
     store = golden / "store"
     listed = json_of("ls", store, "--all")
     names = [f"{x['attempt']}@{x['iteration']}" for x in listed["checkpoints"]]
-    shown = {name: re.sub(r"(: shard \d+): .*", r"\1", command("show", store, name).out)
+    shown = {name: re.sub(r"(: shard \d+): .*", r"\1", without_age(command("show", store, name).out))
              for name in names}
     status = json_of("status", store)
     verified = command("verify", store, "--json")
