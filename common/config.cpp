@@ -193,6 +193,10 @@ ResolvedPaths paths_from_json(const Json& object) {
 
 }  // namespace
 
+bool is_cpu_only(const std::string& task) {
+  return task == "synthetic" || task == "own_loop";
+}
+
 Json::json_pointer key_pointer(std::string_view path) {
   std::string pointer = "/";
   for (const char c : path)

@@ -60,6 +60,10 @@ struct TaskConfig {
   std::optional<std::string> options;  // for the plugin alone to understand
 };
 
+// Pure: whether a task never uses a GPU of this program's choice: it computes in plain C++, or is a
+// loop of one's own.
+bool is_cpu_only(const std::string& task);
+
 struct DataConfig {
   std::optional<std::string> path;  // as written
   std::int64_t global_batch = 256;

@@ -9,8 +9,11 @@
 
 #include "common/digest.h"
 #include "common/error.h"
+#include "common/json_members.h"
+#include "common/json_text.h"
 #include "common/partition.h"
 #include "common/record_json.h"
+#include "common/sealed_json.h"
 #include "common/strict_json.h"
 
 namespace lockstep {

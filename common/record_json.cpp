@@ -1,5 +1,7 @@
 #include "common/record_json.h"
 
+#include "common/strict_json.h"
+
 namespace lockstep {
 
 using nlohmann::json;

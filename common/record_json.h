@@ -3,8 +3,8 @@
 #include <optional>
 #include <string_view>
 
+#include "common/json_members.h"
 #include "common/manifest.h"
-#include "common/strict_json.h"
 
 namespace lockstep {
 

@@ -10,7 +10,7 @@
 #include <simdjson.h>
 
 #include "common/error.h"
-#include "common/strict_json.h"
+#include "common/json_text.h"
 
 namespace lockstep {
 namespace {

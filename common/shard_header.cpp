@@ -3,6 +3,8 @@
 
 #include "common/digest.h"
 #include "common/error.h"
+#include "common/json_members.h"
+#include "common/json_text.h"
 #include "common/safetensors.h"
 #include "common/strict_json.h"
 

@@ -1,6 +1,8 @@
 #include "common/weights.h"
 
 #include "common/error.h"
+#include "common/json_members.h"
+#include "common/sealed_json.h"
 #include "common/strict_json.h"
 
 namespace lockstep {

@@ -79,14 +79,14 @@ void check_task(const GivenValues& given) {
 
 void check_device(const GivenValues& given) {
   const std::string task = text_or(given, "task.name", "");
-  const bool of_the_cpu = task == "synthetic" || task == "own_loop";
+  const bool cpu_only = is_cpu_only(task);
   const std::string device = text_or(given, "device", "auto");
-  if (device == "cuda" && task == "synthetic")
-    fail(given.at("device").place, "device: the task synthetic computes on the CPU; leave it out");
-  if (device == "cuda" && task == "own_loop")
+  if (device == "cuda" && cpu_only)
     fail(given.at("device").place,
-         "device: a loop of one's own chooses where it computes; leave it out");
-  if (text_or(given, "collectives", "auto") == "nccl" && (device == "cpu" || of_the_cpu))
+         task == "own_loop" ? "device: a loop of one's own chooses where it computes; "
+                              "leave it out"
+                            : "device: the task " + task + " computes on the CPU; leave it out");
+  if (text_or(given, "collectives", "auto") == "nccl" && (device == "cpu" || cpu_only))
     fail(given.at("collectives").place,
          "collectives: NCCL is for GPUs, and this trains on the CPU; write auto or mpi");
 }

@@ -7,7 +7,9 @@
 
 #include "common/digest.h"
 #include "common/error.h"
+#include "common/json_members.h"
 #include "common/names.h"
+#include "common/sealed_json.h"
 #include "common/strict_json.h"
 
 namespace lockstep {

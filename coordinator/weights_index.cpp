@@ -4,7 +4,9 @@
 #include <set>
 
 #include "common/error.h"
+#include "common/json_members.h"
 #include "common/record_json.h"
+#include "common/sealed_json.h"
 #include "common/strict_json.h"
 
 namespace lockstep {

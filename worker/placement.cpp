@@ -13,11 +13,6 @@
 namespace lockstep {
 namespace {
 
-// Those that compute in plain C++.
-bool is_of_the_cpu(const std::string& task) {
-  return task == "synthetic" || task == "own_loop";
-}
-
 // Collective. By the GPUs' identities: a launcher may show each rank only its own, as the first
 // one.
 bool each_has_its_own(const Comm& comm, const GpuSight& sight, const HostShare& host) {
@@ -36,7 +31,7 @@ bool each_has_its_own(const Comm& comm, const GpuSight& sight, const HostShare& 
 
 GpuSight look_for_gpus(const Config& config) {
   if (config.device == "cpu") return {.why_none = "device: cpu"};
-  if (is_of_the_cpu(config.task.name))
+  if (is_cpu_only(config.task.name))
     return {.why_none = "task " + config.task.name + " computes on the CPU"};
   GpuSight sight{.why_none = load_gpu_support()};
   if (!sight.why_none.empty()) return sight;

@@ -1,8 +1,10 @@
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <sstream>
@@ -17,6 +19,7 @@
 #include "coordinator/cli/table.h"
 #include "coordinator/deadline.h"
 #include "coordinator/probe.h"
+#include "coordinator/status/status_wish.h"
 
 namespace lockstep::cli {
 
@@ -170,6 +173,7 @@ int run_doctor(FileSystem& files, const Options& options) {
   check_store(files, *loaded, checks);
   check_data(*loaded, checks);
   check_deadline(*loaded, checks);
+  std::ranges::move(probe_status(*loaded, loaded->paths.store), std::back_inserter(checks));
   check_programs(checks);
   if (options.json) {
     std::puts(to_json(checks).c_str());

@@ -1,10 +1,14 @@
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
+#include <iterator>
 #include <set>
 
 #include "common/agree.h"
 #include "common/error.h"
+#include "common/json_members.h"
+#include "common/json_text.h"
 #include "common/retries.h"
 #include "common/strict_json.h"
 #include "coordinator/amounts.h"
@@ -12,6 +16,7 @@
 #include "coordinator/daemon/job.h"
 #include "coordinator/liveness.h"
 #include "coordinator/probe.h"
+#include "coordinator/status/status_wish.h"
 
 // 1. Rank 0 looks at the store, makes a scratch folder in it and leaves a nonce there.
 // 2. The first rank of each host reads the nonce, and tries there what a save relies on; every rank
@@ -293,6 +298,7 @@ int check_launch(Job& job) {
     judge_store(reports, checks);
     judge_ranks(reports, checks);
     if (job.task) judge_sizes(job, reports, checks, scratch);
+    std::ranges::move(probe_status(job.loaded, job.loaded.paths.store), std::back_inserter(checks));
     std::fputs(to_text(checks).c_str(), stdout);
     return std::to_string(exit_code_of(checks));
   });

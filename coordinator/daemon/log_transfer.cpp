@@ -3,7 +3,7 @@
 #include <array>
 #include <cstdio>
 
-#include "common/strict_json.h"
+#include "common/json_text.h"
 #include "coordinator/amounts.h"
 
 namespace lockstep {

@@ -1,6 +1,9 @@
 #include "coordinator/daemon/shared_decision.h"
 
 #include "common/error.h"
+#include "common/json_members.h"
+#include "common/json_text.h"
+#include "common/sealed_json.h"
 #include "common/strict_json.h"
 
 namespace lockstep {

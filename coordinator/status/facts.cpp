@@ -146,6 +146,14 @@ Facts facts_of(const StatusPicture& picture) {
   return facts;
 }
 
+std::optional<std::string> store_trouble(const StatusPicture& picture) {
+  constexpr double kPatienceSeconds = 15;
+  if (!picture.store->unread.empty()) return picture.store->unread;
+  if (picture.look_s < kPatienceSeconds) return std::nullopt;
+  return picture.store->path + ": its file system has not answered for " +
+         duration_text(picture.look_s);
+}
+
 RankLags lags_of(const std::vector<RankSight>& ranks) {
   RankLags lags;
   std::vector<double> work;

@@ -19,6 +19,7 @@ struct StatusPicture {
   std::optional<JobFigures> job;  // nullopt: from the files alone
   double wall_s = 0;              // now, since 1970
   double now_s = 0;               // now, monotonic_s()
+  double look_s = 0;              // how long the store has been looked at just now; 0: it is not
 };
 
 // What is said of the newest attempt, wherever it is said: a job's own figures where there are any,
@@ -50,6 +51,10 @@ struct Facts {
 
 // All: Pure.
 Facts facts_of(const StatusPicture& picture);
+
+// Why what is shown of the store may be old: it could not be read, or does not answer. nullopt: it
+// is not.
+std::optional<std::string> store_trouble(const StatusPicture& picture);
 
 // The ranks by how long others wait for them, longest first: work above the (lower) median's.
 struct RankLags {

@@ -19,6 +19,7 @@
 #include "coordinator/status/prometheus_text.h"
 #include "coordinator/status/published.h"
 #include "coordinator/status/status_json.h"
+#include "coordinator/status/store_json.h"
 #include "coordinator/status/store_observer.h"
 #include "coordinator/status/text_file.h"
 #include "coordinator/watchdog/background.h"
@@ -64,6 +65,7 @@ struct StatusService::Impl {
     all.store = picture.get();
     all.wall_s = wall_s();
     all.now_s = monotonic_s();
+    if (const double begun_s = look_begun_s; begun_s > 0) all.look_s = all.now_s - begun_s;
     const std::lock_guard lock(job_mutex);
     if (job != nullptr) all.job = job->figures(all.now_s);
     return all;
@@ -96,7 +98,11 @@ struct StatusService::Impl {
     return status_json(now());
   }
 
-  void look() { picture.put(observer.look(monotonic_s())); }
+  void look() {
+    look_begun_s = monotonic_s();
+    picture.put(observer.look(look_begun_s));
+    look_begun_s = 0;
+  }
 
   void write_textfile() {
     if (setup.textfile.empty()) return;
@@ -211,6 +217,7 @@ struct StatusService::Impl {
   bool failing = false;    // likewise
   Published<StorePicture> picture;
   std::atomic<double> wanted_s{-kWantedSeconds};
+  std::atomic<double> look_begun_s{0};  // 0: none is under way
   std::mutex mutex;
   std::condition_variable wake;
   bool ending = false;

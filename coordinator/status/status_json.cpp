@@ -1,47 +1,18 @@
 #include "coordinator/status/status_json.h"
 
 #include <algorithm>
-#include <cmath>
-
-#include <nlohmann/json.hpp>
 
 #include "coordinator/metrics_lines.h"
 #include "coordinator/run_identity.h"
+#include "coordinator/status/json_parts.h"
 
 namespace lockstep {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-template <typename Value>
-Json or_null(const std::optional<Value>& value) {
-  return value ? Json(*value) : Json();
-}
-
-// What is not finite is null: JSON has no word for it.
-Json number(double value) {
-  return std::isfinite(value) ? Json(value) : Json();
-}
-
 // A figure that is 0 while it is not known.
 Json known(double value) {
   return value > 0 ? number(value) : Json();
-}
-
-std::string text_of(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-Json id_json(const std::optional<CheckpointId>& id) {
-  return id ? Json{{"attempt", id->attempt}, {"iteration", id->iteration}} : Json();
-}
-
-Json metrics_json(const std::map<std::string, double>& metrics) {
-  auto json = Json::object();
-  for (const auto& [name, value] : metrics)
-    json[name] = number(value);
-  return json;
 }
 
 // Shares of their sum.
@@ -72,7 +43,7 @@ void add_identity(const StatusPicture& picture, const Facts& facts, Json& out) {
   out["store_id"] = or_null(store.id);
   out["store_time"] =
       store.seen_s > 0 ? Json(utc_text(picture.wall_s - (picture.now_s - store.seen_s))) : Json();
-  out["store_error"] = store.unread.empty() ? Json() : Json(store.unread);
+  out["store_error"] = or_null(store_trouble(picture));
   out["run"] = store.newest ? or_null(run_of(attempt)) : Json();
   out["attempt"] = store.newest ? Json(attempt.number) : Json();
   out["alive"] = facts.alive;
@@ -103,14 +74,6 @@ void add_progress(const Facts& facts, Json& out) {
   if (facts.evaluation)
     out["evaluation"] = {{"iteration", facts.evaluation->iteration},
                          {"metrics", metrics_json(facts.evaluation->metrics)}};
-}
-
-Json row_json(const CheckpointRow& row) {
-  return {{"attempt", row.id.attempt},
-          {"iteration", row.id.iteration},
-          {"state", to_text(row.standing)},
-          {"bytes", row.bytes},
-          {"created", or_null(row.created)}};
 }
 
 Json saves_json(const SaveFigures& saves) {
@@ -224,96 +187,6 @@ std::string status_json(const StatusPicture& picture) {
                       {"curves", picture.store->curves_revision},
                       {"decision", decided ? picture.store->newest->number : 0}};
   return text_of(out);
-}
-
-std::string lineage_json(const StorePicture& picture) {
-  Json out;
-  out["revision"] = picture.lineage_revision;
-  out["attempts"] = Json::array();
-  for (const auto& row : picture.attempts)
-    out["attempts"].push_back({{"attempt", row.number},
-                               {"run", or_null(row.run)},
-                               {"parent", id_json(row.parent)},
-                               {"origin", row.origin},
-                               {"source", or_null(row.source)},
-                               {"outcome", or_null(row.outcome)},
-                               {"state", row.state},
-                               {"in_lineage", row.in_lineage},
-                               {"damage", row.damage}});
-  out["checkpoints"] = Json::array();
-  for (const auto& row : picture.checkpoints) {
-    auto json = row_json(row);
-    json["eligible"] = is_eligible(row.standing);
-    json["world_size"] = or_null(row.world_size);
-    json["metrics"] = metrics_json(row.metrics);
-    json["pinned"] = row.pinned;
-    json["best"] = row.best;
-    json["why"] = row.why.empty() ? Json() : Json(row.why);
-    out["checkpoints"].push_back(std::move(json));
-  }
-  return text_of(out);
-}
-
-namespace {
-
-// So many points of all attempts together: what a page can draw, and a few megabytes at most.
-constexpr std::size_t kMostPointsInAll = 20000;
-constexpr std::size_t kMostEvaluationsInAll = 4000;
-
-// Of so many one is shown.
-template <typename Member>
-std::size_t stride_of(const StorePicture& picture, Member member, std::size_t most) {
-  std::size_t all = 0;
-  for (const auto& one : picture.curves)
-    all += member(*one.curve).size();
-  return all / most + 1;
-}
-
-Json curve_json(const AttemptCurve& given, std::size_t point_stride,
-                std::size_t evaluation_stride) {
-  const auto& curve = *given.curve;
-  Json json = {{"attempt", given.attempt},       {"run", or_null(given.run)},
-               {"branch", curve.branch},         {"parent", or_null(curve.parent)},
-               {"in_lineage", given.in_lineage}, {"until", or_null(given.until)}};
-  const auto column = [&](const char* name, auto member) {
-    auto values = Json::array();
-    for (std::size_t i = 0; i < curve.points.size(); i += point_stride)
-      values.push_back(member(curve.points[i]));
-    json[name] = std::move(values);
-  };
-  column("iteration", [](const CurvePoint& point) { return Json(point.iteration); });
-  column("loss", [](const CurvePoint& point) { return or_null(point.loss); });
-  column("accuracy", [](const CurvePoint& point) { return or_null(point.accuracy); });
-  column("gradient_norm", [](const CurvePoint& point) { return or_null(point.gradient_norm); });
-  column("learning_rate", [](const CurvePoint& point) { return or_null(point.learning_rate); });
-  column("samples_per_second",
-         [](const CurvePoint& point) { return or_null(point.samples_per_second); });
-  json["evaluations"] = Json::array();
-  for (std::size_t i = 0; i < curve.evaluations.size(); i += evaluation_stride)
-    json["evaluations"].push_back({{"iteration", curve.evaluations[i].iteration},
-                                   {"metrics", metrics_json(curve.evaluations[i].metrics)}});
-  return json;
-}
-
-}  // namespace
-
-std::string curves_json(const StorePicture& picture) {
-  Json out;
-  out["revision"] = picture.curves_revision;
-  out["attempts"] = Json::array();
-  const auto points = stride_of(
-      picture, [](const Curve& curve) -> const auto& { return curve.points; }, kMostPointsInAll);
-  const auto evaluations = stride_of(
-      picture, [](const Curve& curve) -> const auto& { return curve.evaluations; },
-      kMostEvaluationsInAll);
-  for (const auto& curve : picture.curves)
-    out["attempts"].push_back(curve_json(curve, points, evaluations));
-  return text_of(out);
-}
-
-std::string decision_json(const StorePicture& picture) {
-  const auto& newest = picture.newest;
-  return newest && newest->decision ? to_json(*newest->decision) : "null";
 }
 
 }  // namespace lockstep

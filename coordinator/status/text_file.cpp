@@ -48,29 +48,47 @@ void require_own(const std::string& path) {
                 path + ": something else is there, and stays: name another path");
 }
 
-}  // namespace
-
-void replace_text_file(const std::string& path, const std::string& text) {
-  require_own(path);
+// The file that becomes the other one: hidden, beside it.
+std::string hidden_beside(const std::string& path) {
   const auto slash = path.rfind('/') + 1;  // 0 where there is none
-  const auto hidden =
-      path.substr(0, slash) + "." + path.substr(slash) + "." + std::to_string(::getpid()) + ".tmp";
+  return path.substr(0, slash) + "." + path.substr(slash) + "." + std::to_string(::getpid()) +
+         ".tmp";
+}
+
+void write_hidden(const std::string& path, const std::string& text) {
+  const auto hidden = hidden_beside(path);
   constexpr mode_t kMode = 0644;
   ::unlink(hidden.c_str());
   const int descriptor =
       ::open(hidden.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, kMode);
   if (descriptor < 0) fail(path);
   ::fchmod(descriptor, kMode);  // whatever the umask says: another user's collector reads it
-  const bool written = write_all(descriptor, text);
-  const int cause = errno;
+  int why = write_all(descriptor, text) ? 0 : errno;
   // A file system may say at close that it is full.
-  if (::close(descriptor) != 0 || !written || std::rename(hidden.c_str(), path.c_str()) != 0) {
-    if (!written) errno = cause;
-    const int why = errno;
-    ::unlink(hidden.c_str());
-    errno = why;
-    fail(path);
-  }
+  if (::close(descriptor) != 0 && why == 0) why = errno;
+  if (why == 0) return;
+  ::unlink(hidden.c_str());
+  errno = why;
+  fail(path);
+}
+
+}  // namespace
+
+void replace_text_file(const std::string& path, const std::string& text) {
+  require_own(path);
+  write_hidden(path, text);
+  const auto hidden = hidden_beside(path);
+  if (std::rename(hidden.c_str(), path.c_str()) == 0) return;
+  const int why = errno;
+  ::unlink(hidden.c_str());
+  errno = why;
+  fail(path);
+}
+
+void try_text_file(const std::string& path) {
+  require_own(path);
+  write_hidden(path, std::string(kTextFileMark));
+  ::unlink(hidden_beside(path).c_str());
 }
 
 }  // namespace lockstep

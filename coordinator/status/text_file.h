@@ -11,5 +11,7 @@ namespace lockstep {
 // regular file or one that does not begin with kTextFileMark, stays. Error(kIo, kInvalidConfig).
 inline constexpr std::string_view kTextFileMark = "# HELP lockstep_";
 void replace_text_file(const std::string& path, const std::string& text);
+// Local: the same but for the renaming: `path` stays as it is.
+void try_text_file(const std::string& path);
 
 }  // namespace lockstep

@@ -5,6 +5,8 @@ end with, and that they leave a store as it was."""
 import json
 import os
 import shutil
+import socket
+import tempfile
 
 from lockstep_jobs import BIN, command, configuration, yaml_text
 from lockstep_store import difference, snapshot
@@ -56,6 +58,36 @@ class Doctor(JobTest):
         result = self.doctor(2, "--set", "checkpoint.interval=-1")
         self.assertEqual(result.err.count("\n"), 1, result.err)
         self.assertEqual(result.out, "")
+
+    def test_status_that_cannot_be_shown_is_a_warning(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            address = f"127.0.0.1:{taken.getsockname()[1]}"
+            asked = {"control": {"listen": address}, "metrics": {"textfile": "absent/x.prom"}}
+            found = self.found(0, **asked)
+            self.assertEqual(found["status server"]["verdict"], "warning")
+            self.assertIn(f"{address}: Address already in use", found["status server"]["text"])
+            self.assertIn("absent/x.prom: No such file", found["textfile"]["text"])
+            job = self.place.run(flags=("--check",), foreseen=False, **asked)
+            self.expect_exit(job, 0, "warning  status server", "warning  textfile")
+        prom = self.place.folder / "x.prom"
+        short = tempfile.TemporaryDirectory()  # a socket's path has at most 107 bytes
+        self.addCleanup(short.cleanup)
+        asked = {"control": {"listen": f"unix:{short.name}/socket"},
+                 "metrics": {"textfile": "x.prom"}}
+        before = os.listdir(self.place.folder)
+        found = self.found(0, **asked)
+        self.assertEqual([found[name]["verdict"] for name in ("status server", "textfile")],
+                         ["ok", "ok"])
+        self.assertEqual((os.listdir(self.place.folder), os.listdir(short.name)),
+                         (before, []))  # removed again
+        prom.write_text("somebody's notes")
+        self.assertIn("something else is there", self.found(0, **asked)["textfile"]["text"])
+        self.assertEqual(prom.read_text(), "somebody's notes")
+        self.place.trained(20)
+        before = snapshot(self.place.store.path)
+        found = self.found(0, control={"listen": "unix:store/attempts/0002"})
+        self.assertIn("lies in the store", found["status"]["text"])
+        self.assertEqual(difference(before, snapshot(self.place.store.path)), [])
 
     def program(self, name, text):
         path = self.place.folder / "bin" / name

@@ -223,9 +223,9 @@ class Served(JobTest):
         self.expect_exit(result, code)
         return result
 
-    def ui(self, store, listen=None, cwd=None, ready=True):
+    def ui(self, store, listen=None, cwd=None, ready=True, under=()):
         """`lockstep ui`, until the test's end: its process, and its server."""
-        argv = [BIN / "lockstep", "ui", store, *(["--listen", listen] if listen else [])]
+        argv = [*under, BIN / "lockstep", "ui", store, *(["--listen", listen] if listen else [])]
         process = subprocess.Popen(list(map(str, argv)), cwd=cwd, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True, env=environment())
         self.addCleanup(process.communicate)

@@ -7,6 +7,7 @@ import signal
 import socket
 import tempfile
 import time
+import unittest
 from pathlib import Path
 
 from lockstep_http import PATHS, Served
@@ -183,9 +184,22 @@ class Damage(Served):
                 away.rename(path)
                 self.once(server, lambda x: x["store_error"] is None and x["state"] == "finished")
 
-    def once(self, server, holds):
+    @unittest.skipUnless(shutil.which("strace"), "strace is missing")
+    def test_a_store_that_does_not_answer_is_told(self):
+        site = self.site()
+        site.trained(20)
+        # The first look at the store passes, a later one stands still.
+        still = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-P", site.store.path / "attempts",
+                 "-e", "inject=openat:delay_enter=25000000:when=3+"]
+        server = self.ui(site.store.path, under=still)[1]
+        self.assertIsNone(server.json()["store_error"])
+        status = self.once(server, lambda x: x["store_error"], seconds=30)
+        self.assertRegex(status["store_error"], "has not answered for 1. s")
+        self.assertEqual((status["state"], status["iteration"]), ("finished", 20))
+
+    def once(self, server, holds, seconds=10):
         """The first status that is so."""
-        end = time.monotonic() + 10
+        end = time.monotonic() + seconds
         while not holds(status := server.json()):
             self.assertLess(time.monotonic(), end, status)
             time.sleep(0.1)

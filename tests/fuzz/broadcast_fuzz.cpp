@@ -2,7 +2,6 @@
 // encoders did not make are refused.
 
 #include "common/config.h"
-#include "common/strict_json.h"
 #include "common/weights.h"
 #include "coordinator/daemon/shared_decision.h"
 #include "tests/fuzz/fuzzing.h"

@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "common/error.h"
-#include "common/strict_json.h"
+#include "common/sealed_json.h"
 #include "tests/support/expect_error.h"
 
 namespace lockstep {

@@ -10,7 +10,7 @@
 
 #include "common/digest.h"
 #include "common/error.h"
-#include "common/strict_json.h"
+#include "common/sealed_json.h"
 #include "tests/support/expect_error.h"
 
 namespace lockstep {

@@ -78,6 +78,21 @@ TEST_F(JobFiguresTest, TheRateCountsWhatComesBetweenIterations) {
   EXPECT_NEAR(status()["eta_seconds"].get<double>(), 800, 8);
 }
 
+TEST_F(JobFiguresTest, AStoreThatIsNotReadIsTold) {
+  const auto trouble = [this](double look_s, const std::string& unread) {
+    auto store = *store_;
+    store.unread = unread;
+    auto all = picture();
+    all.store = std::make_shared<StorePicture>(store);
+    all.look_s = look_s;
+    return store_trouble(all).value_or("");
+  };
+  EXPECT_EQ(trouble(0, ""), "");
+  EXPECT_EQ(trouble(14, ""), "");
+  EXPECT_EQ(trouble(16, ""), "/secret/store: its file system has not answered for 16 s");
+  EXPECT_EQ(trouble(16, "no such file"), "no such file");
+}
+
 TEST_F(JobFiguresTest, WhatIsNotFiniteIsNull) {
   auto pace = pace_at(5);
   pace.loss = std::numeric_limits<double>::quiet_NaN();

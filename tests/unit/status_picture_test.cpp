@@ -15,6 +15,7 @@
 #include "coordinator/status/curves.h"
 #include "coordinator/status/line_reader.h"
 #include "coordinator/status/status_json.h"
+#include "coordinator/status/store_json.h"
 #include "coordinator/status/store_observer.h"
 #include "tests/support/store_on_disk.h"
 #include "tests/support/temporary_folder.h"
