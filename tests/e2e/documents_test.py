@@ -91,9 +91,10 @@ class Migration(JobTest):
         cls.base = next(block.text for block, _ in cls.shown if "task:" in block.text)
         test = cls.of_class()
         cls.home = test.site("origin").folder
-        for name in ("mine", "other"):
+        for name, ranks in (("mine", 2), ("other", 3)):
             site = Placed(test, cls.home / name)
-            test.expect_exit(site.run(text=cls.base, sets=["run.max_iterations=300"]), 0)
+            how = {"ranks": ranks, "sets": ["run.max_iterations=300"]}
+            test.expect_exit(site.run(text=cls.base, **how), 0)
         made = command("export", cls.home / "mine/checkpoints", "latest",
                        cls.home / "mine/weights.safetensors", "--scope", "model")
         test.assertEqual(made.code, 0, made)
@@ -118,7 +119,7 @@ class Migration(JobTest):
             self.assertIsNone(differs, f"{block.place}: not said as shown: {differs!r}: {result}")
 
     def test_each_block_of_the_migration_guide_restores_what_it_says(self):
-        self.assertGreater(len(self.shown), 10)
+        self.assertGreater(len(self.shown), 20)
         for number, (block, launches) in enumerate(self.shown):
             with self.subTest(block.place):
                 self.assertTrue(launches, "a block without what a job says")
