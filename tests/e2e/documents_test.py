@@ -8,7 +8,7 @@ import shutil
 import subprocess
 
 from lockstep_documents import HOME, Session, Shown, blocks
-from lockstep_jobs import ROOT, command
+from lockstep_jobs import ROOT, command, yaml_text
 from lockstep_store import Store
 from lockstep_test import JobTest, Site, main
 
@@ -158,6 +158,30 @@ class Readme(JobTest):
     def test_each_block_of_commands_is_run_here_or_by_a_test_that_is_named(self):
         self.assertEqual(set(self.blocks()), {*self.NOT_RUN, self.A_JOB, self.A_STORE, self.PRUNE})
 
+    def test_the_defaults_are_what_a_job_takes_and_no_key_is_missing(self):
+        block = next(x.text for x in blocks(ROOT / "README.md") if x.text.startswith("run: "))
+        given = {"run": {"max_iterations": 1}, "store": "./store", "task": {"name": "synthetic"}}
+        minimal = self.site("minimal")
+        self.expect_exit(minimal.run(text=yaml_text(given)), 0)
+        config = minimal.store.record(1, "claim")["config"]
+        sections = dict(re.findall(r"^(\w+): +(.*\n(?: .*\n?)*)", block + "\n", re.M))
+        self.assertEqual(set(sections), set(config))
+        for section in config:
+            if isinstance(config[section], dict):
+                named = set(re.findall(r"(\w+): ", sections[section]))
+                self.assertLessEqual(set(config[section]), named, section)
+
+        # The same configuration, where the block's own values are written into it.
+        text = block.replace("max_iterations: <required>", "max_iterations: 1")
+        text = text.replace("store:       <required>", "store: ./store")
+        text = text.replace("name: <required>", "name: synthetic")
+        text = re.sub(r" *#.*|^\w+: +<.*>$|(?<=\{)\w+: <[^>]*>,? ?|,\s*\w+: <[^>]*>", "", text,
+                      flags=re.M)
+        text = re.sub(r"^\w+: +\{\}\n", "", text, flags=re.M)
+        written = self.site("written")
+        self.expect_exit(written.run(text=text + "\n"), 0)
+        self.assertEqual(written.store.record(1, "claim")["config"], config)
+
     def session(self, name):
         session = Session(self, self.scratch / name)
         (session.home / "deploy").symlink_to(DEPLOY)
@@ -196,6 +220,26 @@ class Readme(JobTest):
         job.until(lambda: site.store.iteration(4) > 1500, "an iteration of attempt 4")
         self.typed(session, self.blocks()[self.A_STORE], STORE="checkpoints")
         self.expect_exit(job.wait(), 77)
+
+
+class Links(JobTest):
+    def test_each_link_leads_to_a_file_and_to_a_title_in_it(self):
+        def titles(path):
+            """As links name them."""
+            words = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.M | re.S)
+            return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+                    for title in re.findall(r"^#+ (.*)", words, re.M)}
+
+        documents = [ROOT / "README.md", *DEPLOY.rglob("*.md")]
+        for path in documents:
+            for link in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
+                with self.subTest(link, document=path.name):
+                    if link.startswith("http"):
+                        continue
+                    name, _, anchor = link.partition("#")
+                    target = path.parent / name if name else path
+                    self.assertTrue(target.exists(), "no such file")
+                    self.assertTrue(not anchor or anchor in titles(target), "no such title")
 
 
 class Monitoring(JobTest):
