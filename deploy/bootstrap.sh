@@ -10,8 +10,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 packages=(
   g++ cmake ninja-build ccache openmpi-bin libopenmpi-dev libyaml-cpp-dev nlohmann-json3-dev libsimdjson-dev libspdlog-dev
   libcli11-dev libxxhash-dev libisal-dev libprotozero-dev zlib1g-dev
-  libboost1.74-dev prometheus-cpp-dev libjs-chart.js libgtest-dev libgmock-dev python3 strace valgrind dataset-fashion-mnist
-  slurmctld slurmd slurm-client munge iproute2 libpmix-dev libfuse3-dev e2fsprogs xfsprogs btrfs-progs "$@"
+  libboost1.74-dev prometheus-cpp-dev libjs-chart.js libgtest-dev libgmock-dev python3 strace valgrind
+  curl dataset-fashion-mnist slurmctld slurmd slurm-client munge iproute2 libpmix-dev libfuse3-dev e2fsprogs xfsprogs btrfs-progs "$@"
 )
 
 say() { printf 'bootstrap: %s\n' "$*" >&2; }

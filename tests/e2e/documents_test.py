@@ -71,7 +71,7 @@ class Tutorial(JobTest):
         for block in parts:
             if block not in built:
                 session.run(block)
-        self.assertGreater(session.typed, 40)
+        self.assertGreater(session.typed, 50)
 
 
 class Migration(JobTest):
