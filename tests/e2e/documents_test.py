@@ -1,27 +1,17 @@
 #!/usr/bin/env -S python3 -B
 """What the documents say is what happens: the tutorial's commands print what it shows, each YAML of
-the migration guide is planned and trained with, README's commands run. How blocks are read and
-compared: lockstep_documents.py."""
+the migration guide is planned and trained with, each link leads somewhere, Prometheus takes its
+files. README's commands: readme_test.py; how blocks are read: lockstep_documents.py."""
 
 import re
 import shutil
 import subprocess
 
-from lockstep_documents import HOME, Session, Shown, blocks
-from lockstep_jobs import ROOT, command, yaml_text
-from lockstep_store import Store
-from lockstep_test import JobTest, Site, main
+from lockstep_documents import HOME, Placed, Session, Shown, blocks
+from lockstep_jobs import ROOT, command
+from lockstep_test import JobTest, main
 
 DEPLOY = ROOT / "deploy"
-
-
-class Placed(Site):
-    """In a folder that is there; its store is called as the documents call it."""
-
-    def __init__(self, test, folder, store="checkpoints"):
-        folder.mkdir(exist_ok=True)
-        self.test, self.folder, self.store = test, folder, Store(folder / store)
-        self.jobs = len(list(folder.glob("job*")))
 
 
 class Checks(JobTest):
@@ -126,100 +116,6 @@ class Migration(JobTest):
                 home = self.site(f"block{number}").folder
                 shutil.copytree(self.home, home, dirs_exist_ok=True)
                 self.expect_launches(home / "mine", self.laid_over(block.text), launches)
-
-
-class Readme(JobTest):
-    """Its commands are run here, but for blocks that are somebody else's."""
-
-    # By their first line: who runs them.
-    NOT_RUN = {
-        "deploy/demo.sh": "installs and builds",
-        "mpirun -n 8 --hostfile hosts lockstepd train.yaml": "e2e_supervisor, e2e_slurm",
-        "lockstep plan train.yaml && sbatch deploy/slurm/train_srun.sbatch train.yaml":
-            "e2e_slurm, e2e_supervisor",
-        "cmake --install build/release --prefix ~/lockstep": "e2e_install",
-        "lockstep ui STORE": "e2e_status",
-        "cp /usr/share/lockstep/deploy/config/synthetic.yaml . && mpirun -n 2 lockstepd "
-        "synthetic.yaml": "e2e_package",
-        "deploy/bootstrap.sh": "builds, and tests that take hours",
-        "mpirun -n 2 build/release/tests/decision_bench": "benches, for a machine left alone",
-    }
-    A_JOB = "cp deploy/config/synthetic.yaml train.yaml"
-    A_STORE = "lockstep ls STORE --all"
-    PRUNE = "lockstep prune checkpoints --keep-last 2 --abandoned --dry-run"
-    COMMAND = re.compile(r"\$ |(?:\w+=\S+ )*(?:lockstepd?|mpirun|srun|cmake|ctest|cp|source) "
-                         r"|(?:\w+=\S+ )*(?:deploy|tests)/\S+\.(?:sh|py)")
-
-    def blocks(self):
-        return {block.first(): block for block in blocks(ROOT / "README.md")
-                if block.kind in ("", "sh", "console", "bash")
-                and any(map(self.COMMAND.match, block.text.splitlines()))}
-
-    def test_each_block_of_commands_is_run_here_or_by_a_test_that_is_named(self):
-        self.assertEqual(set(self.blocks()), {*self.NOT_RUN, self.A_JOB, self.A_STORE, self.PRUNE})
-
-    def test_the_defaults_are_what_a_job_takes_and_no_key_is_missing(self):
-        block = next(x.text for x in blocks(ROOT / "README.md") if x.text.startswith("run: "))
-        given = {"run": {"max_iterations": 1}, "store": "./store", "task": {"name": "synthetic"}}
-        minimal = self.site("minimal")
-        self.expect_exit(minimal.run(text=yaml_text(given)), 0)
-        config = minimal.store.record(1, "claim")["config"]
-        sections = dict(re.findall(r"^(\w+): +(.*\n(?: .*\n?)*)", block + "\n", re.M))
-        self.assertEqual(set(sections), set(config))
-        for section in config:
-            if isinstance(config[section], dict):
-                named = set(re.findall(r"(\w+): ", sections[section]))
-                self.assertLessEqual(set(config[section]), named, section)
-
-        # The same configuration, where the block's own values are written into it.
-        text = block.replace("max_iterations: <required>", "max_iterations: 1")
-        text = text.replace("store:       <required>", "store: ./store")
-        text = text.replace("name: <required>", "name: synthetic")
-        text = re.sub(r" *#.*|^\w+: +<.*>$|(?<=\{)\w+: <[^>]*>,? ?|,\s*\w+: <[^>]*>", "", text,
-                      flags=re.M)
-        text = re.sub(r"^\w+: +\{\}\n", "", text, flags=re.M)
-        written = self.site("written")
-        self.expect_exit(written.run(text=text + "\n"), 0)
-        self.assertEqual(written.store.record(1, "claim")["config"], config)
-
-    def session(self, name):
-        session = Session(self, self.scratch / name)
-        (session.home / "deploy").symlink_to(DEPLOY)
-        return session
-
-    def typed(self, session, block, **replaced):
-        """Each line succeeds."""
-        for line in block.text.splitlines():
-            for word, value in replaced.items():
-                line = re.sub(rf"\b{word}\b", str(value), line)
-            printed, code = session.type(line, block.place)
-            self.assertEqual(code, 0, f"{block.place}: {line}\n{printed}")
-
-    def test_a_job_of_your_own(self):
-        session = self.session("own")
-        self.typed(session, self.blocks()[self.A_JOB])
-        self.assertIn((2, 2000), Store(session.home / "checkpoints").committed())
-
-    def test_prune(self):
-        session = self.session("prune")
-        site = Placed(self, session.home)
-        how = {"store": "./checkpoints", "checkpoint": {"interval": 200, "keep_last": 3}}
-        site.trained(1000, **how)
-        site.trained(900, restore="1@800", **how)
-        session.run(self.blocks()[self.PRUNE])
-
-    def test_reading_a_store(self):
-        session = self.session("reading")
-        site = Placed(self, session.home)
-        how = {"store": "./checkpoints", "checkpoint": {"interval": 300, "keep_last": 10}}
-        site.trained(1200, **how)
-        site.trained(1500, restore="1@1200", **how)
-        site.trained(1500, restore="1@1200", **how)
-        job = site.start(run={"max_iterations": 10**6}, task={"iteration_ms": 2}, restore="latest",
-                         **how)
-        job.until(lambda: site.store.iteration(4) > 1500, "an iteration of attempt 4")
-        self.typed(session, self.blocks()[self.A_STORE], STORE="checkpoints")
-        self.expect_exit(job.wait(), 77)
 
 
 class Links(JobTest):

@@ -15,6 +15,7 @@ PREFIX = Path.cwd() / "prefix"
 os.environ["LOCKSTEP_BIN_DIR"] = str(PREFIX / "bin")  # what all that follows runs
 
 from lockstep_jobs import ROOT, command  # noqa: E402
+from lockstep_store import Store  # noqa: E402
 from lockstep_test import JobTest, main, pair  # noqa: E402
 
 EXAMPLES = ROOT / "deploy" / "examples"
@@ -80,6 +81,14 @@ class Plugin(JobTest):
                              "data": {"global_batch": 120}, "optimizer": {"learning_rate": 0.02}})
         self.expect_exit(result, 0)
         self.assertGreater(site.store.manifest(1, 400)["metrics"]["accuracy"], 0.9)
+
+    def test_the_configuration_beside_it(self):
+        """As README has it typed."""
+        site = self.site()
+        (site.folder / "build").symlink_to(self.library.parent)
+        site.store = Store(site.folder / "checkpoints")
+        text = (EXAMPLES / "plugin" / "train.yaml").read_text()
+        self.expect_exit(site.run(text=text), 0, "finished at iteration 1000")
 
     def test_another_build_of_it_is_named_among_what_changes_training(self):
         site = self.site()

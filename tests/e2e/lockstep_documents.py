@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lockstep_jobs import BIN, MPIEXEC, environment
+from lockstep_store import Store
+from lockstep_test import Site
 
 HOME = "/home/ana"  # what the documents call the user's own folder
 BLOCK_SECONDS = 120
@@ -181,3 +183,12 @@ class Session:
                 self.test.assertEqual(code, 0, because)
             differs = self.shown.compare(lines, printed)
             self.test.assertIsNone(differs, f"not printed as shown: {differs!r}\n{because}")
+
+
+class Placed(Site):
+    """In a folder that is there; its store is called as the documents call it."""
+
+    def __init__(self, test, folder, store="checkpoints"):
+        folder.mkdir(exist_ok=True)
+        self.test, self.folder, self.store = test, folder, Store(folder / store)
+        self.jobs = len(list(folder.glob("job*")))
