@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 deploy/bootstrap.sh clang-format-14 # other versions format differently
-mapfile -t sources < <(find common worker coordinator deploy tests -name '*.h' -o -name '*.cpp')
+mapfile -t sources < <(find common worker coordinator deploy tests -name '*.h' -o -name '*.cpp' -o -name '*.js')
 if [ "${1-}" = --fix ]; then
   clang-format-14 -i "${sources[@]}"
 elif ! complaints=$(clang-format-14 --dry-run --Werror "${sources[@]}" 2>&1); then

@@ -7,7 +7,7 @@
 
 namespace lockstep {
 
-// Of page/, joined when this was built (deploy/cmake/Page.cmake).
+// Of page/, joined when this was built (deploy/cmake/JoinPage.cmake).
 extern const std::string_view kDashboardPage;
 
 HttpAnswer dashboard_page() {

@@ -1,12 +1,34 @@
 # cmake -DPAGE=<folder> -DCHART=<chart.min.js> -DOUT=<file.cpp> -P JoinPage.cmake: the dashboard's page with its styles
 # and scripts in it, as a C++ text.
-file(READ "${PAGE}/page.html" page)
-foreach(part IN ITEMS STYLE:page.css SCRIPT:page.js)
-  string(REPLACE ":" ";" part "${part}")
-  list(GET part 0 place)
-  list(GET part 1 name)
-  file(READ "${PAGE}/${name}" ${place})
+
+# The parts of script/ in the order in which they are joined, all in one closure. A part may call any function of any
+# other; what it runs while the page loads, which is its constants and variables, needs only those of parts before it.
+# start, which sets everything going, is the last.
+set(parts
+  values format elements known fields        # what all others use: JSON that nobody trusts, texts, elements
+  ends title notices progress                # the status, section by section
+  charts time_split saves ranks damage
+  curve_points curve_panels curve_tables     # /api/curves
+  lineage lineage_list graph_drawing lineage_graph go_back  # /api/lineage
+  decision                                   # /api/decision
+  feeds connection                           # how answers come in
+  copying theme start)
+
+file(GLOB there RELATIVE "${PAGE}/script" "${PAGE}/script/*")
+list(TRANSFORM parts APPEND .js OUTPUT_VARIABLE names)
+list(REMOVE_ITEM there ${names})
+if(there)
+  message(FATAL_ERROR "not among the parts of the page's script: ${there}")
+endif()
+set(SCRIPT "\"use strict\";\n(() => {\n")
+foreach(name IN LISTS names)
+  file(READ "${PAGE}/script/${name}" part)
+  string(APPEND SCRIPT "${part}\n")
 endforeach()
+string(APPEND SCRIPT "})();")
+
+file(READ "${PAGE}/page.html" page)
+file(READ "${PAGE}/page.css" STYLE)
 file(READ "${CHART}" CHART)
 foreach(place IN ITEMS STYLE CHART SCRIPT)
   if("${${place}}" MATCHES "</(script|style)")
