@@ -236,8 +236,8 @@ struct StoreObserver::Impl {
              std::tie(y.id, y.standing, y.bytes, y.pinned, y.best, y.why);
     };
     const auto same_attempt = [](const AttemptRow& x, const AttemptRow& y) {
-      return std::tie(x.number, x.state, x.in_lineage, x.damage, x.parent) ==
-             std::tie(y.number, y.state, y.in_lineage, y.damage, y.parent);
+      return std::tie(x.number, x.state, x.in_lineage, x.damage, x.origin) ==
+             std::tie(y.number, y.state, y.in_lineage, y.damage, y.origin);
     };
     return std::ranges::equal(a.checkpoints, b.checkpoints, same_row) &&
            std::ranges::equal(a.attempts, b.attempts, same_attempt);

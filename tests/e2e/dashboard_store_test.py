@@ -16,6 +16,17 @@ MANY = 10_000
 LONG_TASK_MS = 100  # what the page promises on a machine of its own
 SLACK_MS = 400      # on one that builds and trains besides
 ANSWER_SECONDS = 5  # likewise
+# How far right a lane of the lineage's graph, 0 the newest attempt's, has its first stroke, as a share
+# of the lane that all iterations take. Left of it stand the attempt's number and its parent's mark.
+FIRST_STROKE = """const graph = document.getElementById("graph"), [left, right, row] = [44, 96, 24];
+const width = graph.width - left - right;
+const copy = new OffscreenCanvas(width, row).getContext("2d", {willReadFrequently: true});
+copy.drawImage(graph, -left, -4 - arguments[0] * row);
+const {data} = copy.getImageData(0, 0, width, row);
+for (let x = 0; x < width; x += 1)
+  for (let y = 0; y < row; y += 1)
+    if (data[4 * (y * width + x) + 3] > 0) return x / width;
+return null"""
 DETAILS = "document.querySelectorAll('.attempts > details')"
 
 
@@ -107,6 +118,83 @@ class Damaged(Shown):
         notices = self.browser.run(NOTICES)
         self.assertIn("The newest checkpoint 2@40 is damaged.", " ".join(notices))
         self.assertIn("1 damaged record.", " ".join(notices))
+
+
+    def test_an_attempt_whose_parent_is_unknown_is_not_shown_as_a_fresh_start(self):
+        site = self.site()
+        site.trained(30, metrics={"interval": 5})
+        site.trained(40, restore="1@20", run={"id": "other"}, metrics={"interval": 5})
+        self.assertEqual(site.store.of_attempt(2), [30, 40])
+        server = self.ui(site.store.path)[1]
+        self.show_all(server)
+        self.expect_known()
+        for path, key in (*((site.store.checkpoint(2, i) / "manifest.json", "seed")
+                            for i in (30, 40)), (site.store.attempt(2) / "decision.json", "kind")):
+            path.write_text(path.read_text().replace(f'"{key}"', f'"{key.upper()}"'))
+        # A server of its own: what was sound when it was first seen is not read again.
+        server = self.ui(site.store.path)[1]
+        self.assertEqual(server.json("/api/lineage")["attempts"][1]["origin"], "?")
+        self.show_all(server, decision=False)
+        self.expect_unknown(begins=20)  # as its curve says
+        # A curve that does not tell either.
+        metrics = site.store.attempt(2) / "metrics.jsonl"
+        lines = metrics.read_text().splitlines(keepends=True)
+        metrics.write_text("".join(line for line in lines if '"start"' not in line))
+        self.show_all(self.ui(site.store.path)[1], decision=False)
+        self.expect_unknown(begins=25)
+        # No curve: the lowest checkpoint is the first that is known of it.
+        metrics.unlink()
+        self.show_all(self.ui(site.store.path)[1], decision=False, curves=1)
+        self.assertGreater(self.browser.run(FIRST_STROKE, 0), 0.6)
+        self.assertIn("parent unknown", self.browser.run(HEADS)[0])
+
+    def show_all(self, server, curves=2, **how):
+        self.show(server, **how)
+        self.browser.until("!!Chart.getChart('curve-b')", "curves")
+        self.browser.until(f"{DETAILS}.length === 2", "both attempts")
+        self.browser.run("document.getElementById('curves-table').open = true")
+        self.browser.until("document.querySelectorAll('#curves-table-body tbody')[0]?.rows.length "
+                           f"=== {curves}", "tables")
+
+    def forks(self):
+        return self.browser.run("return Chart.getChart('curve-a').forks")
+
+    def labels(self):
+        """What a screen reader says of the drawings."""
+        return self.browser.run("return ['graph', 'curve-a', 'curve-b'].map((id) => "
+                                "document.getElementById(id).getAttribute('aria-label'))")
+
+    def keys(self):
+        """The legends' entries that are in sight."""
+        return self.browser.run("return Array.from(document.querySelectorAll('.key > span'))"
+                                ".filter((key) => key.checkVisibility())"
+                                ".map((key) => key.textContent)")
+
+    def expect_known(self):
+        self.assertEqual(self.forks(), [{"x": 20, "label": "2 from 1@20"}])
+        self.assertNotIn("unknown", " ".join(self.labels() + self.keys() + self.browser.run(HEADS)))
+        self.assertNotIn("unknown", self.browser.text("#lineage-summary"))
+        self.assertLess(self.browser.run(FIRST_STROKE, 1), 0.02)
+
+    def expect_unknown(self, begins):
+        said = "The parent of attempt 2 is unknown."
+        # Lineage and curves come by themselves; whichever is last, both are told.
+        self.browser.until("document.getElementById('curve-b').getAttribute('aria-label')"
+                           f".includes('{said}')", said)
+        self.assertEqual(self.forks(), [{"x": begins, "label": "2, parent unknown", "unknown": 2}])
+        for label in self.labels():
+            self.assertIn(said, label)
+        self.assertIn(said, self.browser.text("#lineage-summary"))
+        self.assertEqual(len([key for key in self.keys() if "parent unknown" in key]), 2)
+        heads = self.browser.run(HEADS)
+        self.assertIn("parent unknown", heads[0])
+        self.assertNotIn("unknown", heads[1])
+        # Its lane begins where it did, its question mark before that, and at 0 there is nothing.
+        self.assertAlmostEqual(self.browser.run(FIRST_STROKE, 0), begins / 40, delta=0.03)
+        self.assertLess(self.browser.run(FIRST_STROKE, 1), 0.02)
+        table = self.browser.run("return document.querySelector('#curves-table-body tbody tr')"
+                                 ".cells[2].textContent")
+        self.assertEqual(table, "unknown")
 
 
 class Many(Shown):

@@ -231,6 +231,22 @@ TEST_F(StoreObserverTest, CountsARevisionWhenSomethingChanged) {
   EXPECT_EQ(observer_.look(3)->curves.size(), 0U) << "it has ended, and was read to its end";
 }
 
+TEST_F(StoreObserverTest, CountsARevisionWhenAFreshStartIsDecided) {
+  auto claim = StoreOnDisk::claim_of("demo");
+  claim.store_id = make_store(store_.files(), store_.path());
+  claim_attempt(store_.files(), store_.path(), 1, claim);
+  const auto claimed = observer_.look(0);
+  EXPECT_EQ(claimed->attempts[0].origin, "?");
+  DecisionRecord record;
+  record.kind = DecisionKind::kFresh;
+  record.attempt = 1;
+  record.run = "demo";
+  write_decision(store_.files(), store_.path(), 1, record);
+  const auto decided = observer_.look(1);
+  EXPECT_EQ(decided->attempts[0].origin, "-");
+  EXPECT_GT(decided->lineage_revision, claimed->lineage_revision);
+}
+
 TEST_F(StoreObserverTest, FollowsTheCurvesOfAnAttemptThatIsAtWork) {
   store_.attempt("demo", {}, std::nullopt);
   const auto metrics = attempt_file(1, "metrics.jsonl");

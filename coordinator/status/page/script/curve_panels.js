@@ -40,7 +40,21 @@ function offer_metrics(curves) {
   }
 }
 
-// Vertical lines where the newest lineage's attempts begin.
+// Where the newest lineage's attempts begin; `unknown`: the attempt, where its parent is.
+function forks_of(curves) {
+  const forks = [];
+  for (const curve of curves.filter(({in_lineage}) => in_lineage)) {
+    const {attempt} = curve;
+    const parent = parent_of(curve);
+    if (unknown_parents().includes(attempt) && first_of(curve) !== null)
+      forks.push({x: first_of(curve), label: `${attempt}, parent unknown`, unknown: attempt});
+    else if (parent)
+      forks.push({x: curve.branch, label: plain(`${attempt} from ${parent}`).slice(0, 40)});
+  }
+  return forks;
+}
+
+// As vertical lines.
 const fork_lines = {
   id: "fork_lines",
   beforeDatasetsDraw(chart) {
@@ -54,8 +68,9 @@ const fork_lines = {
     for (const fork of forks) {
       const left = Math.round(x.getPixelForValue(fork.x)) + 0.5;
       if (!(left >= area.left - 1 && left <= area.right + 1)) continue;
-      ctx.strokeStyle = colour("line-strong");
-      ctx.globalAlpha = 0.55;
+      ctx.strokeStyle = colour(fork.unknown ? "warn" : "line-strong");
+      ctx.setLineDash(fork.unknown ? [2, 3] : []);
+      ctx.globalAlpha = fork.unknown ? 1 : 0.55;
       ctx.beginPath();
       ctx.moveTo(left, top);
       ctx.lineTo(left, area.bottom);
@@ -63,7 +78,7 @@ const fork_lines = {
       ctx.globalAlpha = 1;
       const width = forks.length > 12 ? Infinity : ctx.measureText(fork.label).width;
       if (left + 4 < free_from || left + 4 + width > area.right + 8) continue;
-      ctx.fillStyle = colour("muted");
+      ctx.fillStyle = colour(fork.unknown ? "warn" : "muted");
       ctx.fillText(fork.label, left + 4, area.top + 9);
       free_from = left + width + 14;
     }
@@ -140,7 +155,7 @@ function range_start(curves) {
                          : -Infinity;
 }
 
-function show_panel(panel, curves) {
+function show_panel(panel, curves, forks) {
   const metric = panel.select.value;
   const log = panel.log.checked;
   const start = range_start(curves);
@@ -160,16 +175,12 @@ function show_panel(panel, curves) {
   chart.options.scales.x.max = Number.isFinite(end) ? end : undefined;
   const wanted = log ? "logarithmic" : "linear";
   if (chart.options.scales.y.type !== wanted) chart.options.scales.y.type = wanted;
-  chart.forks = curves.filter((attempt) => attempt.in_lineage && attempt.parent)
-                  .map((attempt) => ({
-                         x: attempt.branch,
-                         label: plain(`${attempt.attempt} from ${attempt.parent}`).slice(0, 40)
-                       }));
+  chart.forks = forks;
   chart.update("none");
-  describe_panel(panel, metric, traced);
+  describe_panel(panel, metric, traced, forks);
 }
 
-function describe_panel(panel, metric, traced) {
+function describe_panel(panel, metric, traced, forks) {
   const points = traced.all.length > 0 ? traced.all : traced.strong_marks;
   if (points.length === 0) {
     text(panel.readout, "");
@@ -187,17 +198,25 @@ function describe_panel(panel, metric, traced) {
     "aria-label",
     `${label_of(metric)} over iterations ${points[0].x} to ${last.x} of the newest lineage: first ${
       number(points[0].y)}, last ${number(last.y)}, lowest ${number(low.y)} at ${low.x}, highest ${
-      number(high.y)} at ${high.x}. The tables below hold the values.`);
+      number(high.y)} at ${high.x}.${
+      unknown_text(
+        forks.map((fork) => fork.unknown).filter(Boolean))} The tables below hold the values.`);
 }
+
+let drawn_unknown = "";  // the attempts whose parent was unknown when the curves were drawn
+const curves_are_stale = () => String(unknown_parents()) !== drawn_unknown;
 
 async function show_curves() {
   const curves = known.curves;
+  drawn_unknown = String(unknown_parents());
   $("curves-empty").hidden = curves.length > 0;
   $("curves-part").hidden = curves.length === 0;
   if (curves.length === 0) return;
   offer_metrics(curves);
+  const forks = forks_of(curves);
+  $("curves-unknown-key").hidden = forks.every((fork) => !fork.unknown);
   for (const panel of panels) {
-    show_panel(panel, curves);
+    show_panel(panel, curves, forks);
     await next_task();
   }
   show_curve_tables();

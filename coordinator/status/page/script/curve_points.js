@@ -1,4 +1,4 @@
-// Points of the curves, from /api/curves: values in, values out.
+// Points of the curves, from /api/curves.
 
 const kColumns = ["loss", "accuracy", "gradient_norm", "learning_rate", "samples_per_second"];
 
@@ -51,6 +51,16 @@ function evaluations_of(attempt, metric) {
         ({x: evaluation.iteration, y: evaluation.metrics[metric], attempt: attempt.attempt}));
 }
 
+// Where a curve begins, as far as it tells. null: it does not.
+function first_of(curve) {
+  if (curve?.branch > 0) return curve.branch;
+  return list(own(curve, "iteration")).find(is_number) ?? null;
+}
+
+// "2@1500", or null. Where the attempt's own records do not tell its parent any more the curve's
+// word does not count: no restore goes by it either.
+const parent_of = (curve) => (unknown_parents().includes(curve.attempt) ? null : curve.parent);
+
 const abandoned_from = (attempt) =>
   (!attempt.in_lineage          ? -Infinity
      : is_number(attempt.until) ? attempt.until
@@ -74,7 +84,7 @@ function trace(curves, metric, keep) {
       if (point.x <= cut && keep(point)) strong.push(point);
     let left = points.filter((point) => point.x > cut && keep(point));
     if (left.length > 0) {
-      const parent = Number.parseInt(String(attempt.parent ?? ""), 10);
+      const parent = Number.parseInt(parent_of(attempt), 10);
       const from = attempt.in_lineage ? last_up_to(points, cut)
                                       : last_up_to(all.get(parent) ?? [], attempt.branch);
       if (from && keep(from)) left = [from, ...left];

@@ -29,7 +29,8 @@ function show_curve_tables() {
                     .map((point) => or_unknown(point?.y, number));
     const left = attempt.in_lineage ? or_unknown(attempt.until, integer) : "abandoned";
     return [
-      String(attempt.attempt), String(attempt.run ?? kUnknown), String(attempt.parent ?? kUnknown),
+      String(attempt.attempt), String(attempt.run ?? kUnknown),
+      unknown_parents().includes(attempt.attempt) ? "unknown" : String(attempt.parent ?? kUnknown),
       span, left, ...lasts
     ];
   });

@@ -15,7 +15,10 @@ const feeds = [
     take: (answer) => {
       known.lineage = answer ? digest_lineage(answer) : null;
     },
-    show: show_lineage
+    show: async () => {
+      await show_lineage();
+      if (curves_are_stale()) await show_curves();
+    }
   },
   {
     name: "curves",

@@ -67,6 +67,9 @@ function local_time(date) {
   return day(date) === day(new Date()) ? clock(date) : `${day(date)} ${clock(date)}`;
 }
 
+const enumerate = (words) =>
+  words.length > 1 ? `${words.slice(0, -1).join(", ")} and ${words.at(-1)}` : words.join("");
+
 const label_of = (metric) => metric.replaceAll("_", " ").slice(0, 40);
 
 function metrics_text(metrics, most = 6) {

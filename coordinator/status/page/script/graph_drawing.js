@@ -105,3 +105,13 @@ function draw_connector(context, lane, y, parent_y, x_of) {
   context.lineTo(x + 1, y);
   context.stroke();
 }
+
+// Before a lane that begins nobody knows from where.
+function draw_unknown_parent(context, x, y) {
+  context.save();
+  context.fillStyle = colour("warn");
+  context.font = `bold ${context.font}`;
+  context.textAlign = "center";
+  context.fillText("?", x - 13, y + 4);
+  context.restore();
+}

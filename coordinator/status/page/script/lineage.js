@@ -1,5 +1,9 @@
 // Attempts and checkpoints, from /api/lineage.
 
+// Whether nothing tells any more where an attempt began: "?" is what `lockstep ls` has for it too.
+// One without damage has not decided yet, or never came so far.
+const parent_unknown = (attempt) => attempt.origin === "?" && list(attempt.damage).length > 0;
+
 // Works the answer into what graph and list need, once for each answer.
 function digest_lineage(answer) {
   const attempts = list(answer.attempts)
@@ -19,7 +23,27 @@ function digest_lineage(answer) {
       until.set(parent.attempt, parent.iteration);
   }
   const latest = checkpoints.find((checkpoint) => checkpoint.eligible);
-  return {attempts, held, started, until, checkpoints, latest: latest ? name_of(latest) : null};
+  return {
+    attempts,
+    held,
+    started,
+    until,
+    checkpoints,
+    unknown: attempts.filter(parent_unknown).map(({attempt}) => attempt).reverse(),
+    latest: latest ? name_of(latest) : null
+  };
+}
+
+// The attempts whose parent is unknown, ascending.
+const unknown_parents = () => known.lineage?.unknown ?? [];
+
+const kMostNamed = 10;
+function unknown_text(numbers) {
+  if (numbers.length === 0) return "";
+  if (numbers.length === 1) return ` The parent of attempt ${numbers[0]} is unknown.`;
+  return ` The parents of ${
+    numbers.length > kMostNamed ? plural(numbers.length, "attempt")
+                                : `attempts ${enumerate(numbers)}`} are unknown.`;
 }
 
 function find_checkpoint(attempt, iteration) {
@@ -46,7 +70,8 @@ async function show_lineage() {
     `${plural(lineage.attempts.length, "attempt")}, ${
       plural(lineage.checkpoints.length, "checkpoint")}${counts ? `: ${counts}` : ""}. ${
       lineage.latest ? `latest would take ${lineage.latest}.`
-                     : "Nothing that latest could take."}${cut}`);
+                     : "Nothing that latest could take."}${unknown_text(lineage.unknown)}${cut}`);
+  $("unknown-key").hidden = lineage.unknown.length === 0;
   show_graph();
   await next_task();
   show_list();

@@ -17,26 +17,32 @@ const rank_of = (checkpoint, lineage) =>
      : checkpoint.state === "good"            ? 1
                                               : 0);
 
-function lanes_of(lineage, curves) {
-  const ends = new Map(curves.map((attempt) => [attempt.attempt, list(attempt.iteration).at(-1)]));
-  return lineage.attempts.slice(0, kMostLanes).map((attempt) => {
-    const checkpoints = lineage.held.get(attempt.attempt);
-    const lowest =
-      checkpoints.length > 0 ? checkpoints[checkpoints.length - 1].iteration : Infinity;
-    const begin = attempt.parent ? attempt.parent.iteration : Math.min(0, lowest);
-    let end = Math.max(
-      begin, checkpoints.length > 0 ? checkpoints[0].iteration : begin,
-      ends.get(attempt.attempt) ?? begin);
-    if (known.status?.attempt === attempt.attempt && is_number(known.status.iteration))
-      end = Math.max(end, known.status.iteration);
-    return {
-      attempt,
-      checkpoints,
-      begin,
-      end,
-      until: attempt.in_lineage ? lineage.until.get(attempt.attempt) ?? Infinity : -Infinity
-    };
-  });
+// Where an attempt began. Where its own records do not tell that is where its curve says, else the
+// first iteration that is known of it.
+function begin_of(attempt, curve, seen) {
+  if (attempt.parent) return attempt.parent.iteration;
+  const of_another_store = /^\d{1,15}@(\d{1,15}) of /.exec(attempt.origin);
+  if (of_another_store) return Number(of_another_store[1]);
+  if (attempt.origin !== "?") return 0;
+  const first = Math.min(first_of(curve) ?? Infinity, ...seen);
+  return Number.isFinite(first) ? first : 0;
+}
+
+function lane_of(attempt, lineage, curve) {
+  const checkpoints = lineage.held.get(attempt.attempt);
+  const {status} = known;
+  const seen = [
+    checkpoints.at(-1)?.iteration, checkpoints[0]?.iteration, list(own(curve, "iteration")).at(-1),
+    status?.attempt === attempt.attempt ? status.iteration : null
+  ].filter(is_number);
+  const begin = begin_of(attempt, curve, seen);
+  return {
+    attempt,
+    checkpoints,
+    begin,
+    end: Math.max(begin, ...seen),
+    until: attempt.in_lineage ? lineage.until.get(attempt.attempt) ?? Infinity : -Infinity
+  };
 }
 
 // Marks of one lane, at most one in 4 pixels: the one that matters most.
@@ -58,7 +64,9 @@ function show_graph() {
   const lineage = known.lineage;
   const width = $("graph").parentElement.clientWidth;
   if (!lineage || width === 0) return;
-  const lanes = lanes_of(lineage, known.curves);
+  const curves = new Map(known.curves.map((curve) => [curve.attempt, curve]));
+  const lanes = lineage.attempts.slice(0, kMostLanes)
+                  .map((attempt) => lane_of(attempt, lineage, curves.get(attempt.attempt)));
   if (lanes.length === 0) return;
   const row = lanes.length <= 12 ? 24 : 18;
   const left = 44, right = width > 640 ? 96 : 14;
@@ -85,6 +93,7 @@ function show_graph() {
     for (const mark of lane.marks)
       draw_mark(
         context, mark.x, lane.y, mark.checkpoint, name_of(mark.checkpoint) === lineage.latest);
+    if (parent_unknown(lane.attempt)) draw_unknown_parent(context, x_of(lane.begin), lane.y);
     context.fillStyle = colour(lane.attempt.in_lineage ? "text" : "muted");
     context.textAlign = "left";
     context.fillText(String(lane.attempt.attempt), 4, lane.y + 4);
@@ -95,8 +104,8 @@ function show_graph() {
   Object.assign(graph, {lanes, width, height, row});
   $("graph").setAttribute(
     "aria-label",
-    `Graph of ${plural(lanes.length, "attempt")} over iterations ${low} to ${
-      high}. The list below holds the same.`);
+    `Graph of ${plural(lanes.length, "attempt")} over iterations ${low} to ${high}.${
+      unknown_text(lineage.unknown)} The list below holds the same.`);
 }
 
 function mark_at(event) {

@@ -152,16 +152,15 @@ function attempt_node(attempt, checkpoints, lineage, opened) {
   const key = `attempt ${attempt.attempt}`;
   const state = String(attempt.state);
   const tone = own({good: "good", bad: "bad", warn: "warn"}, own(kTone, state) ?? "") ?? "dim";
-  const from = attempt.source ? String(attempt.source)
-    : attempt.parent          ? name_of(attempt.parent)
-                              : null;
+  const began = ["-", "?"].includes(attempt.origin)
+    ? null
+    : make("span", {class: "muted"}, "from ", make("span", {class: "id", text: attempt.origin}));
   const node = make(
     "details", {class: attempt.in_lineage ? "" : "outside"},
     make(
       "summary", {data: {key}}, make("strong", {text: `attempt ${attempt.attempt}`}),
       attempt.run === null ? null : make("span", {text: String(attempt.run)}),
-      from ? make("span", {class: "muted"}, "from ", make("span", {class: "id", text: from}))
-           : null,
+      parent_unknown(attempt) ? make("span", {class: "warn-text", text: "parent unknown"}) : began,
       make("span", {class: `tag ${tone}`, text: state}),
       attempt.in_lineage ? null : make("span", {class: "muted", text: "not in the newest lineage"}),
       make("span", {
