@@ -9,7 +9,7 @@ set(parts
   ends title notices progress                # the status, section by section
   charts time_split saves ranks damage
   curve_points curve_panels curve_tables     # /api/curves
-  lineage lineage_list graph_drawing lineage_graph go_back  # /api/lineage
+  lineage lineage_list graph_drawing lineage_graph go_back find   # /api/lineage
   decision                                   # /api/decision
   feeds connection                           # how answers come in
   copying theme start)

@@ -67,8 +67,18 @@ function local_time(date) {
   return day(date) === day(new Date()) ? clock(date) : `${day(date)} ${clock(date)}`;
 }
 
-const enumerate = (words) =>
-  words.length > 1 ? `${words.slice(0, -1).join(", ")} and ${words.at(-1)}` : words.join("");
+// "a, b and c", as the parts that it is made of; of many items the first few, and how many more.
+// build: of an item its text or element, or several of them.
+const kFew = 5;
+function enumerate(items, build = String) {
+  const left_out = items.length - kFew;
+  const shown = items.slice(0, kFew).map(build);
+  if (left_out > 0) shown.push(`${integer(left_out)} more`);
+  return shown.flatMap((parts, index) => {
+    const joint = index === 0 ? "" : index < shown.length - 1 ? ", " : " and ";
+    return [joint, parts].flat();
+  });
+}
 
 const label_of = (metric) => metric.replaceAll("_", " ").slice(0, 40);
 

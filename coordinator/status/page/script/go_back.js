@@ -1,5 +1,4 @@
-// The dialog with the line for the YAML that goes back to a checkpoint, and the form that finds
-// one.
+// The dialog with the line for the YAML that goes back to a checkpoint.
 
 function is_asked_already(checkpoint) {
   const request = own(known.decision, "request");
@@ -18,7 +17,8 @@ function back_advice(checkpoint) {
   return "";
 }
 
-function open_back(checkpoint) {
+// found: as what it was asked for, where that is not its name.
+function open_back(checkpoint, found = "") {
   const name = name_of(checkpoint);
   text($("back-title"), `Go back to ${name}`);
   const fact = (title, value) =>
@@ -30,7 +30,7 @@ function open_back(checkpoint) {
   $("back-facts")
     .replaceChildren(
       ...
-        [fact("state", String(checkpoint.state)),
+        [fact("found as", found), fact("state", String(checkpoint.state)),
          fact("eligible for latest", checkpoint.eligible ? "yes" : "no"),
          fact("kept as", kept_as(checkpoint)),
          fact("written", age_element("dd", checkpoint.created, "")),
@@ -56,18 +56,4 @@ function open_back(checkpoint) {
     $("back-then"),
     known.status?.alive ? "Then stop the job and launch it again." : "Then launch it again.");
   if (!$("back").open) $("back").showModal();
-}
-
-function find(event) {
-  event.preventDefault();
-  const typed = /^\s*(\d{1,15})@(\d{1,15})\s*$/.exec($("find-text").value);
-  const checkpoint = typed ? find_checkpoint(Number(typed[1]), Number(typed[2])) : null;
-  text($("find-answer"), checkpoint ? "" : typed ? "no such checkpoint" : "write it as 2@1800");
-  if (checkpoint) open_back(checkpoint);
-}
-
-function back_to(name) {
-  const [attempt, iteration] = name.split("@").map(Number);
-  const checkpoint = find_checkpoint(attempt, iteration);
-  if (checkpoint) open_back(checkpoint);
 }

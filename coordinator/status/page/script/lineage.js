@@ -9,6 +9,7 @@ function digest_lineage(answer) {
   const attempts = list(answer.attempts)
                      .filter((attempt) => is_number(attempt.attempt))
                      .sort((a, b) => b.attempt - a.attempt);
+  const by_number = new Map(attempts.map((attempt) => [attempt.attempt, attempt]));
   const held = new Map(attempts.map((attempt) => [attempt.attempt, []]));
   const checkpoints = list(answer.checkpoints);
   for (const checkpoint of checkpoints) held.get(checkpoint.attempt)?.push(checkpoint);
@@ -25,6 +26,7 @@ function digest_lineage(answer) {
   const latest = checkpoints.find((checkpoint) => checkpoint.eligible);
   return {
     attempts,
+    by_number,
     held,
     started,
     until,
@@ -37,13 +39,11 @@ function digest_lineage(answer) {
 // The attempts whose parent is unknown, ascending.
 const unknown_parents = () => known.lineage?.unknown ?? [];
 
-const kMostNamed = 10;
 function unknown_text(numbers) {
   if (numbers.length === 0) return "";
-  if (numbers.length === 1) return ` The parent of attempt ${numbers[0]} is unknown.`;
-  return ` The parents of ${
-    numbers.length > kMostNamed ? plural(numbers.length, "attempt")
-                                : `attempts ${enumerate(numbers)}`} are unknown.`;
+  return numbers.length === 1
+    ? ` The parent of attempt ${numbers[0]} is unknown.`
+    : ` The parents of attempts ${enumerate(numbers).join("")} are unknown.`;
 }
 
 function find_checkpoint(attempt, iteration) {
