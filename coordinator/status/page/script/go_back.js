@@ -21,16 +21,16 @@ function back_advice(checkpoint) {
 function open_back(checkpoint, found = "") {
   const name = name_of(checkpoint);
   text($("back-title"), `Go back to ${name}`);
-  const fact = (title, value) =>
+  const fact = (title, value, wide = false) =>
     (value === null || value === ""
        ? null
        : make(
-           "div", {}, make("dt", {text: title}),
+           "div", {class: wide ? "long" : ""}, make("dt", {text: title}),
            typeof value === "string" ? make("dd", {text: value}) : value));
   $("back-facts")
     .replaceChildren(
       ...
-        [fact("found as", found), fact("state", String(checkpoint.state)),
+        [fact("found as", found, true), fact("state", String(checkpoint.state)),
          fact("eligible for latest", checkpoint.eligible ? "yes" : "no"),
          fact("kept as", kept_as(checkpoint)),
          fact("written", age_element("dd", checkpoint.created, "")),
