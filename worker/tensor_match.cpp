@@ -83,17 +83,17 @@ void require_something(const TensorOffer& offer, const Selection& selection) {
 
 void require_fit(const TensorOffer& offer, std::span<const TensorInfo> model,
                  const Selection& selection) {
-  auto lines = misfits(offer, model, selection);
+  const auto lines = misfits(offer, model, selection);
   const auto globs = unmatched(offer, model, selection);
   if (lines.empty() && globs.empty()) return require_something(offer, selection);
-  auto text =
-      lines.empty() ? "restore.exclude does not fit:" : offer.name + " does not fit the model:";
-  lines.insert(lines.end(), globs.begin(), globs.end());
-  for (const auto& line : lines)
-    text += "\n  " + line;
+  if (lines.empty()) throw Error(ErrorCode::kMismatch, globs.front());  // one at a time will do
+  auto text = offer.name + " does not fit the model:";
+  for (const auto* part : {&lines, &globs})
+    for (const auto& line : *part)
+      text += "\n  " + line;
   if (std::ranges::all_of(lines, [](const auto& l) { return l.starts_with("optimizer."); }))
     text += "\nonly the optimizer's state differs: restore.scope: model takes the weights alone";
-  else if (!lines.empty() && 2 * lines.size() <= offer.tensors.size())  // else it is another model
+  else if (2 * lines.size() <= offer.tensors.size())  // else it is another model
     text += "\nwhat should not be loaded can be named in restore.exclude";
   throw Error(ErrorCode::kMismatch, text);
 }

@@ -124,7 +124,8 @@ TEST_F(WeightsTest, MisfitsAreListedInBothDirectionsUnlessExcluded) {
             "  model.fc: in the model, not in the file\n"
             "  model.other: in the file, not in the model\n"
             "  restore.exclude: 'no.such*' matches no tensor of w; they are named such as "
-            "buffer.count");
+            "buffer.count\n"
+            "what should not be loaded can be named in restore.exclude");
   EXPECT_EQ(state.bytes(), before);
   load(weights, {true, {"bias", "model.fc", "other"}}, state);
   const auto unread = TestState(saved_layout(), share_of(world), 2).bytes();
@@ -188,7 +189,7 @@ TEST_F(WeightsTest, APartOfACheckpoint) {
   EXPECT_TRUE(
       std::equal(unread[1].begin() + conv, unread[1].end(), other.bytes()[1].begin() + conv));
   const auto failure = agreed_failure(world, [&] { load_part({false, {"zz"}}, other); });
-  EXPECT_THAT(failure.text, HasSubstr("restore.exclude does not fit:"));
+  EXPECT_THAT(failure.text, HasSubstr("rank 0: restore.exclude: 'zz' matches no tensor"));
 }
 
 }  // namespace
