@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <iterator>
-#include <vector>
+
+#include "coordinator/config_restore.h"
 
 namespace lockstep {
 namespace {
@@ -13,69 +14,101 @@ constexpr const char* kAuto =
     "'restore: auto' (latest, but fresh where there is no checkpoint yet)";
 constexpr const char* kFrom = "store with 'restore: latest', or restore.from for another store";
 constexpr const char* kFresh = "'restore: fresh'";
+constexpr const char* kModel = "'scope: model' in restore";
 constexpr const char* kLost = "not needed: what a restore needs is always saved and loaded";
+constexpr const char* kAnyRanks =
+    "not needed: any number of ranks loads what any other number has written";
+constexpr const char* kAlwaysOn = "checkpoint.interval: checkpoints can't be turned off";
 
 struct Foreign {
   const char* names;  // separated by spaces; SECTION.NAME holds only in that section
   const char* here;
+  const char* refused = nullptr;  // with a value that says no; nullptr: the same
 };
 
-// Lightning, Keras, Hugging Face, Megatron, DeepSpeed, torchtitan, NeMo, Orbax, Composer, fairseq.
+// Lightning, Keras, Hugging Face, Accelerate, Megatron, DeepSpeed, torchtitan, torchrun, NeMo, Ray,
+// Orbax, Composer, fairseq.
 constexpr Foreign kForeign[] = {
     {"resume_from_checkpoint resume resume_from resume_training load_checkpoint load_ckpt "
      "restore_checkpoint restore_ckpt resume_checkpoint init_from resume_ckpt load_model "
-     "load_state_dict restore_training initial_checkpoint checkpoint.load checkpoint.resume "
+     "load_state_dict restore_training initial_checkpoint latest latest_step latest_checkpoint "
+     "last_checkpoint initial_epoch resume_past_end load_latest checkpoint.load checkpoint.resume "
      "checkpoint.restore run.resume run.restore",
-     kRestore},
+     kRestore, kFresh},
     {"ckpt_path load load_path load_dir load_from restore_from restore_path resume_path resume_dir "
      "resume_from_directory initial_load_path checkpoint_path checkpoint_file restore_file "
      "load_checkpoint_path resume_from_path restore.path restore.store restore.dir restore.source "
      "restore.checkpoint restore.ckpt restore.folder pretrained pretrained_model "
-     "pretrained_checkpoint pretrained_path finetune_from_model init_from_checkpoint warm_start",
-     kFrom},
+     "pretrained_checkpoint pretrained_path finetune_from_model init_from_checkpoint warm_start "
+     "checkpoint_to_load load_checkpoint_dir resume_checkpoint_path base_checkpoint "
+     "model_checkpoint_path restore_dir load_ckpt_path checkpoint.load_path",
+     kFrom, kFresh},
     {"load_step ckpt_step load_iteration resume_step restore_step resume_iteration "
      "restore_iteration start_step initial_step begin_step start_iteration checkpoint_step "
      "load_iter start_iter resume_iter restore.step restore.iter restore.number restore.steps "
      "restore.ckpt_step restore.load_step restore.global_step restore.at",
      kRestoreIteration},
     {"autoresume auto_resume autoload auto_load auto_load_checkpoint resume_if_exists "
-     "auto_load_latest_checkpoint "
-     "resume_ignore_no_checkpoint allow_missing_checkpoint backup_and_restore "
-     "exit_on_missing_checkpoint restore.auto restore.allow_missing restore.ignore_missing",
-     kAuto},
+     "auto_load_latest_checkpoint backup_and_restore resume_unfinished resume_errored "
+     "restart_errored restore_or_initialize restore.auto",
+     kAuto, kFresh},
+    {"resume_ignore_no_checkpoint allow_missing_checkpoint restore.allow_missing "
+     "restore.ignore_missing",
+     kAuto, kRestore},
+    {"exit_on_missing_checkpoint", kRestore, kAuto},
+    {"snapshot_path snapshot_file snapshot_dir",
+     "store with 'restore: auto': saved there, and carried on from where there is a checkpoint"},
+    {"load_universal load_universal_checkpoint universal_checkpoint auto_detect_ckpt_format "
+     "use_dist_ckpt ckpt_format dist_ckpt_format convert_checkpoint "
+     "use_mp_args_from_checkpoint_args",
+     kAnyRanks},
+    {"automatic_checkpoint_naming checkpoint_prefix step_prefix checkpoint_name filename_prefix",
+     "not needed: checkpoints are named by attempt and iteration, as 3@1200"},
+    {"use_checkpoint_args override_opt_param_scheduler use_checkpoint_opt_param_scheduler",
+     "not needed: the configuration counts, and what differs from the checkpoint's is told"},
+    {"enable_checkpoint enable_checkpointing create_checkpoint_callback no_save save_checkpoints "
+     "save_checkpoint checkpoint.enable checkpoint.enabled checkpoint.save",
+     kAlwaysOn},
+    {"best best_step load_best restore_best_weights restore_best",
+     "'restore: best', by checkpoint.keep_best"},
     {"from_scratch train_from_scratch fresh fresh_start restart_from_scratch ignore_checkpoints "
      "ignore_checkpoint no_load no_resume disable_auto_load disable_checkpoint_loading overwrite "
      "overwrite_output_dir force_restart restore.from_scratch restore.fresh restore.new",
-     kFresh},
+     kFresh, kAuto},
     {"restore.run restore.version restore.branch", "restore.attempt"},
-    {"restore.weights_only restore.model_only restore.params_only load_weights_only "
-     "load_model_only reset_optimizer no_load_optim initial_load_model_only save_weights_only "
-     "load_optimizer finetune restore.what reset_lr_scheduler reset_dataloader",
-     "'scope: model' in restore"},
+    {"restore.weights_only restore.model_only restore.params_only weights_only "
+     "load_weights_only load_model_only load_module_only reset_optimizer no_load_optim "
+     "initial_load_model_only "
+     "save_weights_only finetune restore.what reset_lr_scheduler reset_dataloader reset_meters",
+     kModel, kLost},
+    {"load_optimizer load_optimizer_state load_optimizer_states load_lr_scheduler_states "
+     "load_rng_state",
+     kLost, kModel},
     {"restore.skip restore.skip_batches restore.skip_steps skip_batches skip_data "
-     "skip_train_samples",
+     "skip_train_samples skip_first_batches",
      "restore.skip_samples"},
     {"restore.strict restore.optional restore.missing restore.fallback strict_loading",
      "restore.if_missing and restore.max_lost_iterations"},
-    {"ignore_keys exclude_from_loading restore.ignore restore.skip_tensors restore.exclude_keys",
+    {"ignore_keys exclude_from_loading load_ignore_keys load_exclude_globs restore.ignore "
+     "restore.skip_tensors restore.exclude_keys",
      "restore.exclude"},
     {"max_to_keep save_total_limit save_top_k keep_latest_k keep_last_n num_checkpoints_to_keep "
      "save_num_checkpoints_to_keep keep_last_epochs keep_last_k num_to_keep max_checkpoints "
      "keep_checkpoint_max keep_interval_updates keep keep_last_checkpoints "
-     "keep_n_latest_checkpoints checkpoint.limit checkpoint.max_keep checkpoint.retain",
+     "keep_n_latest_checkpoints total_limit checkpoint.limit checkpoint.max_keep checkpoint.retain",
      "checkpoint.keep_last"},
     {"keep_period keep_every_n save_retain_interval save_period checkpoint_keep_period "
      "checkpoint.keep_multiple",
      "checkpoint.keep_every"},
     {"load_best_model_at_end metric_for_best_model save_best_only monitor save_best "
      "greater_is_better "
-     "best_checkpoint_metric",
+     "best_checkpoint_metric checkpoint_score_attribute checkpoint_score_order best_fn best_mode",
      "checkpoint.keep_best"},
     {"save_steps save_interval save_freq save_every checkpoint_interval checkpoint_every "
      "every_n_train_steps save_interval_steps steps_per_checkpoint save_interval_updates "
      "checkpoint_frequency ckpt_interval checkpointing_steps save_every_n_steps "
-     "val_check_and_save_interval checkpoint.steps checkpoint.every checkpoint.frequency "
-     "checkpoint.every_n_steps checkpoint.save_interval checkpoint.period",
+     "val_check_and_save_interval non_persistent_save_interval checkpoint.steps checkpoint.every "
+     "checkpoint.frequency checkpoint.every_n_steps checkpoint.save_interval checkpoint.period",
      "checkpoint.interval"},
     {"train_time_interval save_interval_minutes checkpoint.time checkpoint.interval_minutes "
      "checkpoint.interval_seconds",
@@ -98,7 +131,8 @@ constexpr Foreign kForeign[] = {
     {"save save_dir output_dir checkpoint_dir save_path default_root_dir dirpath ckpt_dir "
      "checkpoint_folder save_folder directory logging_dir log_dir exp_dir checkpoint.dir "
      "checkpoint.path checkpoint.folder checkpoint.directory checkpoint.dirpath "
-     "checkpoint.store run.store run.dir out_dir work_dir",
+     "checkpoint.store run.store run.dir out_dir work_dir storage_path project_dir "
+     "explicit_log_dir",
      "store"},
     {"model model_name arch task_name dataset_name architecture model_type", "task.name"},
     {"num_layers n_layer n_layers num_hidden_layers task.n_layer task.num_layers", "task.layers"},
@@ -186,16 +220,16 @@ bool has_name(std::string_view names, std::string_view wanted) {
 }
 
 bool is_refusal(std::string_view value) {
-  constexpr std::string_view kNo[] = {"false", "no", "off", "none", "null", "~", "never", "0"};
-  return std::find(std::begin(kNo), std::end(kNo), bare_name(value)) != std::end(kNo);
+  return value == "0" || wish_of(value) == RestoreWish::kFresh;
 }
 
 // What a key means with the value it has: `resume: false` is `restore: fresh`.
-std::string turned(std::string_view here, std::string_view value) {
-  if (!is_refusal(value)) return std::string(here);
-  const bool loads = here == kRestore || here == kAuto || here == kFrom;
-  if (loads) return kFresh;
-  return here == kFresh ? kAuto : std::string(here);
+std::string turned(const Foreign& row, std::string_view value) {
+  const bool loads = row.refused != nullptr && std::string_view(row.refused) == kFresh;
+  if (const auto word = restore_word(value); loads && !word.empty()) {
+    return "'restore: " + word + "'";
+  }
+  return row.refused != nullptr && is_refusal(value) ? row.refused : row.here;
 }
 
 }  // namespace
@@ -207,7 +241,10 @@ std::string foreign_name(const std::string& section, std::string_view key, std::
   for (const std::string& wanted : {in_section, bare}) {
     const auto row = std::find_if(std::begin(kForeign), std::end(kForeign),
                                   [&](const Foreign& f) { return has_name(f.names, wanted); });
-    if (row != std::end(kForeign)) return turned(row->here, value);
+    if (row == std::end(kForeign)) continue;
+    auto here = turned(*row, value);
+    const bool elsewhere = !section.empty() && section != "restore" && here.starts_with("'restore");
+    return here + (elsewhere ? ", at the top level" : "");
   }
   return "";
 }

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "coordinator/config_foreign.h"
+#include "coordinator/config_restore.h"
 #include "coordinator/config_schema.h"
 #include "coordinator/config_text.h"
 
@@ -33,7 +34,7 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return last[b.size()];
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   return "'" + printable(text) + "'";
 }
 
@@ -81,7 +82,7 @@ std::string nearest(std::string_view text, const std::vector<std::string>& words
 std::string unknown_key(const std::string& section, const std::string& key,
                         std::string_view value) {
   const std::string where = section.empty() ? "" : " in " + section;
-  const std::string what = "unknown key " + quoted(key) + where + "; ";
+  const std::string what = "unknown key " + in_quotes(key) + where + "; ";
   const std::vector<std::string> known = names_in(section);
   if (const std::string near = nearest_within(key, known, 1); !near.empty()) {
     return what + "did you mean " + near + "?";
@@ -99,8 +100,11 @@ std::string unknown_key(const std::string& section, const std::string& key,
 
 std::string wrong_word(const std::string& path, const std::string& text,
                        const std::vector<std::string>& words) {
-  std::string message = path + " is " + alternatives(words) + ", not " + quoted(text);
-  if (path == "restore.mode" && text == "auto") return message + "; write restore: auto";
+  std::string message = path + " is " + alternatives(words) + ", not " + in_quotes(text);
+  if (path == "restore.mode") {
+    if (const std::string instead = instead_of_mode(text); !instead.empty())
+      return message + instead;
+  }
   if (const std::string near = nearest(text, words); !near.empty()) {
     message += "; did you mean " + near + "?";
   }

@@ -8,7 +8,8 @@ namespace lockstep {
 
 // Pure: what to say of a key that does not exist in `section` ("": the top level): "unknown key
 // 'keep_lst' in checkpoint; did you mean keep_last?". Names of other programs are known:
-// "...; here that is checkpoint.keep_last". `value`: what stands there, "" for a section.
+// "...; here that is checkpoint.keep_last". `value`: what stands there, "" for a section, "null"
+// for nothing.
 std::string unknown_key(const std::string& section, const std::string& key,
                         std::string_view value = "");
 

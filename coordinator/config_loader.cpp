@@ -63,7 +63,8 @@ void collect(const YamlNode& section, const std::string& path, GivenValues& give
       given[child] = {Json::object(), entry.place};
       collect(child == "restore" ? long_restore(entry.value) : entry.value, child, given);
     } else {
-      fail(entry.place, unknown_key(path, entry.key, entry.value.text));
+      const bool none = entry.value.kind == YamlKind::kNull;
+      fail(entry.place, unknown_key(path, entry.key, none ? "null" : entry.value.text));
     }
   }
 }

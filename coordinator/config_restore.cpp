@@ -1,9 +1,11 @@
 #include "coordinator/config_restore.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
+#include "coordinator/config_foreign.h"
 #include "coordinator/config_hints.h"
 #include "coordinator/config_values.h"
 
@@ -32,22 +34,54 @@ void erase(YamlNode& mapping, const std::string& key) {
   std::erase_if(mapping.entries, [&](const YamlEntry& entry) { return entry.key == key; });
 }
 
+const std::vector<std::string>& short_words() {
+  static const std::vector<std::string> words = {"fresh", "latest", "auto", "best"};
+  return words;
+}
+
+bool is_in(const std::vector<std::string>& list, const std::string& word) {
+  return std::find(list.begin(), list.end(), word) != list.end();
+}
+
+// "3@1200" -> {"3", "1200"}; nothing is checked of the parts.
+std::optional<std::pair<std::string, std::string>> parts_at_sign(std::string_view text) {
+  const std::size_t sign = text.find('@');
+  if (sign == std::string_view::npos) return std::nullopt;
+  return std::pair(std::string(text.substr(0, sign)), std::string(text.substr(sign + 1)));
+}
+
+bool is_attempt_and_iteration(std::string_view text) {
+  const auto parts = parts_at_sign(text);
+  return parts && looks_numeric(parts->first) && looks_numeric(parts->second);
+}
+
+constexpr const char* kWriteFresh = "; write fresh, which starts anew and leaves what is there";
+
+// "3@latest": the newest of an attempt's lineage. "" for what is nothing of the kind.
+std::string mode_of_attempt(const std::string& text) {
+  const auto parts = parts_at_sign(text);
+  if (!parts) return "";
+  for (const auto& [mode, attempt] : {*parts, std::pair(parts->second, parts->first)})
+    if ((mode == "latest" || mode == "best") && looks_numeric(attempt))
+      return "{mode: " + mode + ", attempt: " + attempt + "}";
+  return "";
+}
+
 [[noreturn]] void fail_short_form(const YamlNode& node) {
-  const std::vector<std::string> words{"fresh", "latest", "auto", "best"};
   std::string message =
       "restore is fresh, latest, auto, best, an iteration as 1200, a checkpoint "
       "as 3@1200, or a section, not '" +
       printable(node.text) + "'";
-  const std::vector<std::string> anew{"none", "new", "no", "false", "never", "scratch", "off"};
-  const std::vector<std::string> last{"last", "newest", "true", "yes", "resume", "on"};
-  const auto is_in = [&](const std::vector<std::string>& list) {
-    return std::find(list.begin(), list.end(), node.text) != list.end();
-  };
-  if (is_in(anew)) message += "; write fresh";
-  if (is_in(last)) message += "; write latest, or auto where there may be no checkpoint yet";
+  const auto wish = wish_of(node.text);
+  if (wish == RestoreWish::kFresh) fail(node.place, message + kWriteFresh);
+  if (wish == RestoreWish::kLatest) {
+    fail(node.place, message + "; write latest, or auto where there may be no checkpoint yet");
+  }
   if (node.text.find('/') != std::string::npos) {
     message += "; a path is written {from: PATH}";
-  } else if (const std::string near = nearest(node.text, words); !near.empty()) {
+  } else if (const std::string section = mode_of_attempt(node.text); !section.empty()) {
+    message += "; write " + section;
+  } else if (const std::string near = nearest(node.text, short_words()); !near.empty()) {
     message += "; did you mean " + near + "?";
   }
   fail(node.place, message);
@@ -79,27 +113,58 @@ void check_weights_file(const GivenValues& given) {
 
 }  // namespace
 
+RestoreWish wish_of(std::string_view word) {
+  static const std::vector<std::string> anew = {"none",  "no",      "false",       "off",
+                                                "never", "n",       "null",        "nothing",
+                                                "new",   "scratch", "fromscratch", "~"};
+  static const std::vector<std::string> last = {
+      "last",   "newest", "true",           "yes",
+      "on",     "y",      "resume",         "continue",
+      "recent", "allow",  "lastcheckpoint", "latestcheckpoint"};
+  const auto bare = bare_name(word);
+  if (is_in(anew, bare)) return RestoreWish::kFresh;
+  return is_in(last, bare) ? RestoreWish::kLatest : RestoreWish::kUnknown;
+}
+
+std::string restore_word(std::string_view text) {
+  if (is_attempt_and_iteration(text)) return std::string(text);
+  const auto bare = bare_name(text);
+  return is_in(short_words(), bare) ? bare : "";
+}
+
+std::string instead_of_mode(const std::string& text) {
+  if (is_attempt_and_iteration(text) || bare_name(text) == "auto") {
+    return "; write restore: " + restore_word(text);
+  }
+  if (looks_numeric(text)) return "; write iteration: " + printable(text);
+  const auto wish = wish_of(text);
+  if (wish == RestoreWish::kFresh) return kWriteFresh;
+  return wish == RestoreWish::kLatest
+             ? "; write latest, with if_missing: fresh where there may be no checkpoint yet"
+             : "";
+}
+
 YamlNode long_restore(YamlNode restore) {
   if (restore.kind == YamlKind::kMapping) return restore;
   if (restore.kind == YamlKind::kNull) fail(restore.place, no_value("restore"));
   if (restore.kind == YamlKind::kSequence) {
     fail(restore.place, "restore is a section or a short form, not a list");
   }
+  if (restore.text.empty()) fail(restore.place, no_value("restore"));
   YamlNode section;
   section.kind = YamlKind::kMapping;
   section.place = restore.place;
   const std::string& text = restore.text;
-  const std::size_t sign = text.find('@');
   if (text == "auto") {
     put(section, "mode", "latest");
     put(section, "if_missing", "fresh");
   } else if (text == "fresh" || text == "latest" || text == "best") {
     put(section, "mode", text);
-  } else if (sign != std::string::npos && looks_numeric(text.substr(0, sign)) &&
-             looks_numeric(text.substr(sign + 1))) {
-    put(section, "attempt", text.substr(0, sign));
-    put(section, "iteration", text.substr(sign + 1));
-  } else if (sign == std::string::npos && looks_numeric(text)) {
+  } else if (is_attempt_and_iteration(text)) {
+    const auto parts = *parts_at_sign(text);
+    put(section, "attempt", parts.first);
+    put(section, "iteration", parts.second);
+  } else if (!parts_at_sign(text) && looks_numeric(text)) {
     put(section, "iteration", text);
     section.entries.back().value.quoted = restore.quoted;
   } else {

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 
 #include <nlohmann/json.hpp>
 
@@ -20,6 +22,19 @@ using GivenValues = std::map<std::string, GivenValue>;
 // fresh}, `3@1200` -> {attempt: 3, iteration: 1200}. A mapping stays as it is; anything else is
 // Error(kInvalidConfig).
 YamlNode long_restore(YamlNode restore);
+
+// What a word that is none of restore's, but stands for one, asks for.
+enum class RestoreWish : std::uint8_t { kUnknown, kFresh, kLatest };
+
+// Pure: "none", "off" and "False" ask for fresh, "last", "true" and "Resume" for latest. Case, '-'
+// and '_' do not count.
+RestoreWish wish_of(std::string_view word);
+
+// Pure: `text` where it is one of restore's words, as `restore: TEXT` has them, or A@N; else "".
+std::string restore_word(std::string_view text);
+
+// Pure: what to write in place of a restore.mode that is none: "; write iteration: 1200"; or "".
+std::string instead_of_mode(const std::string& text);
 
 // Pure: takes out of the section what contradicts the key of it that --set has just set.
 void drop_contradictions(YamlNode& restore, const std::string& key);

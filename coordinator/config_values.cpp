@@ -189,7 +189,16 @@ Json read_listen(const KeySpec& key, const YamlNode& node) {
 }  // namespace
 
 std::string no_value(const std::string& path) {
-  return path + " has no value; give it one, or leave it out";
+  const std::string what = path + " has no value; ";
+  if (path == "restore") {
+    return what +
+           "write latest to carry on, auto to carry on where there is a checkpoint, or fresh to "
+           "start anew";
+  }
+  const KeySpec* key = find_key(path);
+  const bool is_word = key != nullptr && key->kind == ValueKind::kWord;
+  return what + (is_word ? "write " + alternatives(key->words) : "give it one") +
+         ", or leave it out";
 }
 
 bool looks_numeric(const std::string& text) {

@@ -10,7 +10,7 @@
 #include "common/revision.h"
 #include "common/version.h"
 #include "coordinator/cli/help.h"
-#include "coordinator/config_hints.h"
+#include "coordinator/option_hints.h"
 
 namespace lockstep::cli {
 
@@ -34,11 +34,6 @@ void add_command(CLI::App& parent, const Command& command) {
     app->add_option(argument.name, *argument.into)->required(argument.required);
   for (const auto& option : command.options)
     add_option(*app, option);
-}
-
-std::string did_you_mean(const std::string& given, const std::vector<std::string>& words) {
-  const auto near = nearest(given, words);
-  return near.empty() ? "" : "; did you mean '" + near + "'?";
 }
 
 // What other tools call it.
@@ -77,19 +72,16 @@ Complaint unknown_command(const std::string& given, const std::vector<Command>& 
 }
 
 // Names an option that the command does not have; else what the parser says.
-std::string cause_of(const CLI::ParseError& error, const Command& command,
-                     const std::vector<std::string>& words) {
-  std::vector<std::string> names = {"--help"};
+Complaint complaint_at(const CLI::ParseError& error, const Command& command,
+                       const std::vector<std::string>& words) {
+  std::vector<std::string> names = {"--help", "-h"};
   for (const auto& option : command.options)
     names.push_back(option.name);
-  for (const auto& word : words) {
-    const auto name = word.substr(0, word.find('='));
-    if (name.starts_with("-") && name.size() > 1 && std::ranges::find(names, name) == names.end())
-      return "unknown option '" + name + "'" + did_you_mean(name, names);
-  }
-  std::string cause = error.what();
+  auto [cause, advice] = hint_at(words, names);
+  if (cause.empty()) cause = error.what();
   std::ranges::replace(cause, '\n', ' ');
-  return cause;
+  if (advice.empty()) advice = "lockstep " + command.name + " --help shows the use";
+  return {std::move(cause), std::move(advice)};
 }
 
 }  // namespace
@@ -130,8 +122,7 @@ Parsed parse_command_line(const std::vector<Command>& commands, int argc, const 
   } catch (const CLI::ParseError& e) {
     if (chosen == commands.end())
       return Complaint{"unknown option '" + given + "'", "lockstep --help shows the use"};
-    return Complaint{cause_of(e, *chosen, {argv + 2, argv + argc}),
-                     "lockstep " + given + " --help shows the use"};
+    return complaint_at(e, *chosen, {argv + 2, argv + argc});
   }
 }
 

@@ -1,17 +1,20 @@
 #include "coordinator/daemon/arguments.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
 #include "common/names.h"
 #include "common/version.h"
 #include "coordinator/daemon/build_id.h"
+#include "coordinator/option_hints.h"
 
 namespace lockstep {
 
@@ -45,6 +48,16 @@ std::string version_text() {
   return version_line("lockstepd", revision == nullptr ? "" : revision) + "\n" + build_text() +
          "\n" + libraries() + "\n" + libraries_of_both() + ", " + libraries_of_daemon_alone() +
          "\n";
+}
+
+// A line of cause and one of advice.
+std::string mistake_text(const std::string& name, const std::string& error,
+                         const std::vector<std::string>& words, bool own_loop) {
+  std::vector<std::string> known = {"--set", "--help", "--version", "-h"};
+  if (!own_loop) known.insert(known.end(), {"--check", "--evaluate"});
+  const auto hint = hint_at(words, known);
+  return name + ": " + (hint.cause.empty() ? error : hint.cause) + "\n" +
+         (hint.advice.empty() ? name + " --help shows the use" : hint.advice) + "\n";
 }
 
 }  // namespace
@@ -85,7 +98,8 @@ Arguments parse_arguments(int argc, const char* const* argv, bool own_loop) {
     arguments.text = version_text();
   } catch (const CLI::ParseError& e) {
     arguments.exit_code = 2;
-    arguments.text = name + ": " + e.what() + "\n" + name + " --help shows the use\n";
+    arguments.text =
+        mistake_text(name, e.what(), {argv + std::min(argc, 1), argv + argc}, own_loop);
   }
   return arguments;
 }

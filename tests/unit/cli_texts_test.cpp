@@ -14,6 +14,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
+using ::testing::StartsWith;
 
 struct TestCommand {
   TestCommand() {
@@ -67,6 +68,9 @@ TEST(CommandLine, NamesAMistakeAndTheNearestWord) {
   EXPECT_EQ(test.mistake({"--jsn"}), "unknown option '--jsn'");
   EXPECT_EQ(test.mistake({"look", "s", "--jsn"}), "unknown option '--jsn'; did you mean '--json'?");
   EXPECT_THAT(test.mistake({"look"}), HasSubstr("STORE"));
+  const auto parsed = test.parse({"look", "s", "--resume"});
+  EXPECT_EQ(std::get<Complaint>(parsed).cause, "unknown option '--resume'");
+  EXPECT_THAT(std::get<Complaint>(parsed).advice, StartsWith("here that is --set restore=latest"));
   EXPECT_THAT(test.mistake({"look", "s", "1", "2"}), HasSubstr("2"));
   EXPECT_THAT(test.mistake({"look", "s", "--scope", "all"}), HasSubstr("all"));
 }

@@ -144,6 +144,114 @@ TEST(Set, ErrorsAreNamedAfterTheOption) {
   }
 }
 
+TEST(Restore, AValueThatIsNoneIsToldWhatToWrite) {
+  const std::string no_value =
+      "restore has no value; write latest to carry on, auto to carry on where there is a "
+      "checkpoint, or fresh to start anew";
+  const std::string fresh = "; write fresh, which starts anew and leaves what is there";
+  const std::string latest = "; write latest, or auto where there may be no checkpoint yet";
+  const std::string mode = "; write latest, with if_missing: fresh where there may be no";
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"", no_value},
+      {"null", no_value},
+      {"~", no_value},
+      {"''", no_value},
+      {"false", fresh},
+      {"False", fresh},
+      {"none", fresh},
+      {"None", fresh},
+      {"off", fresh},
+      {"OFF", fresh},
+      {"never", fresh},
+      {"from-scratch", fresh},
+      {"'null'", fresh},
+      {"true", latest},
+      {"True", latest},
+      {"on", latest},
+      {"last", latest},
+      {"latest_checkpoint", latest},
+      {"Latest", "; did you mean latest?"},
+      {"lates", "; did you mean latest?"},
+      {"3@latest", "; write {mode: latest, attempt: 3}"},
+      {"best@3", "; write {mode: best, attempt: 3}"},
+      {"x@latest", "; did you mean latest?"},
+      {"checkpoints/3", "; a path is written {from: PATH}"},
+      {"{mode: none}", fresh},
+      {"{mode: false}", fresh},
+      {"{mode: off}", fresh},
+      {"{mode: never}", fresh},
+      {"{mode: true}", mode},
+      {"{mode: last}", mode},
+      {"{mode: 1200}", "; write iteration: 1200"},
+      {"{mode: 3@1200}", "; write restore: 3@1200"},
+      {"{mode: auto}", "; write restore: auto"},
+      {"{mode: Auto}", "; write restore: auto"},
+      {"{mode: freh}", "; did you mean fresh?"},
+      {"{mode: }", "restore.mode has no value; write fresh, latest, best or iteration, or leave"},
+  };
+  for (const auto& [value, message] : cases) {
+    EXPECT_THAT(error_of(required + "restore: " + value + "\n"), HasSubstr(message)) << value;
+    EXPECT_THAT(error_of(required, {"restore=" + value}), HasSubstr(message)) << value;
+  }
+}
+
+TEST(Restore, ANameFromElsewhereIsToldWhatItIsHere) {
+  const std::string latest = "here that is 'restore: latest', or 'restore: 1200'";
+  const std::string fresh = "here that is 'restore: fresh'";
+  const std::string automatic = "here that is 'restore: auto' (latest, but fresh";
+  const std::string any_ranks = "here that is not needed: any number of ranks loads";
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"resume: true", latest},
+      {"resume: False", fresh},
+      {"resume: 0", fresh},
+      {"resume:", fresh},
+      {"resume_from_checkpoint: null", fresh},
+      {"resume_from_checkpoint: latest", "here that is 'restore: latest'"},
+      {"resume_from_checkpoint: 3@40", "here that is 'restore: 3@40'"},
+      {"resume_from_checkpoint: /x/checkpoint-30", latest},
+      {"ckpt_path: best", "here that is 'restore: best'"},
+      {"ckpt_path: a/b.ckpt", "here that is store with"},
+      {"load_checkpoint: true", latest},
+      {"load_universal_checkpoint: true", any_ranks},
+      {"checkpoint: {load_universal: true}", any_ranks},
+      {"load_optimizer_states: true", "here that is not needed"},
+      {"load_optimizer_states: false", "here that is 'scope: model' in restore"},
+      {"load_module_only: true", "here that is 'scope: model' in restore"},
+      {"load_module_only: false", "here that is not needed"},
+      {"automatic_checkpoint_naming: true", "here that is not needed: checkpoints are named"},
+      {"total_limit: 3", "here that is checkpoint.keep_last"},
+      {"skip_first_batches: 3", "here that is restore.skip_samples"},
+      {"resume_if_exists: true", automatic},
+      {"resume_if_exists: false", fresh},
+      {"resume_ignore_no_checkpoint: true", automatic},
+      {"resume_ignore_no_checkpoint: false", latest},
+      {"exit_on_missing_checkpoint: true", latest},
+      {"exit_on_missing_checkpoint: false", automatic},
+      {"resume_past_end: true", latest},
+      {"resume_from_directory: x", "here that is store with"},
+      {"resume_from_path: x", "here that is store with"},
+      {"explicit_log_dir: x", "here that is store"},
+      {"restore_path: x", "here that is store with"},
+      {"storage_path: x", "here that is store"},
+      {"resume_errored: true", automatic},
+      {"checkpoint_score_attribute: loss", "here that is checkpoint.keep_best"},
+      {"latest_step: 5", latest},
+      {"best_step: 5", "here that is 'restore: best'"},
+      {"restore_or_initialize: true", automatic},
+      {"snapshot_path: x", "here that is store with 'restore: auto'"},
+      {"auto_detect_ckpt_format: true", any_ranks},
+      {"use_checkpoint_args: true", "here that is not needed: the configuration counts"},
+      {"non_persistent_save_interval: 5", "here that is checkpoint.interval"},
+      {"checkpoint: {enable: true}", "here that is checkpoint.interval"},
+      {"checkpoint: {restore: fresh}", "here that is 'restore: fresh', at the top level"},
+      {"checkpoint: {restore: none}", "here that is 'restore: fresh', at the top level"},
+      {"checkpoint: {resume: true}", latest + " for a certain iteration, at the top level"},
+      {"restore: {step: 5}", "here that is restore.iteration"},
+  };
+  for (const auto& [line, message] : cases)
+    EXPECT_THAT(error_of(required + line + "\n"), HasSubstr(message)) << line;
+}
+
 TEST(Set, LeavesTheRestOfTheFileToItsChecks) {
   EXPECT_THAT(error_of(required + "stor: 3\n", {"restore=latest"}), StartsWith("train.yaml:4:1: "));
   EXPECT_THAT(error_of(required + "restore:\n", {"restore.iteration=3"}),
