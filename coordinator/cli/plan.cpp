@@ -51,6 +51,7 @@ struct Plan {
   std::optional<Deadline> deadline;
   std::optional<double> save_s;          // what a save is known to take
   std::optional<std::string> objection;  // why it would end with 75 at once
+  bool in_use = false;                   // another job is at work on the store
   int exit_code = 0;                     // the job's
 };
 
@@ -83,6 +84,7 @@ DecisionRecord decide(const FileSystem& files, const LoadedConfig& loaded, const
                                ", is assumed");
     return record;
   } catch (const Error& e) {
+    plan.in_use = e.code() == ErrorCode::kInUse || e.code() == ErrorCode::kOwnRunAlive;
     auto record = error_record(launch, e.code(), e.what());
     record.verified_bytes = options.verify;
     return record;
@@ -155,8 +157,10 @@ int run_plan(const FileSystem& files, const Options& options) {
   } else if (record.kind == DecisionKind::kError) {
     for (const auto& reason : record.reasons)
       std::fprintf(stderr, "  because %s\n", escape_controls(reason).c_str());
-    throw Error(record.exit_code == 3 ? ErrorCode::kIo : ErrorCode::kInvalidConfig,
-                record.error.value_or(""));
+    throw Error(
+        record.exit_code == 3 ? ErrorCode::kIo : ErrorCode::kInvalidConfig,
+        record.error.value_or("") +
+            (planned.in_use ? "; to decide by the store as it is now add --ignore-running" : ""));
   } else {
     print_for_people(planned);
   }
@@ -179,7 +183,7 @@ Command plan_command() {
       flag("--json", options->json, "the decision record"),
       flag("--verify", options->verify, "read every byte, as the load does"),
       flag("--ignore-running", options->ignore_running,
-           "do not look whether a job is at work on the store")};
+           "do not look whether a job is at work on the store: decide by what is there now")};
   command.exit_codes = {{0, "the job would train, or has nothing left to train"},
                         {2, "a bad configuration, or the job would end with 2"},
                         {3, "the store can't be read now, or the job would end with 3"},

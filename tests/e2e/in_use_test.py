@@ -33,6 +33,10 @@ class StoreInUse(JobTest):
         self.assertEqual((result.planned["kind"], result.planned["exit_code"]), ("error", 2))
         self.expect_exit(result, 2, *who)
         self.assertEqual(site.store.attempts(), [1])
+        # The job can't do what helps the plan: it is told without.
+        self.assertNotIn("--ignore-running", result.err + result.planned["error"])
+        refused = command("plan", "train.yaml", cwd=site.folder)
+        self.expect_exit(refused, 2, *who, "add --ignore-running")
         planned = site.plan(restore="fresh", flags=["--ignore-running"], busy=True)
         self.assertEqual(planned["kind"], "fresh")
         self.expect_still_at_work(site, job)
