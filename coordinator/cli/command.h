@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -30,7 +31,8 @@ struct Option {
   std::string name;   // "--set"
   std::string value;  // "K=V"; "" for a flag
   std::string help;
-  std::variant<bool*, std::string*, std::vector<std::string>*> into;  // several: repeatable
+  // An optional tells an empty text from none; several: repeatable.
+  std::variant<bool*, std::string*, std::optional<std::string>*, std::vector<std::string>*> into;
   std::vector<std::string> choices = {};
 };
 

@@ -22,6 +22,9 @@ void add_option(CLI::App& app, const Option& option) {
   } else if (auto* const* text = std::get_if<std::string*>(&option.into)) {
     auto* added = app.add_option(option.name, **text);
     if (!option.choices.empty()) added->check(CLI::IsMember(option.choices));
+  } else if (auto* const* perhaps = std::get_if<std::optional<std::string>*>(&option.into)) {
+    app.add_option_function<std::string>(
+        option.name, [into = *perhaps](const std::string& given) { *into = given; });
   } else {
     app.add_option(option.name, *std::get<std::vector<std::string>*>(option.into))
         ->allow_extra_args(false);

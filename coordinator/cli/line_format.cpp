@@ -66,6 +66,9 @@ std::string text_of(const ordered_json& value) {
 std::vector<LinePart> parse_line_format(const std::string& format,
                                         std::span<const std::string> fields,
                                         std::span<const std::string> objects) {
+  if (format.empty())
+    fail("it is empty", "write fields in braces, as in '{" + fields.front() + "}'; fields are " +
+                            enumerate(fields, fields.size()));
   std::vector<LinePart> parts;
   for (std::size_t at = 0; at < format.size(); ++at) {
     const char c = format[at];
@@ -87,6 +90,17 @@ std::vector<LinePart> parse_line_format(const std::string& format,
     }
   }
   return parts;
+}
+
+void require_keys(std::span<const LinePart> parts, const std::vector<std::string>& keys) {
+  for (const auto& part : parts) {
+    if (part.key.empty() || is_in(keys, part.key)) continue;
+    const auto near = nearest(part.key, keys);
+    const auto name = [&](const std::string& key) { return "{" + part.text + "." + key + "}"; };
+    fail("no checkpoint has " + name(part.key) +
+             (near.empty() ? "" : ", did you mean " + name(near) + "?"),
+         part.text + " are " + enumerate(keys, keys.size()));
+  }
 }
 
 std::string format_line(std::span<const LinePart> parts, const ordered_json& object) {

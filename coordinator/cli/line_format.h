@@ -24,6 +24,9 @@ std::vector<LinePart> parse_line_format(const std::string& format,
                                         std::span<const std::string> fields,
                                         std::span<const std::string> objects);
 
+// Error(kInvalidConfig) where a part names a key that is none of `keys`: the nearest and all.
+void require_keys(std::span<const LinePart> parts, const std::vector<std::string>& keys);
+
 // One line, with the values that `object` has: texts with their control characters escaped, numbers
 // and objects as JSON has them, "-" for null and for a key that is not there.
 std::string format_line(std::span<const LinePart> parts, const nlohmann::ordered_json& object);

@@ -62,6 +62,7 @@ ordered_json checkpoint_json(const Listing& listing, const CheckpointView& check
   object["world_size"] = or_null(told, [&] { return found.manifest->world_size; });
   object["created"] = or_null(told, [&] { return found.manifest->created; });
   object["metrics"] = told ? ordered_json(found.manifest->metrics) : ordered_json::object();
+  object["best"] = listing.best == checkpoint.id;
   object["pinned"] = listing.pins.contains(checkpoint.id);
   object["why"] = or_null(!found.why.empty(), [&] { return found.why; });
   return object;
@@ -81,6 +82,7 @@ Listing list_store(const FileSystem& files, const std::string& given, bool all) 
   listing.pins = read_pins(files, opened.path);
   listing.best = best_of_newest(opened.view);
   listing.store = std::move(opened.view);
+  listing.path = std::move(opened.path);
   return listing;
 }
 
@@ -111,11 +113,42 @@ std::string listing_json(const Listing& listing) {
 }
 
 std::vector<LinePart> parse_listing_format(const std::string& format) {
-  static const std::array<std::string, 10> kFields = {
-      "attempt",    "iteration", "state",   "eligible", "bytes",
-      "world_size", "created",   "metrics", "pinned",   "why"};
+  static const std::array<std::string, 11> kFields = {
+      "attempt", "iteration", "state", "eligible", "bytes", "world_size",
+      "created", "metrics",   "best",  "pinned",   "why"};
   static const std::array<std::string, 1> kObjects = {"metrics"};
   return parse_line_format(format, kFields, kObjects);
+}
+
+namespace {
+
+// Of all checkpoints that were examined.
+std::set<std::string> metric_names(const StoreView& store) {
+  std::set<std::string> names;
+  for (const auto& checkpoint : store.checkpoints)
+    if (checkpoint.examined && checkpoint.examined->manifest)
+      for (const auto& [name, unused] : checkpoint.examined->manifest->metrics)
+        names.insert(name);
+  return names;
+}
+
+bool has_all(const std::set<std::string>& names, std::span<const LinePart> parts) {
+  return std::ranges::all_of(
+      parts, [&](const LinePart& part) { return part.key.empty() || names.contains(part.key); });
+}
+
+}  // namespace
+
+void require_metrics(const FileSystem& files, Listing& listing, std::span<const LinePart> parts) {
+  if (has_all(metric_names(listing.store), parts)) return;
+  std::vector<CheckpointId> others;
+  for (const auto& checkpoint : listing.store.checkpoints)
+    if (!checkpoint.examined) others.push_back(checkpoint.id);
+  ProgressBar bar("opening files");
+  examine_all(files, listing.path, listing.store, others,
+              {.depth = Depth::kManifest, .progress = shown_on(bar)});
+  const auto names = metric_names(listing.store);
+  if (!names.empty()) require_keys(parts, {names.begin(), names.end()});
 }
 
 std::string listing_lines(const Listing& listing, std::span<const LinePart> parts) {

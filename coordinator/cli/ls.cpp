@@ -1,5 +1,6 @@
 #include <cstdio>
 #include <memory>
+#include <optional>
 
 #include "common/error.h"
 #include "coordinator/amounts.h"
@@ -16,7 +17,7 @@ namespace {
 
 struct Options {
   std::string store;
-  std::string format;
+  std::optional<std::string> format;
   bool all = false;
   bool json = false;
   bool ascii = false;
@@ -116,15 +117,17 @@ void print_rest(const Listing& listing) {
 }
 
 int run_ls(const FileSystem& files, const Options& options) {
-  if (options.json && !options.format.empty())
+  if (options.json && options.format)
     throw Error(ErrorCode::kInvalidConfig, "--json and --format contradict; leave one of them out");
-  const auto parts = parse_listing_format(options.format);  // a mistake in it before a long read
-  const auto listing = list_store(files, options.store, options.all);
+  std::vector<LinePart> parts;
+  if (options.format) parts = parse_listing_format(*options.format);  // before a long read
+  auto listing = list_store(files, options.store, options.all);
   if (options.json) {
     std::puts(listing_json(listing).c_str());
     return 0;
   }
-  if (!options.format.empty()) {
+  if (options.format) {
+    require_metrics(files, listing, parts);
     std::fputs(listing_lines(listing, parts).c_str(), stdout);
     return 0;
   }

@@ -34,7 +34,7 @@ class Best(JobTest):
         return self.origin.copy(self, name)
 
     def expect_shown(self, site, wanted):
-        """`lockstep show STORE best` and the mark of `lockstep ls` are this one."""
+        """`lockstep show STORE best` and the mark of `lockstep ls` are this one, and `{best}` too."""
         shown = command("show", site.store.path, "best", "--json")
         self.assertEqual(shown.code, 0, shown)
         self.assertEqual(json.loads(shown.out), site.store.manifest(*wanted))
@@ -42,6 +42,9 @@ class Best(JobTest):
         marked = [line for line in listed.out.splitlines() if line.endswith(", best")]
         self.assertEqual(len(marked), 1, listed)
         self.assertIn(f" {wanted[0]}@{wanted[1]} ", marked[0])
+        lines = command("ls", site.store.path, "--format", "{attempt}@{iteration} {best}").out
+        self.assertEqual([line for line in lines.splitlines() if not line.endswith(" false")],
+                         [f"{wanted[0]}@{wanted[1]} true"], lines)
 
     def expect_restored(self, site, parent, to=50, rejected=(), **how):
         """Trains from `best` to `to`; gives the number of the attempt."""

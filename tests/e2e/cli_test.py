@@ -49,7 +49,8 @@ class Commands(BranchedStore):
                                   (1, 20): ("good", True, 2), (1, 10): ("good", True, 2)})
         for x in whole["checkpoints"]:
             self.assertEqual(set(x), {"attempt", "iteration", "state", "eligible", "bytes",
-                                      "world_size", "created", "metrics", "pinned", "why"})
+                                      "world_size", "created", "metrics", "best", "pinned",
+                                      "why"})
             folder = self.store.checkpoint(x["attempt"], x["iteration"])
             self.assertEqual(x["bytes"], sum(p.stat().st_size for p in folder.iterdir()))
 
@@ -65,6 +66,9 @@ class Commands(BranchedStore):
         self.expect_words(self.said(2, "ls", self.store.path, "--format", "{stat}"),
                           "mean {state}", "attempt, iteration, state, .* and why")
         self.said(2, "ls", self.store.path, "--json", "--format", "{state}")
+        self.said(2, "ls", self.store.path, "--json", "--format", "")
+        self.expect_words(self.said(2, "ls", self.store.path, "--format", ""),
+                          r"--format: it is empty\nwrite fields in braces, as in '{attempt}'")
 
     def test_colour_and_unicode_are_for_terminals_alone(self):
         rich = on_terminal("ls", self.store.path, "--all", LANG="C.UTF-8", LC_ALL="")

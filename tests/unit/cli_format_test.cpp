@@ -32,7 +32,6 @@ TEST(LineFormat, PutsValuesWhereFieldsAreNamed) {
     const char* line;
   };
   const std::vector<Row> rows = {
-      {"", ""},
       {"plain text", "plain text"},
       {"{attempt}", "3"},
       {"{attempt}@{attempt}", "3@3"},
@@ -57,6 +56,7 @@ TEST(LineFormat, AMistakeNamesTheNearestFieldAndAll) {
     const char* cause;
   };
   const std::vector<Row> rows = {
+      {"", "it is empty; write fields in braces, as in '{attempt}'; fields are attempt, state"},
       {"{atempt}", "no field {atempt}, did you mean {attempt}?"},
       {"{Attempt}", "did you mean {attempt}?"},
       {"{xyzzyxyzzy}", "no field {xyzzyxyzzy}; fields are attempt, state, why, metrics and pinned"},
@@ -90,13 +90,41 @@ TEST(LineFormat, OfAListingKnowsAllFieldsOfItsJson) {
     EXPECT_NO_THROW(parse_listing_format("{" + name + "}")) << name;
   const auto all = error_of(ErrorCode::kInvalidConfig, [] { parse_listing_format("{?}"); });
   for (const auto& name : {"attempt", "iteration", "state", "eligible", "bytes", "world_size",
-                           "created", "metrics", "pinned", "why"}) {
+                           "created", "metrics", "best", "pinned", "why"}) {
     EXPECT_TRUE(json["checkpoints"][0].contains(name)) << name;
     EXPECT_THAT(all, HasSubstr(name));
   }
   EXPECT_EQ(listing_lines(listing, parse_listing_format(
                                        "{attempt}@{iteration} {state} {metrics.loss} {why}")),
             "1@20 good - -\n1@10 good 0.5 -\n");
+}
+
+TEST(LineFormat, AMetricThatNoCheckpointOfTheStoreHasIsAMistake) {
+  lockstep::testing::StoreOnDisk disk("format");
+  disk.attempt("a");
+  disk.checkpoint({1, 10}, 2, true);
+  const auto lines = [&](const std::string& format, bool all = false) {
+    auto listing = list_store(disk.files(), disk.path(), all);
+    const auto parts = parse_listing_format(format);
+    require_metrics(disk.files(), listing, parts);
+    return listing_lines(listing, parts);
+  };
+  EXPECT_EQ(lines("{metrics.nope}"), "-\n") << "nothing was evaluated yet";
+  disk.checkpoint({1, 20}, 2, true, {{"loss", 0.5}, {"accuracy", 0.75}});
+  disk.checkpoint({1, 30}, 2, true, {{"loss", 0.25}});
+  disk.attempt("b", CheckpointId{1, 10});
+  disk.checkpoint({2, 20}, 2, true);
+  EXPECT_EQ(lines("{iteration} {metrics.loss}", true), "20 -\n30 0.25\n20 0.5\n10 -\n");
+  EXPECT_EQ(lines("{iteration} {metrics.loss}"), "20 -\n10 -\n") << "abandoned ones have it";
+  for (const bool all : {false, true}) {
+    EXPECT_EQ(
+        error_of(ErrorCode::kInvalidConfig, [&] { lines("{metrics.los}", all); }),
+        "--format: no checkpoint has {metrics.los}, did you mean {metrics.loss}?; metrics are "
+        "accuracy and loss");
+    EXPECT_EQ(
+        error_of(ErrorCode::kInvalidConfig, [&] { lines("{metrics.loss} {metrics.x}", all); }),
+        "--format: no checkpoint has {metrics.x}; metrics are accuracy and loss");
+  }
 }
 
 }  // namespace
