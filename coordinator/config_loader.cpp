@@ -148,8 +148,12 @@ std::optional<std::string> process_environment(const std::string& name) {
 LoadedConfig load_config(const std::string& path, const std::vector<std::string>& overrides,
                          const Environment& environment) {
   auto loaded = parse_config(read_config_file(path), path, overrides, environment);
-  loaded.paths.store = follow_links(loaded.paths.store);
-  if (loaded.paths.from) loaded.paths.from = follow_links(*loaded.paths.from);
+  const auto follow = [](const char* key, std::string& to) {
+    to = follow_links(to);
+    require_utf8(key, to, {"where links lead"});
+  };
+  follow("store", loaded.paths.store);
+  if (loaded.paths.from) follow("restore.from", *loaded.paths.from);
   return loaded;
 }
 

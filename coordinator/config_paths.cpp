@@ -53,6 +53,12 @@ struct Expansion {
 
 }  // namespace
 
+void require_utf8(const std::string& key, const std::string& path, const Place& place) {
+  if (invalid_utf8(path) == std::string::npos) return;
+  fail(place, key + ": the path " + escaped(path) +
+                  " is not UTF-8, as all that a job writes is; take one that is, or rename it");
+}
+
 std::string resolve_path(const std::string& key, const std::string& written, const Place& place,
                          const std::string& config_file, const Environment& environment) {
   const Expansion expansion{key, place, environment};
@@ -82,7 +88,9 @@ std::string resolve_path(const std::string& key, const std::string& written, con
   while (path.starts_with("./")) {
     path.erase(0, std::min(path.find_first_not_of('/', 1), path.size()));
   }
-  return path.empty() || path == "." ? folder.string() : (folder / path).string();
+  path = path.empty() || path == "." ? folder.string() : (folder / path).string();
+  require_utf8(key, path, place);
+  return path;
 }
 
 }  // namespace lockstep

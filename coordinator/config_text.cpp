@@ -51,8 +51,12 @@ void fail(const Place& place, const std::string& text) {
 
 std::string escaped(std::string_view text) {
   std::string shown;
-  for (const char c : text)
-    shown += is_control(c) ? "\\x" + hex_byte(c) : std::string(1, c);
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t bytes = character_bytes(text.substr(at));
+    const bool is_shown = bytes > 0 && !is_control(text[at]);
+    shown += is_shown ? std::string(text.substr(at, bytes)) : "\\x" + hex_byte(text[at]);
+    at += std::max<std::size_t>(bytes, 1);
+  }
   return shown;
 }
 

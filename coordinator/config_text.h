@@ -17,7 +17,8 @@ struct Place {
 // Throws Error(kInvalidConfig): "PLACE: TEXT".
 [[noreturn]] void fail(const Place& place, const std::string& text);
 
-// Pure: `text` for a message: control characters as \xNN. printable shows about 60 bytes of it.
+// Pure: `text` for a message: control characters and what is not UTF-8 as \xNN. printable shows
+// about 60 bytes of it.
 std::string escaped(std::string_view text);
 std::string printable(std::string_view text);
 

@@ -8,6 +8,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "coordinator/json_text.h"
+
 namespace lockstep {
 namespace {
 
@@ -30,7 +32,7 @@ Json begun(const MetricsOrigin& origin, double time_s, std::string_view event,
 }
 
 std::string ended(const Json& line) {
-  return line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_text(line) + "\n";
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 
 #include "common/log.h"
 #include "coordinator/amounts.h"
+#include "coordinator/json_text.h"
 
 namespace lockstep {
 
@@ -83,7 +84,7 @@ std::string to_json(const std::vector<Check>& checks) {
          {"text", check.text},
          {"advice", check.advice.empty() ? ordered_json() : ordered_json(check.advice)}});
   const ordered_json out = {{"checks", std::move(list)}, {"exit_code", exit_code_of(checks)}};
-  return out.dump(2, ' ', false, ordered_json::error_handler_t::replace);
+  return json_text(out, 2);
 }
 
 std::string advice_after(const std::string& failure, const std::string& usual) {

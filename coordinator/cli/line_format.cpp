@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "coordinator/candidates.h"
 #include "coordinator/config_hints.h"
+#include "coordinator/json_text.h"
 
 namespace lockstep::cli {
 
@@ -58,7 +59,7 @@ void add_text(std::vector<LinePart>& parts, char c) {
 std::string text_of(const ordered_json& value) {
   if (value.is_null()) return "-";
   if (value.is_string()) return escape_controls(value.get_ref<const std::string&>());
-  return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+  return json_text(value);
 }
 
 }  // namespace

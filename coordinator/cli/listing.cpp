@@ -9,6 +9,7 @@
 #include "coordinator/candidates.h"
 #include "coordinator/cli/progress_bar.h"
 #include "coordinator/examine_all.h"
+#include "coordinator/json_text.h"
 #include "coordinator/lineage.h"
 #include "coordinator/pins.h"
 
@@ -109,7 +110,7 @@ std::string listing_json(const Listing& listing) {
   out["checkpoints"] = ordered_json::array();
   for (const auto& id : listing.shown)
     out["checkpoints"].push_back(checkpoint_json(listing, *listing.store.checkpoint(id)));
-  return out.dump(2, ' ', false, ordered_json::error_handler_t::replace);
+  return json_text(out, 2);
 }
 
 std::vector<LinePart> parse_listing_format(const std::string& format) {

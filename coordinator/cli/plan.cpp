@@ -15,6 +15,7 @@
 #include "coordinator/cli/text_width.h"
 #include "coordinator/config_loader.h"
 #include "coordinator/deadline.h"
+#include "coordinator/json_text.h"
 #include "coordinator/launch.h"
 #include "coordinator/standing.h"
 
@@ -113,7 +114,7 @@ std::string to_json(const Plan& plan) {
   object["deadline"] =
       plan.deadline ? nlohmann::ordered_json(plan.deadline->at) : nlohmann::ordered_json();
   object["ends_at_once"] = plan.objection.has_value();
-  return object.dump();
+  return json_text(object);
 }
 
 // A line that goes on below itself where the screen ends.

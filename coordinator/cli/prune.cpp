@@ -13,6 +13,7 @@
 #include "coordinator/cli/progress_bar.h"
 #include "coordinator/cli/store_reading.h"
 #include "coordinator/cli/table.h"
+#include "coordinator/json_text.h"
 
 namespace lockstep::cli {
 
@@ -118,7 +119,7 @@ void print_json(const std::vector<Pruned>& pruned, std::uint64_t bytes, bool dry
                                   {"iteration", one.deletion.checkpoint.iteration},
                                   {"bytes", one.bytes},
                                   {"why", one.deletion.why}});
-  std::puts(out.dump(2).c_str());
+  std::puts(json_text(out, 2).c_str());
 }
 
 void print(const std::vector<Pruned>& pruned, const Options& options) {

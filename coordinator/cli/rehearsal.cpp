@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "coordinator/amounts.h"
 #include "coordinator/cli/table.h"
+#include "coordinator/json_text.h"
 
 namespace lockstep::cli {
 
@@ -29,8 +30,7 @@ std::string set(const std::string& key, std::int64_t value) {
 
 // A JSON text is a YAML one, whatever a path holds.
 std::string set(const std::string& key, const std::string& text) {
-  return key + "=" +
-         nlohmann::json(text).dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+  return key + "=" + json_text(text);
 }
 
 std::string seconds_text(double seconds) {
@@ -269,7 +269,7 @@ std::string to_json(const Rehearsal& rehearsal) {
   for (const auto& run : rehearsal.runs)
     out["runs"].push_back(json_of(run));
   out["kept"] = or_null(rehearsal.kept);
-  return out.dump(2, ' ', false, ordered_json::error_handler_t::replace);
+  return json_text(out, 2);
 }
 
 }  // namespace lockstep::cli

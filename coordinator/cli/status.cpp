@@ -15,6 +15,7 @@
 #include "coordinator/cli/progress_bar.h"
 #include "coordinator/cli/table.h"
 #include "coordinator/examine_all.h"
+#include "coordinator/json_text.h"
 #include "coordinator/lineage.h"
 #include "coordinator/run_length.h"
 #include "coordinator/standing.h"
@@ -202,7 +203,7 @@ void print_json(const Status& status) {
   out["damaged"] = ordered_json::array();
   for (const auto& record : damaged_records(status.job.store.view))
     out["damaged"].push_back({{"file", record.file}, {"why", record.why}});
-  std::puts(out.dump(2, ' ', false, ordered_json::error_handler_t::replace).c_str());
+  std::puts(json_text(out, 2).c_str());
 }
 
 }  // namespace

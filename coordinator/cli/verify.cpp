@@ -11,6 +11,7 @@
 #include "coordinator/cli/store_reading.h"
 #include "coordinator/cli/table.h"
 #include "coordinator/examine_all.h"
+#include "coordinator/json_text.h"
 #include "coordinator/standing.h"
 
 namespace lockstep::cli {
@@ -103,7 +104,7 @@ void print_json(const Report& report) {
   out["bytes"] = report.bytes;
   out["seconds"] = report.seconds;
   out["exit_code"] = report.exit_code();
-  std::puts(out.dump(2, ' ', false, ordered_json::error_handler_t::replace).c_str());
+  std::puts(json_text(out, 2).c_str());
 }
 
 void print_for_people(const Report& report) {

@@ -23,8 +23,4 @@ Json row_json(const CheckpointRow& row) {
           {"created", or_null(row.created)}};
 }
 
-std::string text_of(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 }  // namespace lockstep

@@ -24,7 +24,4 @@ Json number(double value);
 Json metrics_json(const std::map<std::string, double>& metrics);
 Json row_json(const CheckpointRow& row);
 
-// What is no UTF-8, in a path, is replaced.
-std::string text_of(const Json& json);
-
 }  // namespace lockstep

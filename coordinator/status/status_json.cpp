@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "coordinator/json_text.h"
 #include "coordinator/metrics_lines.h"
 #include "coordinator/run_identity.h"
 #include "coordinator/status/json_parts.h"
@@ -186,7 +187,7 @@ std::string status_json(const StatusPicture& picture) {
   out["revisions"] = {{"lineage", picture.store->lineage_revision},
                       {"curves", picture.store->curves_revision},
                       {"decision", decided ? picture.store->newest->number : 0}};
-  return text_of(out);
+  return json_text(out);
 }
 
 }  // namespace lockstep

@@ -1,5 +1,6 @@
 #include "coordinator/status/store_json.h"
 
+#include "coordinator/json_text.h"
 #include "coordinator/status/json_parts.h"
 
 namespace lockstep {
@@ -37,7 +38,7 @@ std::string lineage_json(const StorePicture& picture) {
     json["why"] = row.why.empty() ? Json() : Json(row.why);
     out["checkpoints"].push_back(std::move(json));
   }
-  return text_of(out);
+  return json_text(out);
 }
 
 namespace {
@@ -94,7 +95,7 @@ std::string curves_json(const StorePicture& picture) {
       kMostEvaluationsInAll);
   for (const auto& curve : picture.curves)
     out["attempts"].push_back(curve_json(curve, points, evaluations));
-  return text_of(out);
+  return json_text(out);
 }
 
 std::string decision_json(const StorePicture& picture) {

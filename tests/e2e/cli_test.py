@@ -2,10 +2,12 @@
 """The commands that look at a store: what they say, their exit codes, and what they leave alone."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import unittest
+from pathlib import Path
 
 from lockstep_jobs import (BIN, ROOT, command, configuration, environment, on_terminal,
                            yaml_text)
@@ -265,6 +267,28 @@ class Commands(BranchedStore):
             command(argv[0], self.store.path, *argv[1:])
         command("completion", "checkpoints", self.store.path)
         self.assertEqual(difference(before, snapshot(self.store.path)), [])
+
+    def test_a_store_whose_path_is_not_utf8_can_be_read_and_not_trained_on(self):
+        site = self.origin.copy(self)
+        odd = os.fsdecode(os.fsencode(site.folder) + b"/st\xfere")
+        site.store.path.rename(odd)
+        foreign = Path(os.fsdecode(os.fsencode(f"{odd}/checkpoints/") + b"x\xff"))
+        foreign.mkdir()
+        for code, *argv in ((0, "ls", odd, "--all"), (1, "status", odd), (0, "verify", odd),
+                            (0, "prune", odd, "--keep-last", "1", "--dry-run")):
+            self.json_of(code, *argv)
+        foreign.rmdir()
+        site.store.path.symlink_to(odd)
+        self.assertEqual(len(self.json_of(0, "ls", site.store.path, "--all")["checkpoints"]), 6)
+        wanted = r"where links lead: store: the path /.*/st\\xfere is not UTF-8"
+        site.write(yaml_text(configuration(restore="latest")))
+        for name in ("plan", "doctor"):
+            said = self.said(2, name, "train.yaml", "--json", cwd=site.folder)
+            self.expect_words(said, wanted)
+            self.assertEqual(len(said.splitlines()), 1, said)
+        result = site.run(ranks=3, restore="latest")
+        self.expect_exit(result, 2, re.compile(wanted))
+        self.assertNotIn("json", result.err.lower())
 
     def test_json_has_the_fields_that_are_documented(self):
         documented, name = {}, None

@@ -19,13 +19,16 @@
 #include "common/error.h"
 #include "coordinator/config_checks.h"
 #include "coordinator/config_schema.h"
+#include "coordinator/json_text.h"
 #include "tests/support/config_text.h"
+#include "tests/support/temporary_folder.h"
 
 namespace lockstep {
 namespace {
 
-using testing::HasSubstr;
-using testing::StartsWith;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 std::string load_error(const std::string& path, ErrorCode code = ErrorCode::kInvalidConfig) {
   try {
@@ -180,6 +183,40 @@ TEST(ParseConfig, ExpandsPathsOnceAndOnlyPaths) {
   EXPECT_EQ(store("a.b"), "/jobs/a.b");
 }
 
+TEST(ParseConfig, APathThatIsNotUtf8IsAMistakeOfTheUsers) {
+  const std::string advice = " is not UTF-8, as all that a job writes is; take one that is, or";
+  EXPECT_THAT(error_of(required, {}, "/jobs/a\xff\xc3\xa9/train.yaml"),
+              StartsWith("/jobs/a\\xff\xc3\xa9/train.yaml:2:8: store: the path "
+                         "/jobs/a\\xff\xc3\xa9/s" +
+                         advice));
+  EXPECT_THAT(error_of(required + "metrics: {textfile: t.prom}\n", {"store=/s"}, "\xe9/train.yaml"),
+              AllOf(StartsWith("\\xe9/train.yaml:4:21: metrics.textfile: the path /"),
+                    HasSubstr("/\\xe9/t.prom" + advice)));
+  EXPECT_EQ(error_of(required, {"store=/s"}, "\xff/train.yaml"), "") << "no path of the job's";
+}
+
+TEST(ParseConfig, APathBehindALinkThatIsNotUtf8IsAMistakeOfTheUsers) {
+  const lockstep::testing::TemporaryFolder folder;
+  const auto config = folder.path() + "/train.yaml";
+  std::ofstream(config) << required;
+  std::filesystem::create_directory(folder.path() + "/b\xfe");
+  std::filesystem::create_directory_symlink("b\xfe", folder.path() + "/s");
+  try {
+    load_config(config, {}, environment);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalidConfig);
+    EXPECT_THAT(error.what(), AllOf(StartsWith("where links lead: store: the path /"),
+                                    HasSubstr("/b\\xfe is not UTF-8")));
+  }
+}
+
+TEST(JsonText, IsUtf8Always) {
+  EXPECT_EQ(json_text({{"a", "x\xfe\xc3\xa9"}, {"b", 1}}),
+            "{\"a\":\"x\xef\xbf\xbd\xc3\xa9\",\"b\":1}");
+  EXPECT_EQ(json_text({{"a", "\xe2\x82"}}, 2), "{\n  \"a\": \"\xef\xbf\xbd\"\n}");
+}
+
 TEST(Checks, KeepBestWantsAnEvaluationAtEachSave) {
   const auto check = [](const std::map<std::string, nlohmann::json>& values) -> std::string {
     GivenValues given;
@@ -219,7 +256,7 @@ TEST(Checks, EveryKeyOfTheSchemaHasItsFieldAndEveryFieldItsKey) {
   for (const KeySpec& key : key_specs()) {
     EXPECT_EQ(fields.erase(key.path), 1U) << key.path;
   }
-  EXPECT_THAT(fields, testing::IsEmpty());
+  EXPECT_THAT(fields, ::testing::IsEmpty());
 }
 
 TEST(Checks, EachKindOfValueSaysWhatItWants) {
