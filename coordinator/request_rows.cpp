@@ -89,20 +89,27 @@ void rule_absent(Ruling& ruling, const StoreView& store, const LaunchFacts& laun
   }
   const auto newest = newest_lineage(store);
   const auto there = as_texts(newest.checkpoints);
-  settle_error(ruling, ErrorCode::kInvalidConfig,
-               "the store has checkpoints and the configuration has no restore section; write " +
-                   std::string("restore: latest to carry on") +
-                   (there.empty() ? "" : " from " + to_text(newest.checkpoints.front())) +
-                   ", restore: fresh to start anew, or one of the iterations there are: " +
-                   (there.empty() ? "none" : enumerate(there)));
+  const auto elsewhere = store.checkpoints.size() - newest.checkpoints.size();
+  settle_error(
+      ruling, ErrorCode::kInvalidConfig,
+      "the store has checkpoints and the configuration has no restore section; write " +
+          std::string("restore: latest to carry on") +
+          (there.empty() ? "" : " from " + to_text(newest.checkpoints.front())) +
+          ", restore: fresh to start anew, or one of the iterations there are: " +
+          (there.empty() ? "none" : enumerate(there)) +
+          (elsewhere == 0
+               ? ""
+               : "; in other lineages " + std::string(elsewhere == 1 ? "is " : "are ") +
+                     std::to_string(elsewhere) + " more, as restore: A@N (lockstep ls --all)"));
 }
 
 // Any higher iteration in another lineage, so that nobody wonders where it went.
 void name_higher_elsewhere(Ruling& ruling, const StoreView& store, const CheckpointId& chosen,
                            const std::vector<CheckpointId>& field) {
   std::optional<CheckpointId> higher;
-  for (const auto& c : store.checkpoints)
-    if (c.id.iteration > (higher ? higher->iteration : chosen.iteration) &&
+  for (const auto& c : store.checkpoints)  // of equal ones the newest attempt's, which comes last
+    if (c.id.iteration > chosen.iteration &&
+        c.id.iteration >= (higher ? higher->iteration : chosen.iteration) &&
         std::find(field.begin(), field.end(), c.id) == field.end())
       higher = c.id;
   if (higher)

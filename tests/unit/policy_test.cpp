@@ -29,6 +29,21 @@ std::vector<Row> request_rows() {
        {},
        2,
        {"restore: fresh", "restore: latest", "30, 20 and 10"}},
+      {"absent section, checkpoints in other lineages too",
+       branched(),
+       launch_of({}),
+       kErr,
+       {},
+       2,
+       {"there are: 35, 25, 20 and 10; in other lineages is 1 more, as restore: A@N (lockstep ls "
+        "--all)"}},
+      {"absent section, most checkpoints in other lineages",
+       plain().attempt("b", fresh()).checkpoint(5),
+       launch_of({}),
+       kErr,
+       {},
+       2,
+       {"from 2@5, ", "there are: 5; in other lineages are 3 more"}},
       {"absent section, only damaged",
        StoreBuilder().attempt("a", {}).checkpoint(10, kBad),
        launch_of({}),
@@ -63,6 +78,26 @@ std::vector<Row> request_rows() {
        {{2, 20}},
        0,
        {"1@90", "another lineage"}},
+      {"latest names the highest iteration elsewhere",
+       branched().attempt("c", iteration(10), CheckpointId{1, 10}).checkpoint(15),
+       launch_of(latest()),
+       kRestored,
+       {{3, 15}},
+       0,
+       {"not taken: 2@35 (restore: 2@35 goes there)"}},
+      {"latest names the newest attempt's of equally high iterations elsewhere",
+       branched()
+           .attempt("c", iteration(20), CheckpointId{1, 20})
+           .checkpoint(35)
+           .attempt("d", iteration(20), CheckpointId{1, 20})
+           .checkpoint(30)
+           .attempt("e", iteration(10), CheckpointId{1, 10})
+           .checkpoint(30),
+       launch_of(latest()),
+       kRestored,
+       {{5, 30}},
+       0,
+       {"not taken: 3@35 (restore: 3@35 goes there)"}},
       {"latest reaches the parent's checkpoints up to the branch point",
        plain().attempt("b", iteration(20), CheckpointId{1, 20}),
        launch_of(latest()),
@@ -243,6 +278,18 @@ TEST(Rule, AsksForACheckpointBeforeItJudgesIt) {
   EXPECT_EQ(rule(store, launch_of(iteration(10))).examine, (Chosen{{1, 10}}));
   EXPECT_FALSE(rule(store, launch_of(fresh())).examine);
   EXPECT_FALSE(rule(store, launch_of(Request{})).examine);
+}
+
+TEST(Rule, AnIterationAsHighAsTheChosenOneIsNotNamed) {
+  const auto record = rule(plain().attempt("b", iteration(20), CheckpointId{1, 20}).checkpoint(30),
+                           launch_of(latest()))
+                          .record;
+  EXPECT_THAT(all_text(record), HasSubstr("is 2@30"));
+  EXPECT_THAT(all_text(record), Not(HasSubstr("higher")));
+}
+
+TEST(Rule, WhereAllIsInOneLineageNoOtherIsSpokenOf) {
+  EXPECT_THAT(all_text(rule(plain(), launch_of({})).record), Not(HasSubstr("other lineages")));
 }
 
 TEST(Rule, FreshInASlurmRestartWithoutAStoreIsAMissingFileSystem) {
