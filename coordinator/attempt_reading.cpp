@@ -76,17 +76,21 @@ void keep_ended_attempts(const StoreView& before, StoreView& view,
 // Those that the view lacks. Hundreds of small files: on a network file system one after the other
 // takes its latency hundreds of times.
 void read_attempts(const FileSystem& files, const std::string& store, StoreView& view,
-                   const std::set<std::int64_t>& numbers, Claims claims) {
+                   const std::set<std::int64_t>& numbers, Claims claims,
+                   const ReadProgress& progress) {
   constexpr std::size_t kWorthAThread = 8;
   std::vector<std::int64_t> missing;
   for (const auto number : numbers)
     if (view.attempt(number) == nullptr) missing.push_back(number);
+  if (progress.on_attempts && !missing.empty()) progress.on_attempts(missing.size());
   std::vector<AttemptView> read(missing.size());
   const auto most =
       files.serves_threads() ? small_file_threads(files.is_network(store)) : std::size_t{1};
   const auto threads = std::clamp(missing.size() / kWorthAThread, std::size_t{1}, most);
-  for_each_index(missing.size(), threads,
-                 [&](std::size_t i) { read[i] = read_attempt(files, store, missing[i], claims); });
+  for_each_index(missing.size(), threads, [&](std::size_t i) {
+    read[i] = read_attempt(files, store, missing[i], claims);
+    if (progress.on_attempt) progress.on_attempt();
+  });
   std::move(read.begin(), read.end(), std::back_inserter(view.attempts));
   if (!std::ranges::is_sorted(view.attempts, {}, &AttemptView::number))  // they are large to move
     std::ranges::sort(view.attempts, {}, &AttemptView::number);

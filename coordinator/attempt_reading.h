@@ -5,6 +5,7 @@
 #include <string>
 
 #include "common/file_system.h"
+#include "coordinator/examine.h"
 #include "coordinator/store_view.h"
 
 namespace lockstep {
@@ -28,8 +29,10 @@ void keep_ended_attempts(const StoreView& before, StoreView& view,
                          const std::set<std::int64_t>& numbers, Claims claims);
 
 // Those of `numbers` that the view lacks; threads read them. Cost: up to four small files each.
+// `progress`: told of attempts alone.
 void read_attempts(const FileSystem& files, const std::string& store, StoreView& view,
-                   const std::set<std::int64_t>& numbers, Claims claims);
+                   const std::set<std::int64_t>& numbers, Claims claims,
+                   const ReadProgress& progress);
 
 // The claim of the newest attempt, where it was left unread.
 void read_newest_claim(const FileSystem& files, const std::string& store, StoreView& view);

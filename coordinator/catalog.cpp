@@ -73,7 +73,8 @@ void add_trash(const FileSystem& files, const std::string& store, StoreView& vie
 }
 
 void add_checkpoints(const FileSystem& files, const std::string& store, StoreView& view,
-                     const std::vector<Entry>& entries, Claims claims) {
+                     const std::vector<Entry>& entries, Claims claims,
+                     const ReadProgress& progress) {
   std::set<std::int64_t> numbers;
   std::vector<TrashName> trash;
   std::vector<CheckpointId> ids;  // sorted as they are: a view is large to move
@@ -95,7 +96,7 @@ void add_checkpoints(const FileSystem& files, const std::string& store, StoreVie
   std::erase_if(view.attempts, [&](const AttemptView& a) {
     return !a.decision && a.damage.empty() && numbers.contains(a.number);
   });
-  read_attempts(files, store, view, numbers, claims);
+  read_attempts(files, store, view, numbers, claims, progress);
   std::sort(ids.begin(), ids.end());
   view.checkpoints.reserve(ids.size());
   for (const auto& id : ids)
@@ -172,7 +173,8 @@ void add_missing_commit(StoreView& view) {
 // Others may write meanwhile, so what they make first is read last: an attempt is claimed where
 // store.json and checkpoints/ are, and a record names a checkpoint that is there already.
 StoreView scan_store(const FileSystem& files, const std::string& store,
-                     std::optional<std::int64_t> own, const StoreView& before, Claims claims) {
+                     std::optional<std::int64_t> own, const StoreView& before, Claims claims,
+                     const ReadProgress& progress) {
   StoreView view;
   const auto info = with_retries([&] { return files.info(store); });
   if (!info) {
@@ -191,7 +193,7 @@ StoreView scan_store(const FileSystem& files, const std::string& store,
   for (const auto& entry : attempts)
     if (const auto number = parse_attempt_folder(entry.name)) numbers.insert(*number);
   keep_ended_attempts(before, view, numbers, claims);
-  read_attempts(files, store, view, numbers, claims);
+  read_attempts(files, store, view, numbers, claims, progress);
   const bool has_checkpoints = require_folder(files, checkpoints_path(store));
   const auto checkpoints = list_if_there(files, checkpoints_path(store));
   const bool in_use = !attempts.empty() || !checkpoints.empty();
@@ -209,7 +211,7 @@ StoreView scan_store(const FileSystem& files, const std::string& store,
     throw Error(ErrorCode::kMismatch, store +
                                           " has attempts but no checkpoints/: it is not whole; " +
                                           "bring checkpoints/ back, or name another folder");
-  add_checkpoints(files, store, view, checkpoints, claims);
+  add_checkpoints(files, store, view, checkpoints, claims, progress);
   read_newest_claim(files, store, view);
   require_one_store(view, store);
   if (own && view.highest_attempt() == *own) view.attempts.pop_back();

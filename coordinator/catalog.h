@@ -25,8 +25,9 @@ namespace lockstep {
 // `own`: the attempt that scans, which is no part of what it decides about.
 // `before`: an earlier scan. Records of an attempt with an outcome never change again, so what it
 // saw of those is kept: reading them costs most of a scan.
+// `progress`: told of attempts alone.
 StoreView scan_store(const FileSystem& files, const std::string& store,
                      std::optional<std::int64_t> own = {}, const StoreView& before = {},
-                     Claims claims = Claims::kAll);
+                     Claims claims = Claims::kAll, const ReadProgress& progress = {});
 
 }  // namespace lockstep

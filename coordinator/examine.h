@@ -22,6 +22,8 @@ struct ReadProgress {
   std::function<void(std::uint64_t)> on_verified = {};  // bytes more
   std::function<void(std::size_t)> on_count = {};  // files that will be opened next, from 0 again
   std::function<void()> on_opened = {};            // one of them
+  std::function<void(std::size_t)> on_attempts = {};  // whose records a scan will read next
+  std::function<void()> on_attempt = {};              // one of them is read
 };
 
 // Pure: where a checkpoint's files lie just now: in its place, or in a deleter's trash.

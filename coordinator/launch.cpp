@@ -170,17 +170,23 @@ bool lacks_commit(const StoreView& store) {
                      [](const CheckpointView& c) { return c.gone; });
 }
 
+// What a scan goes by; scan_store's.
+struct ScanBy {
+  std::optional<std::int64_t> own = {};
+  const StoreView& before;
+  const ReadProgress& progress;
+};
+
 // A network file system may list a folder as it was a while ago: a listing that lacks the last
 // commit is repeated until it has it, for a minute at most. `before_each`: what makes it fresh.
 StoreView scan_patiently(const FileSystem& files, const LaunchFacts& launch, const Clock& clock,
-                         std::optional<std::int64_t> own, const StoreView& before,
-                         const std::function<void()>& before_each) {
+                         const ScanBy& by, const std::function<void()>& before_each) {
   constexpr double kPatienceSeconds = 60;
   // Restart counts, which tell apart what a Slurm job's id has named, are in claims alone.
   const auto claims = launch.run.from_slurm ? Claims::kAll : Claims::kOfOpenEnds;
   for (const double end_s = clock.now_s() + kPatienceSeconds;; clock.sleep(1)) {
     before_each();
-    auto view = scan_store(files, launch.store_path, own, before, claims);
+    auto view = scan_store(files, launch.store_path, by.own, by.before, claims, by.progress);
     if (!lacks_commit(view) || !files.is_network(launch.store_path) || clock.now_s() >= end_s)
       return view;
   }
@@ -195,7 +201,7 @@ Decided look_and_try(const FileSystem& files, const LaunchFacts& launch, const C
   return decide_by(files, launch, {options.depth, options.progress}, [&] {
     for (;;) {
       // It writes nothing yet, a scratch name neither.
-      auto store = scan_patiently(files, launch, clock, {}, {}, [] {});
+      auto store = scan_patiently(files, launch, clock, {{}, StoreView{}, options.progress}, [] {});
       if (options.ignore_running || newest.is_free(store)) return store;
     }
   });
@@ -228,7 +234,7 @@ StoreView scan_claimed(FileSystem& files, const LaunchFacts& launch, std::int64_
     refresh_listing(files, checkpoints_path(launch.store_path));
   };
   for (int i = 0; i < kScans; ++i) {
-    auto store = scan_patiently(files, launch, clock, attempt, before, refresh);
+    auto store = scan_patiently(files, launch, clock, {attempt, before, ReadProgress{}}, refresh);
     if (store.highest_attempt() > attempt)
       throw Error(ErrorCode::kSuperseded, "superseded: attempt " +
                                               std::to_string(store.highest_attempt()) +

@@ -124,8 +124,9 @@ void delete_pruned(FileSystem& files, const std::string& store, const StoreView&
 }
 
 StoreView look_when_idle(const FileSystem& files, const std::string& store, const Clock& clock,
-                         const std::function<void(const std::string&)>& say) {
-  auto view = scan_store(files, store);
+                         const std::function<void(const std::string&)>& say,
+                         const ReadProgress& progress) {
+  auto view = scan_store(files, store, {}, {}, Claims::kAll, progress);
   const auto newest = newest_attempt(view);
   if (!newest) return view;
   const auto& attempt = *view.attempt(*newest);
@@ -138,7 +139,7 @@ StoreView look_when_idle(const FileSystem& files, const std::string& store, cons
                 "in use: " + react_to(attempt, {}).text +
                     "; wait for its end, or stop it (lockstep stop " + store +
                     "). A job deletes by itself what its checkpoint section does not keep");
-  auto now = scan_store(files, store);
+  auto now = scan_store(files, store, {}, {}, Claims::kAll, progress);
   if (now.highest_attempt() != view.highest_attempt()) throw_begun();
   return now;
 }

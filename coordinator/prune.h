@@ -49,9 +49,10 @@ void delete_pruned(FileSystem& files, const std::string& store, const StoreView&
 
 // Local: watches the newest attempt as a launch does, and scans again where that took a while: the
 // store on which nobody is at work. Error(kInUse) where somebody is, or has begun meanwhile. `say`
-// is told where it takes a while.
+// is told where it takes a while. `progress`: scan_store's.
 StoreView look_when_idle(const FileSystem& files, const std::string& store, const Clock& clock,
-                         const std::function<void(const std::string&)>& say);
+                         const std::function<void(const std::string&)>& say,
+                         const ReadProgress& progress = {});
 
 // Local: bytes of all files of a checkpoint, whole or not.
 std::uint64_t bytes_of(const FileSystem& files, const std::string& store,

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstdio>
+#include <ctime>
 #include <memory>
 #include <optional>
 
@@ -9,8 +10,10 @@
 #include "common/error.h"
 #include "common/log.h"
 #include "coordinator/catalog.h"
+#include "coordinator/cli/asked_job.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/job_sight.h"
+#include "coordinator/cli/progress_bar.h"
 #include "coordinator/liveness.h"
 #include "coordinator/requests.h"
 
@@ -32,15 +35,6 @@ std::string who_asks() {
   return name + " on " + this_process().host;
 }
 
-// How the job that was asked stands now.
-struct Standing {
-  bool taken = false;  // the request
-  std::int64_t iteration = 0;
-  std::optional<std::int64_t> last_committed;
-  std::int64_t being_saved = -1;  // the last iteration of which a save has begun and not ended
-  bool ended = false;
-};
-
 std::int64_t last_partial(const FileSystem& files, const std::string& store, std::int64_t attempt) {
   std::int64_t last = -1;
   for (const auto& entry : files.list(checkpoints_path(store)))
@@ -49,8 +43,8 @@ std::int64_t last_partial(const FileSystem& files, const std::string& store, std
   return last;
 }
 
-Standing standing_of(const FileSystem& files, const JobSight& sight, const std::string& request) {
-  Standing now;
+AskedJob standing_of(const FileSystem& files, const JobSight& sight, const std::string& request) {
+  AskedJob now;
   now.taken = !is_waiting(files, sight.store.path, sight.attempt->number, request);
   // Each second: attempts that had ended before are not read again.
   const auto view = scan_store(files, sight.store.path, {}, sight.store.view);
@@ -60,18 +54,13 @@ Standing standing_of(const FileSystem& files, const JobSight& sight, const std::
                                     " is no longer at " + sight.store.path +
                                     ": was the store moved?");
   now.ended = attempt->outcome.has_value();
+  now.being_saved = last_partial(files, sight.store.path, attempt->number);
   if (attempt->heartbeat) {
     now.iteration = attempt->heartbeat->iteration;
     now.last_committed = attempt->heartbeat->last_committed;
   }
   if (now.ended) now.last_committed = attempt->outcome->last_committed_iteration;
   return now;
-}
-
-// Whether a checkpoint has been committed that was begun after the request.
-bool saved_since(const Standing& before, const Standing& now) {
-  return now.last_committed && now.last_committed != before.last_committed &&
-         *now.last_committed >= before.iteration && *now.last_committed > before.being_saved;
 }
 
 void require_alive(const FileSystem& files, const JobSight& sight) {
@@ -83,23 +72,33 @@ void require_alive(const FileSystem& files, const JobSight& sight) {
                                   sight.store.path);
 }
 
+// Until the job's deadline, by which it has saved and ended; 0: none is known.
+std::uint64_t seconds_left(const AttemptView& attempt) {
+  if (!attempt.claim || !attempt.claim->deadline) return 0;
+  return static_cast<std::uint64_t>(
+      std::max<std::int64_t>(*attempt.claim->deadline - std::time(nullptr), 0));
+}
+
 // Waits until the job has done what it was asked for, or has ended.
-Standing wait_for(const FileSystem& files, const JobSight& sight, Asked asked,
-                  const std::string& request, const Standing& before) {
+AskedJob wait_for(const FileSystem& files, const JobSight& sight, Asked asked,
+                  const std::string& request, const AskedJob& before) {
   constexpr int kLooksBetweenWatches = 10;
   constexpr double kPatiencePeriods = 3;
   bool told = false;
+  ProgressBar bar("", Unit::kSeconds, seconds_left(*sight.attempt));
   const auto clock = steady_clock();
   const double period_s = sight.attempt->claim ? sight.attempt->claim->heartbeat_seconds : 1.0;
   for (int looks = 1;; ++looks) {
     const auto now = standing_of(files, sight, request);
     if (now.ended) return now;
     if (asked == Asked::kSave && now.taken && saved_since(before, now)) return now;
+    bar.tell(wait_text(sight.attempt->number, asked, before, now));
     clock.sleep(std::min(period_s, 1.0));
     if (looks % kLooksBetweenWatches != 0) continue;
     require_alive(files, sight);
     if (!now.taken && looks * std::min(period_s, 1.0) > kPatiencePeriods * period_s && !told) {
       told = true;
+      bar.clear();
       std::fprintf(stderr, "it has not taken the request yet; its log may say why\n");
     }
   }
@@ -114,8 +113,8 @@ int say_no_job(const JobSight& sight) {
   return 1;
 }
 
-int say_done(const FileSystem& files, const JobSight& sight, Asked asked, const Standing& before,
-             const Standing& now) {
+int say_done(const FileSystem& files, const JobSight& sight, Asked asked, const AskedJob& before,
+             const AskedJob& now) {
   const auto number = sight.attempt->number;
   const bool saved = saved_since(before, now);
   if (saved)
@@ -143,8 +142,7 @@ int ask(FileSystem& files, const Options& options, Asked asked) {
   const auto sight = look_for_job(files, options.store);
   if (!sight.alive) return say_no_job(sight);
   const auto& attempt = *sight.attempt;
-  auto before = standing_of(files, sight, "");
-  before.being_saved = last_partial(files, sight.store.path, attempt.number);
+  const auto before = standing_of(files, sight, "");
   const auto request = leave_request(files, sight.store.path, attempt.number, {asked, who_asks()});
   const auto text = "attempt " + std::to_string(attempt.number) + " of run " +
                     (attempt.claim ? escape_controls(attempt.claim->run) : "?") + " is asked to " +

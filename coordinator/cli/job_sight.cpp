@@ -28,7 +28,9 @@ bool watch_aloud(const FileSystem& files, const std::string& store, const Attemp
   if (!gone)
     std::fprintf(stderr, "watching the heartbeat of attempt %lld, for up to %.3g s\n",
                  static_cast<long long>(attempt.number), kPeriods * period_s);
-  return watch(files, store, attempt, steady_clock()) == Life::kAlive;
+  ProgressBar bar("");
+  const auto clock = clock_shown_on(bar, "watching its heartbeat", kPeriods * period_s);
+  return watch(files, store, attempt, clock) == Life::kAlive;
 }
 
 }  // namespace

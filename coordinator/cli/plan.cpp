@@ -31,10 +31,11 @@ struct Options {
   bool ignore_running = false;
 };
 
-LaunchFacts assumed_facts(const FileSystem& files, const LoadedConfig& loaded) {
+LaunchFacts assumed_facts(const FileSystem& files, const LoadedConfig& loaded,
+                          const ReadProgress& progress) {
   auto launch = facts_of(loaded, process_environment);
   // For a crash loop: the same build and machines as last time are assumed.
-  const auto store = scan_store(files, launch.store_path);
+  const auto store = scan_store(files, launch.store_path, {}, {}, Claims::kAll, progress);
   for (const auto* attempt : attempts_of(store, launch.run)) {
     if (!attempt->claim) continue;
     launch.world_size = attempt->claim->world_size;
@@ -62,18 +63,19 @@ DecisionRecord decide(const FileSystem& files, const LoadedConfig& loaded, const
   launch.request = loaded.config.restore;
   try {
     plan.deadline = find_deadline(loaded.config.preempt, process_environment);
-    launch = assumed_facts(files, loaded);
+    ProgressBar bar("reading attempts", Unit::kThings);
+    launch = assumed_facts(files, loaded, shown_on(bar));
     LookOptions look;
     look.ignore_running = options.ignore_running;
     look.wait_for_outcome = false;
     look.depth = options.verify ? Depth::kBytes : Depth::kHeaders;
-    ProgressBar bar("verifying");
     look.progress = shown_on(bar);
     const auto say = [&](const std::string& text) {
       bar.clear();
       std::fprintf(stderr, "%s\n", escape_controls(text).c_str());
     };
-    const auto decided = look_and_try(files, launch, steady_clock(), look, say);
+    const auto clock = clock_shown_on(bar, "watching the newest attempt's heartbeat");
+    const auto decided = look_and_try(files, launch, clock, look, say);
     for (const auto& damaged : damaged_records(decided.store))
       say("warning: " + damaged.file + " is damaged: " + damaged.why);
     plan.save_s = expected_save_seconds(decided);

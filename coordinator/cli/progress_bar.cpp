@@ -39,10 +39,40 @@ std::string speed_text(double per_second, Unit unit) {
   return text.data();
 }
 
+// Done of all; of a progress whose total is known.
+double part_of(const Progress& progress) {
+  return static_cast<double>(std::min(progress.done, progress.total)) /
+         static_cast<double>(progress.total);
+}
+
 std::string bar_text(double part, std::size_t width) {
   const auto filled =
       static_cast<std::size_t>(std::clamp(part, 0.0, 1.0) * static_cast<double>(width));
   return "[" + std::string(filled, '#') + std::string(width - filled, '-') + "]";
+}
+
+// "12 s", or "12 s, at most 3 min more".
+std::string elapsed_text(const Progress& progress) {
+  const auto text = duration_text(progress.seconds);
+  const double left = static_cast<double>(progress.total) - progress.seconds;
+  return left > 0 ? text + ", at most " + duration_text(left) + " more" : text;
+}
+
+// " 50 %  1.0 GiB of 2.0 GiB  512.0 MiB/s  2 s left"
+std::string amounts_text(const Progress& progress) {
+  const double speed =
+      progress.seconds > 0 && progress.done > progress.begun_at
+          ? static_cast<double>(progress.done - progress.begun_at) / progress.seconds
+          : 0;
+  const auto fast = "  " + speed_text(speed, progress.unit);
+  if (progress.total == 0) return amount_text(progress.done, progress.unit) + fast;
+  const auto done = std::min(progress.done, progress.total);
+  std::array<char, 16> percent{};
+  std::snprintf(percent.data(), percent.size(), "%3.0f %%  ", 100 * part_of(progress));
+  const auto text = percent.data() + amount_text(done, progress.unit) + " of " +
+                    amount_text(progress.total, progress.unit) + fast;
+  if (!(speed > 0)) return text;
+  return text + "  " + duration_text(static_cast<double>(progress.total - done) / speed) + " left";
 }
 
 }  // namespace
@@ -51,25 +81,13 @@ std::string progress_text(const Progress& progress, std::size_t columns) {
   constexpr std::size_t kMostBar = 30;
   constexpr std::size_t kLeastBar = 5;
   constexpr std::size_t kAroundBar = 6;  // brackets, and two blanks on each side
-  const double speed =
-      progress.seconds > 0 && progress.done > progress.begun_at
-          ? static_cast<double>(progress.done - progress.begun_at) / progress.seconds
-          : 0;
-  std::string behind = amount_text(progress.done, progress.unit);
-  if (progress.total > 0) {
-    const auto done = std::min(progress.done, progress.total);
-    const double part = static_cast<double>(done) / static_cast<double>(progress.total);
-    std::array<char, 16> percent{};
-    std::snprintf(percent.data(), percent.size(), "%3.0f %%  ", 100 * part);
-    behind = percent.data() + amount_text(done, progress.unit) + " of " +
-             amount_text(progress.total, progress.unit) + "  " + speed_text(speed, progress.unit);
-    if (speed > 0)
-      behind += "  " + duration_text(static_cast<double>(progress.total - done) / speed) + " left";
+  const bool waits = progress.unit == Unit::kSeconds;
+  auto behind = waits ? elapsed_text(progress) : amounts_text(progress);
+  if (progress.total > 0 && !waits) {
     const auto rest = width_of(progress.what) + kAroundBar + width_of(behind);
     const auto room = columns == 0 ? kMostBar : columns > rest ? columns - rest : 0;
-    if (room >= kLeastBar) behind = bar_text(part, std::min(room, kMostBar)) + "  " + behind;
-  } else {
-    behind += "  " + speed_text(speed, progress.unit);
+    if (room >= kLeastBar)
+      behind = bar_text(part_of(progress), std::min(room, kMostBar)) + "  " + behind;
   }
   const auto line = progress.what + "  " + behind;
   return columns == 0 ? line : cut_to(line, columns, false);
@@ -138,6 +156,12 @@ void ProgressBar::reach(std::uint64_t done) {
   if (impl_->on_terminal) impl_->draw_if_due(Impl::Clock::now());
 }
 
+void ProgressBar::tell(std::string what) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->progress.what = std::move(what);
+  if (impl_->on_terminal) impl_->draw_if_due(Impl::Clock::now());
+}
+
 void ProgressBar::clear() {
   const std::lock_guard lock(impl_->mutex);
   impl_->erase();
@@ -147,8 +171,27 @@ double ProgressBar::seconds() const {
   return std::chrono::duration<double>(Impl::Clock::now() - impl_->made).count();
 }
 
+Clock clock_shown_on(ProgressBar& bar, const std::string& what, double most_s) {
+  constexpr double kPieceSeconds = 0.2;
+  const auto clock = steady_clock();
+  const auto sleep = [=, &bar, begun = false](double seconds) mutable {
+    if (!std::exchange(begun, true))
+      bar.begin(what, Unit::kSeconds, static_cast<std::uint64_t>(most_s));
+    const double end_s = clock.now_s() + seconds;
+    for (double left = seconds; left > 0; left = end_s - clock.now_s()) {
+      bar.tell(what);
+      clock.sleep(std::min(left, kPieceSeconds));
+    }
+  };
+  return {clock.now_s, sleep};
+}
+
 ReadProgress shown_on(ProgressBar& bar) {
   ReadProgress progress;
+  progress.on_attempts = [&bar](std::size_t attempts) {
+    bar.begin("reading attempts", Unit::kThings, attempts);
+  };
+  progress.on_attempt = [&bar] { bar.add(1); };
   progress.on_total = [&bar](std::uint64_t bytes) { bar.begin("verifying", Unit::kBytes, bytes); };
   progress.on_verified = [&bar](std::uint64_t bytes) { bar.add(bytes); };
   progress.on_count = [&bar](std::size_t files) {

@@ -6,10 +6,13 @@
 #include <string>
 
 #include "coordinator/examine.h"
+#include "coordinator/liveness.h"
 
 namespace lockstep::cli {
 
-enum class Unit : std::uint8_t { kBytes, kThings };
+// kSeconds: what is waited for has no amount; the time itself is shown, and how much of it there is
+// at most.
+enum class Unit : std::uint8_t { kBytes, kThings, kSeconds };
 
 // How far something is that takes a while.
 struct Progress {
@@ -40,6 +43,7 @@ class ProgressBar {
   void add_total(std::uint64_t more);
   void add(std::uint64_t more);
   void reach(std::uint64_t done);
+  void tell(std::string what);  // what it is at; of kSeconds
   void clear();            // the line, until the next that is done: before something else is said
   double seconds() const;  // since it was made
 
@@ -48,7 +52,11 @@ class ProgressBar {
   std::unique_ptr<Impl> impl_;
 };
 
-// Shows how checkpoints are opened, and verified. `bar` must outlive it.
+// Shows what is waited for wherever this clock sleeps: seconds, and how many at most where that is
+// known (0: not). `bar` must outlive it.
+Clock clock_shown_on(ProgressBar& bar, const std::string& what, double most_s = 0);
+
+// Shows how attempts are read, and checkpoints opened and verified. `bar` must outlive it.
 ReadProgress shown_on(ProgressBar& bar);
 
 }  // namespace lockstep::cli

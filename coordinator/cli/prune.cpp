@@ -147,12 +147,20 @@ void delete_noting(FileSystem& files, const OpenStore& store, const std::vector<
   });
 }
 
+StoreView look_aloud(const FileSystem& files, const std::string& store) {
+  ProgressBar bar("reading attempts", Unit::kThings);
+  const auto say = [&](const std::string& text) {
+    bar.clear();
+    std::fprintf(stderr, "%s\n", escape_controls(text).c_str());
+  };
+  return look_when_idle(files, store, clock_shown_on(bar, "watching its heartbeat"), say,
+                        shown_on(bar));
+}
+
 int run_prune(FileSystem& files, const Options& options) {
   const auto request = request_of(options);
   auto store = open_store(files, options.store);
-  store.view = look_when_idle(files, store.path, steady_clock(), [](const std::string& text) {
-    std::fprintf(stderr, "%s\n", escape_controls(text).c_str());
-  });
+  store.view = look_aloud(files, store.path);
   const auto chosen = choose(files, store, request);
   const auto weighed = weigh(files, store, chosen);
   if (options.dry_run) {

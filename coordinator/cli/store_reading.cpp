@@ -33,7 +33,10 @@ namespace {
 OpenStore open_store(const FileSystem& files, const std::string& given) {
   OpenStore store;
   store.path = follow_links(given);
-  store.view = scan_store(files, store.path);
+  {
+    ProgressBar bar("reading attempts", Unit::kThings);
+    store.view = scan_store(files, store.path, {}, {}, Claims::kAll, shown_on(bar));
+  }
   if (!store.view.exists)
     throw Error(ErrorCode::kInvalidConfig,
                 "no store at " + given +

@@ -186,6 +186,25 @@ class Commands(BranchedStore):
                                env=environment(), timeout=60)
         self.assertEqual((piped.returncode, piped.stderr), (0, ""))
 
+    @unittest.skipUnless(shutil.which("strace"), "strace is missing")
+    def test_a_scan_that_takes_longer_than_a_second_shows_how_far_it_is(self):
+        places = [word for path in (self.store.path / "attempts").glob("*/*")
+                  for word in ("-P", path)]
+        slow = ["strace", "-f", "-o", "/dev/null", *places, "-e", "trace=openat", "-e",
+                "inject=openat:delay_enter=200000", BIN / "lockstep"]
+        config = self.origin.write(yaml_text(configuration(store=str(self.store.path),
+                                                           restore="latest")))
+        wanted = r"reading attempts  \[#*-*\] +\d+ %  [23] of 3  [\d.]+/s  .* left"
+        for argv in (["ls", self.store.path], ["verify", self.store.path, "1@20"],
+                     ["status", self.store.path], ["plan", config],
+                     ["prune", self.store.path, "--keep-last", "1", "--dry-run"]):
+            shown = on_terminal(*slow, *argv, typed="\n", columns=100)
+            self.expect_words(shown, wanted)
+            self.assertLess(shown.rindex("reading attempts"), shown.rindex("\r\x1b[K"))
+        piped = subprocess.run([*slow, "ls", self.store.path], capture_output=True, text=True,
+                               env=environment(), timeout=60)
+        self.assertEqual((piped.returncode, piped.stderr), (0, ""))
+
     # ---- diff --------------------------------------------------------------------------------
     def test_diff_compares_states_and_lists_the_configuration(self):
         self.said(0, "diff", self.store.path, "3@50", "latest", "--strict")

@@ -1,12 +1,13 @@
 #!/usr/bin/env -S python3 -B
 """lockstep save, stop and status --wait, beside jobs that are at work and where there is none."""
 
+import re
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 from lockstep_faults import Fault
-from lockstep_jobs import command
+from lockstep_jobs import Live, command
 from lockstep_test import JobTest, main
 
 # Sealed as the command does: it would stop the job that takes it.
@@ -54,6 +55,32 @@ class Requests(JobTest):
         self.assertIn(f"1@{last[1]} is committed", said)
         # Carried on from exactly there.
         self.place.trained(last[1] + 3, restore="latest")
+
+    def test_on_a_terminal_it_is_told_what_is_waited_for(self):
+        fault = Fault(self.place.folder / "fault", "hold", 0, "rename:/0001-", times=2)
+        job = self.at_work(wrapper=fault.wrapper, watchdog={"heartbeat_seconds": 0.1})
+        for word, phase in (("save", r"saving iteration \d+"), ("stop", r"saving iteration \d+")):
+            live = Live(word, self.place.store.path, "--wait")
+            self.addCleanup(live.close)
+            job.until(fault.began, "that it is about to be committed")
+            live.until(lambda: re.search(rf"attempt 1 at iteration \d+: {phase}  [1-9] s",
+                                         live.said), "what is waited for")
+            fault.go()
+            self.assertEqual(live.ended(), (0, True), live.said)
+            self.assertRegex(live.said, r"\r\x1b\[K1@\d+ is committed\r\n")
+        self.expect_exit(job.wait(), 77)
+
+    def test_on_a_terminal_a_heartbeat_that_is_watched_shows(self):
+        job = self.at_work(watchdog={"heartbeat_seconds": 2})
+        for argv, code in ((("status", self.place.store.path), 0),
+                           (("plan", self.place.folder / "train.yaml"), 2),
+                           (("prune", self.place.store.path, "--keep-last", "1"), 2)):
+            live = Live(*argv)
+            self.addCleanup(live.close)
+            self.assertEqual(live.ended(), (code, True), live.said)
+            self.assertRegex(live.said, r"\r\x1b\[Kwatching [a-z' ]+ heartbeat  [12] s")
+        self.asked(0, "stop")
+        self.expect_exit(job.wait(), 77)
 
     def test_a_save_that_began_before_it_was_asked_for_is_not_the_answer(self):
         fault = Fault(self.place.folder / "fault", "hold", 0, "rename:/0001-", times=2)

@@ -34,6 +34,12 @@ TEST(ProgressText, SaysHowMuchHowFastAndHowLongStill) {
       {{"attempt 1", Unit::kThings, 300, 500, 2, 100},
        0,
        "attempt 1  [##################------------]   60 %  300 of 500  100/s  2 s left"},
+      {{"attempt 1: saving", Unit::kSeconds, 0, 0, 12, 0}, 0, "attempt 1: saving  12 s"},
+      {{"attempt 1: saving", Unit::kSeconds, 0, 30, 12, 0},
+       0,
+       "attempt 1: saving  12 s, at most 18 s more"},
+      {{"attempt 1: saving", Unit::kSeconds, 0, 30, 31, 0}, 0, "attempt 1: saving  31 s"},
+      {{"attempt 1: saving", Unit::kSeconds, 0, 30, 12, 0}, 20, "attempt 1: saving..."},
   };
   for (const auto& row : rows)
     EXPECT_EQ(progress_text(row.progress, row.columns), row.text);
