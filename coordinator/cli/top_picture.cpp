@@ -82,7 +82,7 @@ void add_curve(std::vector<Row>& rows, const char* label, const std::vector<doub
   add(rows, label, text + "  " + sparkline(numbers, room, screen.unicode));
 }
 
-std::string evaluation_text(const Evaluation& evaluation) {
+std::string evaluation_text(const EvaluationPoint& evaluation) {
   std::string text;
   for (const auto& [name, value] : evaluation.metrics)
     text += (text.empty() ? "" : ", ") + name + " " + number_text("%.4g", value);

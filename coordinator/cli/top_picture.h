@@ -8,6 +8,7 @@
 #include "common/metrics.h"
 #include "common/names.h"
 #include "coordinator/cli/terminal.h"
+#include "coordinator/status/curves.h"
 
 namespace lockstep::cli {
 
@@ -44,7 +45,7 @@ struct TopFacts {
   double samples_per_second = 0;
   std::vector<double> losses;      // ascending with the iteration; NaN: not finite
   std::vector<double> accuracies;  // none where the task counts none
-  std::optional<Evaluation> evaluation;
+  std::optional<EvaluationPoint> evaluation;
   TimeSplit spent;
   std::optional<TopCheckpoint> newest;
   std::optional<std::int64_t> next_save;  // iteration

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <ctime>
 #include <filesystem>
+#include <limits>
 #include <system_error>
 #include <utility>
 
@@ -20,6 +21,7 @@ namespace {
 
 constexpr std::size_t kReadsToJudge = 4;  // judge_life's, and the one before them
 constexpr std::size_t kMostEvents = 50;
+constexpr int kPieces = 16;  // of metrics.jsonl a look: a long one is there after a few
 
 double period_of(const AttemptView& attempt) {
   return attempt.claim ? attempt.claim->heartbeat_seconds : kUsualPeriodSeconds;
@@ -58,7 +60,7 @@ void TopWatch::scan(double now_s) {
     attempt_ = number;
     beats_.clear();
     beat_due_s_ = 0;
-    metrics_ = MetricsTail(attempt_path(store_.path, number) + "/metrics.jsonl");
+    metrics_ = CurveReader(attempt_path(store_.path, number) + "/metrics.jsonl");
   }
   abandoned_ = abandoned(store_.view);
   judge(now_s);
@@ -175,28 +177,31 @@ void TopWatch::add_attempt(TopFacts& facts) const {
 }
 
 void TopWatch::add_metrics(TopFacts& facts) const {
-  constexpr std::size_t kRecent = 20;  // intervals, for what goes on now
-  const auto& intervals = metrics_.intervals();
-  facts.evaluation = metrics_.evaluation();
-  std::int64_t iterations = 0;
-  std::int64_t samples = 0;
-  double seconds = 0;
-  for (std::size_t i = 0; i < intervals.size(); ++i) {
-    const auto& one = intervals[i];
-    facts.losses.push_back(one.loss);
-    if (one.accuracy) facts.accuracies.push_back(*one.accuracy);
-    if (i + kRecent < intervals.size()) continue;
-    iterations += one.iterations;
-    samples += one.samples;
-    seconds += one.seconds;
-    facts.spent += one.spent;
-  }
+  const auto& curve = metrics_.made().curve();
+  const auto add = [&](const CurvePoint& point) {
+    facts.losses.push_back(point.loss.value_or(std::numeric_limits<double>::quiet_NaN()));
+    if (point.accuracy) facts.accuracies.push_back(*point.accuracy);
+  };
+  std::ranges::for_each(curve.points, add);
+  facts.evaluation = curve.last_evaluation;
+  if (!curve.last) return;
+  // Of a long curve it may have been thinned away.
+  if (curve.points.back().iteration != curve.last->iteration) add(*curve.last);
   // The heartbeat is up to a period old.
-  if (!intervals.empty())
-    facts.iteration = std::max(facts.iteration.value_or(0), intervals.back().iteration);
+  facts.iteration = std::max(facts.iteration.value_or(0), curve.last->iteration);
+  std::int64_t iterations = 0;
+  double samples = 0;
+  double seconds = 0;
+  for (const auto& point : metrics_.made().recent()) {
+    iterations += point.iterations;
+    samples += point.samples_per_second.value_or(0) * point.seconds;
+    seconds += point.seconds;
+    for_each_part(facts.spent,
+                  [&](const char* name, double& spent) { spent += point.spent_s.at(name); });
+  }
   if (!(seconds > 0)) return;
   facts.iterations_per_second = static_cast<double>(iterations) / seconds;
-  facts.samples_per_second = static_cast<double>(samples) / seconds;
+  facts.samples_per_second = samples / seconds;
 }
 
 TopFacts TopWatch::look(bool patient) {
@@ -205,7 +210,11 @@ TopFacts TopWatch::look(bool patient) {
   if (due) scan(now_s);
   alive_ = life_ == Life::kAlive;
   const auto* attempt = newest();
-  if (attempt != nullptr && (due || !attempt->outcome)) metrics_.read(files_);
+  if (attempt != nullptr && (due || !attempt->outcome)) {
+    do {
+      metrics_.look(files_, kPieces);
+    } while (patient && !metrics_.is_whole());
+  }
   TopFacts facts;
   facts.now_s = std::time(nullptr);
   facts.store = store_.path;

@@ -6,12 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/cli/metrics_tail.h"
 #include "coordinator/cli/progress_bar.h"
 #include "coordinator/cli/store_reading.h"
 #include "coordinator/cli/top_picture.h"
 #include "coordinator/liveness.h"
 #include "coordinator/run_length.h"
+#include "coordinator/status/curve_follower.h"
 
 namespace lockstep::cli {
 
@@ -61,7 +61,7 @@ class TopWatch {
   Life life_ = Life::kUnsure;
   std::vector<std::optional<Heartbeat>> beats_;  // of the newest attempt, a period apart
   double beat_due_s_ = 0;
-  MetricsTail metrics_{""};
+  CurveReader metrics_{""};
   std::map<CheckpointId, Known> known_;
   std::map<std::int64_t, std::int64_t> ended_s_;  // attempts that have an outcome
   std::vector<CheckpointId> abandoned_;

@@ -16,6 +16,23 @@
 
 namespace lockstep {
 
+// Reads the metrics.jsonl of one attempt as it grows. Local; for one thread.
+class CurveReader {
+ public:
+  explicit CurveReader(std::string path) : lines_(std::move(path)) {}
+
+  // At most so many of LineReader's pieces. true: the curve is another than before; of a file that
+  // was cut off it is empty, and the next look begins anew.
+  bool look(const FileSystem& files, int pieces);
+  bool is_whole() const { return whole_ && !lines_.has_more(); }  // nothing is left to be read
+  const CurveMaker& made() const { return maker_; }
+
+ private:
+  LineReader lines_;
+  CurveMaker maker_;
+  bool whole_ = true;
+};
+
 // How a lineage runs through attempts: attempt -> where it was left; nullopt: nowhere.
 using LineagePath = std::map<std::int64_t, std::optional<std::int64_t>>;
 
@@ -34,13 +51,10 @@ class CurveFollower {
 
  private:
   struct Followed {
-    LineReader reader;
-    CurveMaker maker;
+    CurveReader reader;
     std::shared_ptr<const Curve> made;
     bool ended = false;
   };
-  void follow(const FileSystem& files, Followed& one, bool ended) const;
-
   std::string store_;
   int pieces_;
   std::map<std::int64_t, Followed> followed_;

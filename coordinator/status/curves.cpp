@@ -92,6 +92,8 @@ void CurveMaker::add(std::string_view given) {
     if (curve_.last && *iteration <= curve_.last->iteration) return;
     curve_.last = point_of(line, *iteration);
     points_.keep(curve_.points, *curve_.last);
+    recent_.push_back(*curve_.last);
+    if (recent_.size() > kMostRecent) recent_.pop_front();
   } else if (event == "evaluation") {
     curve_.last_evaluation = evaluation_of(line, *iteration);
     evaluations_.keep(curve_.evaluations, *curve_.last_evaluation);

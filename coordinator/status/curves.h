@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -45,9 +46,11 @@ struct Curve {
 class CurveMaker {
  public:
   static constexpr std::size_t kMostPoints = 1000;
+  static constexpr std::size_t kMostRecent = 20;
 
   void add(std::string_view line);
   const Curve& curve() const { return curve_; }
+  const std::deque<CurvePoint>& recent() const { return recent_; }  // the last, every one of them
 
  private:
   // One of `stride` is kept; where there are too many every other one goes. So what was drawn stays
@@ -61,6 +64,7 @@ class CurveMaker {
   };
 
   Curve curve_;
+  std::deque<CurvePoint> recent_;
   Thinning points_;
   Thinning evaluations_;
 };

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <filesystem>
 #include <limits>
 
 #include <gmock/gmock.h>
@@ -18,18 +19,19 @@ namespace lockstep::cli {
 namespace {
 
 using lockstep::testing::StoreOnDisk;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
 const double kNaN = std::nan("");
 
-std::string interval_line(std::int64_t iteration) {
+std::string interval_line(std::int64_t iteration, double loss = 0.5) {
   Interval interval;
   interval.iteration = iteration;
   interval.iterations = 10;
   interval.samples = 1000;
-  interval.loss = 0.5;
+  interval.loss = loss;
   interval.accuracy = 0.9;
   interval.seconds = 2;
   interval.spent.compute = 1.5;
@@ -121,7 +123,7 @@ TopFacts example() {
   facts.samples_per_second = 640;
   facts.losses = {4, 3, 2, 1};
   facts.accuracies = {0.1, 0.5};
-  facts.evaluation = Evaluation{900, 0, 1, {{"accuracy", 0.5}, {"loss", 1.25}}};
+  facts.evaluation = EvaluationPoint{900, {{"accuracy", 0.5}, {"loss", 1.25}}};
   facts.spent.compute = 9;
   facts.spent.communication = 1;
   facts.newest = {{2, 900}, 2048, 999'960};
@@ -230,6 +232,42 @@ TEST(TopWatch, SeesCommitsAndTheEnd) {
   EXPECT_THAT(facts.events.front().text, HasSubstr("attempt 2 ends: stopped, exit code 77"));
   const auto said = draw_top(facts, {});
   EXPECT_THAT(said, HasSubstr("2@30 committed"));
+}
+
+TEST(TopWatch, FollowsTheMetricsOfTheNewestAttempt) {
+  StoreOnDisk disk("top-metrics");
+  disk.attempt("run", {}, std::nullopt);
+  const auto file = attempt_path(disk.path(), 1) + "/metrics.jsonl";
+  TopWatch watch(disk.files(), disk.path(), true, {[] { return 100.0; }, {}});
+  EXPECT_FALSE(watch.look().iterations_per_second) << "nothing is written yet";
+  auto text = interval_line(10, 4) + interval_line(20, kNaN) +
+              line_of(MetricsOrigin{"run", 1}, 0, Evaluation{20, 0, 1, {{"loss", 2.0}}});
+  disk.files().overwrite(file, text + interval_line(30).substr(0, 40));
+  auto facts = watch.look();
+  ASSERT_EQ(facts.losses.size(), 2U);
+  EXPECT_EQ(facts.losses[0], 4);
+  EXPECT_TRUE(std::isnan(facts.losses[1]));
+  EXPECT_EQ(facts.accuracies.size(), 2U);
+  EXPECT_EQ(facts.evaluation->iteration, 20);
+  EXPECT_EQ(facts.spent.compute, 3);
+  EXPECT_EQ(facts.spent.save, 1);
+  EXPECT_EQ(facts.spent.data, 0);
+  constexpr int kLines = 5000;
+  for (int i = 3; i <= kLines; ++i)
+    text += interval_line(10 * i, i);
+  disk.files().overwrite(file, text);
+  facts = watch.look();
+  EXPECT_EQ(facts.iteration, 10 * kLines);
+  EXPECT_EQ(facts.losses.front(), 4) << "the whole curve";
+  EXPECT_EQ(facts.losses.back(), kLines) << "thinned, but up to now";
+  EXPECT_LE(facts.losses.size(), 2 * CurveMaker::kMostPoints);
+  EXPECT_EQ(facts.spent.compute, 1.5 * CurveMaker::kMostRecent) << "what goes on now";
+  EXPECT_EQ(facts.iterations_per_second, 5);
+  EXPECT_EQ(facts.samples_per_second, 500);
+  std::filesystem::resize_file(file, 0);
+  disk.files().overwrite(file, interval_line(70, 7));
+  watch.look();
+  EXPECT_THAT(watch.look().losses, ElementsAre(7)) << "another file in its place";
 }
 
 TEST(TopWatch, JudgesAJobOfAnotherHostByItsHeartbeat) {

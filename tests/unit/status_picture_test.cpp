@@ -158,6 +158,17 @@ TEST(CurveMakerTest, IsThinnedEvenlyAndKeepsTheLast) {
   EXPECT_EQ(maker.curve().last->iteration, kLines);
 }
 
+TEST(CurveMakerTest, KeepsEveryOneOfTheLast) {
+  CurveMaker maker;
+  maker.add(line_of(kOrigin, 0, interval_at(1, 1), {}));
+  EXPECT_EQ(maker.recent().size(), 1U);
+  for (std::int64_t i = 2; i <= 3000; ++i)
+    maker.add(line_of(kOrigin, 0, interval_at(i, 1), {}));
+  ASSERT_EQ(maker.recent().size(), CurveMaker::kMostRecent);
+  for (std::size_t i = 0; i < CurveMaker::kMostRecent; ++i)
+    EXPECT_EQ(maker.recent()[i].iteration, static_cast<std::int64_t>(2981 + i));
+}
+
 TEST(CurveMakerTest, KeepsTheLastEvaluationOfHoweverMany) {
   CurveMaker maker;
   constexpr int kEvaluations = 5 * CurveMaker::kMostPoints;
