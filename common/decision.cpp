@@ -5,7 +5,7 @@
 
 #include "common/error.h"
 #include "common/json_members.h"
-#include "common/json_text.h"
+#include "common/json_writing.h"
 #include "common/record_json.h"
 #include "common/sealed_json.h"
 #include "common/strict_json.h"

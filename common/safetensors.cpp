@@ -10,7 +10,7 @@
 #include <simdjson.h>
 
 #include "common/error.h"
-#include "common/json_text.h"
+#include "common/json_writing.h"
 
 namespace lockstep {
 namespace {

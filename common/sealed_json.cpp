@@ -5,7 +5,7 @@
 
 #include "common/digest.h"
 #include "common/json_members.h"
-#include "common/json_text.h"
+#include "common/json_writing.h"
 #include "common/strict_json.h"
 
 namespace lockstep {

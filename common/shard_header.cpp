@@ -4,7 +4,7 @@
 #include "common/digest.h"
 #include "common/error.h"
 #include "common/json_members.h"
-#include "common/json_text.h"
+#include "common/json_writing.h"
 #include "common/safetensors.h"
 #include "common/strict_json.h"
 

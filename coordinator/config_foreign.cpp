@@ -32,7 +32,8 @@ constexpr Foreign kForeign[] = {
     {"resume_from_checkpoint resume resume_from resume_training load_checkpoint load_ckpt "
      "restore_checkpoint restore_ckpt resume_checkpoint init_from resume_ckpt load_model "
      "load_state_dict restore_training initial_checkpoint latest latest_step latest_checkpoint "
-     "last_checkpoint initial_epoch resume_past_end load_latest checkpoint.load checkpoint.resume "
+     "last_checkpoint initial_epoch resume_past_end load_latest load_state restart resume_mode "
+     "resume_if_exists auto_detect_ckpt restore.latest checkpoint.load checkpoint.resume "
      "checkpoint.restore run.resume run.restore",
      kRestore, kFresh},
     {"ckpt_path load load_path load_dir load_from restore_from restore_path resume_path resume_dir "
@@ -41,14 +42,16 @@ constexpr Foreign kForeign[] = {
      "restore.checkpoint restore.ckpt restore.folder pretrained pretrained_model "
      "pretrained_checkpoint pretrained_path finetune_from_model init_from_checkpoint warm_start "
      "checkpoint_to_load load_checkpoint_dir resume_checkpoint_path base_checkpoint "
-     "model_checkpoint_path restore_dir load_ckpt_path checkpoint.load_path",
+     "model_checkpoint_path restore_dir load_ckpt_path checkpoint_id restore_config "
+     "checkpoint.load_path",
      kFrom, kFresh},
     {"load_step ckpt_step load_iteration resume_step restore_step resume_iteration "
      "restore_iteration start_step initial_step begin_step start_iteration checkpoint_step "
      "load_iter start_iter resume_iter restore.step restore.iter restore.number restore.steps "
-     "restore.ckpt_step restore.load_step restore.global_step restore.at",
+     "restore.ckpt_step restore.load_step restore.global_step restore.at tag checkpoint_tag "
+     "restore.tag",
      kRestoreIteration},
-    {"autoresume auto_resume autoload auto_load auto_load_checkpoint resume_if_exists "
+    {"autoresume auto_resume autoload auto_load auto_load_checkpoint "
      "auto_load_latest_checkpoint backup_and_restore resume_unfinished resume_errored "
      "restart_errored restore_or_initialize restore.auto",
      kAuto, kFresh},
@@ -56,13 +59,14 @@ constexpr Foreign kForeign[] = {
      "restore.ignore_missing",
      kAuto, kRestore},
     {"exit_on_missing_checkpoint", kRestore, kAuto},
-    {"snapshot_path snapshot_file snapshot_dir",
+    {"snapshot_path snapshot_file snapshot_dir snapshot",
      "store with 'restore: auto': saved there, and carried on from where there is a checkpoint"},
     {"load_universal load_universal_checkpoint universal_checkpoint auto_detect_ckpt_format "
      "use_dist_ckpt ckpt_format dist_ckpt_format convert_checkpoint "
-     "use_mp_args_from_checkpoint_args",
+     "use_mp_args_from_checkpoint_args tag_validation",
      kAnyRanks},
-    {"automatic_checkpoint_naming checkpoint_prefix step_prefix checkpoint_name filename_prefix",
+    {"automatic_checkpoint_naming checkpoint_prefix step_prefix checkpoint_name filename_prefix "
+     "save_latest save_last",
      "not needed: checkpoints are named by attempt and iteration, as 3@1200"},
     {"use_checkpoint_args override_opt_param_scheduler use_checkpoint_opt_param_scheduler",
      "not needed: the configuration counts, and what differs from the checkpoint's is told"},
@@ -75,6 +79,12 @@ constexpr Foreign kForeign[] = {
      "ignore_checkpoint no_load no_resume disable_auto_load disable_checkpoint_loading overwrite "
      "overwrite_output_dir force_restart restore.from_scratch restore.fresh restore.new",
      kFresh, kAuto},
+    {"exp_manager run_config checkpoint_config checkpointing",
+     "sections of their own: run, checkpoint and restore"},
+    {"max_restarts failure_config",
+     "the batch script's or the supervisor's: see deploy/slurm and deploy/mpirun"},
+    {"zero_optimization fsdp fsdp_config deepspeed",
+     "not needed: each rank holds its own part of the optimizer's state"},
     {"restore.run restore.version restore.branch", "restore.attempt"},
     {"restore.weights_only restore.model_only restore.params_only weights_only "
      "load_weights_only load_model_only load_module_only reset_optimizer no_load_optim "
@@ -85,12 +95,12 @@ constexpr Foreign kForeign[] = {
      "load_rng_state",
      kLost, kModel},
     {"restore.skip restore.skip_batches restore.skip_steps skip_batches skip_data "
-     "skip_train_samples skip_first_batches",
+     "skip_train_samples skip_first_batches restore.skip_first_batches",
      "restore.skip_samples"},
     {"restore.strict restore.optional restore.missing restore.fallback strict_loading",
      "restore.if_missing and restore.max_lost_iterations"},
     {"ignore_keys exclude_from_loading load_ignore_keys load_exclude_globs restore.ignore "
-     "restore.skip_tensors restore.exclude_keys",
+     "restore.skip_tensors restore.exclude_keys allow_partial_load load_strict",
      "restore.exclude"},
     {"max_to_keep save_total_limit save_top_k keep_latest_k keep_last_n num_checkpoints_to_keep "
      "save_num_checkpoints_to_keep keep_last_epochs keep_last_k num_to_keep max_checkpoints "
@@ -98,7 +108,7 @@ constexpr Foreign kForeign[] = {
      "keep_n_latest_checkpoints total_limit checkpoint.limit checkpoint.max_keep checkpoint.retain",
      "checkpoint.keep_last"},
     {"keep_period keep_every_n save_retain_interval save_period checkpoint_keep_period "
-     "checkpoint.keep_multiple",
+     "keep_checkpoint_every_n_hours keep_time_interval checkpoint.keep_multiple",
      "checkpoint.keep_every"},
     {"load_best_model_at_end metric_for_best_model save_best_only monitor save_best "
      "greater_is_better "

@@ -4,19 +4,16 @@
 
 #include "common/config.h"
 #include "common/names.h"
+#include "coordinator/flat_values.h"
 
 namespace lockstep {
 
 std::optional<std::int64_t> final_iteration(const std::string& config,
                                             const std::optional<DataPlace>& data) {
   const auto flat = flat_config(config);
-  const auto number = [&](const char* key) {
-    const auto found = flat.find(key);
-    return found != flat.end() ? parse_number(found->second) : std::nullopt;
-  };
-  auto end = number("run.max_iterations");
-  const auto epochs = number("run.max_epochs");
-  const auto batch = number("data.global_batch");
+  auto end = flat_integer(flat, "run.max_iterations");
+  const auto epochs = flat_integer(flat, "run.max_epochs");
+  const auto batch = flat_integer(flat, "data.global_batch");
   if (!epochs || !batch || *batch <= 0) return end;
   // Which of the two comes first is not known without the length of the data.
   if (!data || data->length <= 0 || *epochs > INT64_MAX / 2 / data->length) return std::nullopt;

@@ -4,6 +4,8 @@
 
 #include "common/config.h"
 #include "common/error.h"
+#include "coordinator/amounts.h"
+#include "coordinator/flat_values.h"
 #include "coordinator/lineage.h"
 
 namespace lockstep {
@@ -49,17 +51,19 @@ std::string origin_text(const StoreView& store, const AttemptView& attempt) {
   return attempt.decision->source ? "weights of " + *attempt.decision->source : "-";
 }
 
-std::optional<std::int64_t> next_save(const AttemptView& attempt) {
+std::optional<NextSave> next_save(const AttemptView& attempt) {
   if (!attempt.claim || !attempt.heartbeat || attempt.outcome) return std::nullopt;
   const auto flat = flat_config(attempt.claim->config);
-  const auto number = [&](const char* key) {
-    const auto found = flat.find(key);
-    return found != flat.end() ? parse_number(found->second) : std::nullopt;
-  };
-  const auto interval = number("checkpoint.interval").value_or(0);
+  const auto interval = flat_integer(flat, "checkpoint.interval").value_or(0);
   if (interval <= 0) return std::nullopt;
   const auto next = (attempt.heartbeat->iteration / interval + 1) * interval;
-  return std::min(next, number("run.max_iterations").value_or(next));
+  return NextSave{std::min(next, flat_integer(flat, "run.max_iterations").value_or(next)),
+                  flat_number(flat, "checkpoint.minutes")};
+}
+
+std::string or_earlier_text(const NextSave& next) {
+  constexpr double kSeconds = 60;
+  return next.minutes ? ", or " + duration_text(kSeconds * *next.minutes) + " after the last" : "";
 }
 
 std::vector<DamagedRecord> damaged_records(const StoreView& store) {

@@ -28,9 +28,15 @@ std::string outcome_text(const AttemptView& attempt, LocalSight sight);
 // known.
 std::string origin_text(const StoreView& store, const AttemptView& attempt);
 
-// The next iteration at which an attempt's configuration saves; nullopt where its claim or
-// heartbeat can't be read, or it has ended.
-std::optional<std::int64_t> next_save(const AttemptView& attempt);
+// When an attempt's configuration saves next; nullopt where its claim or heartbeat can't be read,
+// or it has ended.
+struct NextSave {
+  std::int64_t iteration = 0;
+  std::optional<double> minutes;  // or earlier: so long after the save before
+};
+std::optional<NextSave> next_save(const AttemptView& attempt);
+// ", or 10 min after the last"; "" where iterations alone count.
+std::string or_earlier_text(const NextSave& next);
 
 // A damaged record of an attempt, by its path in the store.
 struct DamagedRecord {

@@ -139,7 +139,8 @@ void add_attempt(std::vector<Row>& rows, const Status& status) {
                       : "nothing yet"});
   if (!status.job.alive) return;
   if (const auto next = next_save(attempt))
-    rows.push_back({"next save", "iteration " + std::to_string(*next)});
+    rows.push_back(
+        {"next save", "iteration " + std::to_string(next->iteration) + or_earlier_text(*next)});
   if (attempt.claim && attempt.claim->deadline)
     rows.push_back({"deadline", "in " + duration_text(seconds_until(*attempt.claim->deadline))});
 }
@@ -190,7 +191,9 @@ void print_json(const Status& status) {
   out["final_iteration"] = or_null(status.final_iteration);
   out["iterations_per_second"] = or_null(status.rate);
   out["eta_seconds"] = or_null(status.left_s);
-  out["next_save"] = or_null(next_save(attempt));
+  const auto save = next_save(attempt);
+  out["next_save"] = save ? ordered_json(save->iteration) : ordered_json();
+  out["save_minutes"] = save ? or_null(save->minutes) : ordered_json();
   out["deadline"] = claim ? or_null(claim->deadline) : ordered_json();
   out["last_committed_iteration"] = beat ? or_null(beat->last_committed) : ordered_json();
   out["outcome"] = outcome ? ordered_json(to_text(outcome->outcome)) : ordered_json();

@@ -114,9 +114,10 @@ void add_checkpoints(std::vector<Row>& rows, const TopFacts& facts) {
   if (!facts.alive) return;
   if (facts.next_save && facts.iteration) {
     const auto time =
-        in_time(facts, std::max<std::int64_t>(*facts.next_save - *facts.iteration, 0));
+        in_time(facts, std::max<std::int64_t>(facts.next_save->iteration - *facts.iteration, 0));
     add(rows, "next save",
-        "iteration " + std::to_string(*facts.next_save) + (time.empty() ? "" : ", in " + time));
+        "iteration " + std::to_string(facts.next_save->iteration) +
+            (time.empty() ? "" : ", in " + time) + or_earlier_text(*facts.next_save));
   }
   if (facts.deadline_s) {
     const auto left_s = static_cast<double>(*facts.deadline_s - facts.now_s);

@@ -8,6 +8,7 @@
 #include "common/metrics.h"
 #include "common/names.h"
 #include "coordinator/cli/terminal.h"
+#include "coordinator/standing.h"
 #include "coordinator/status/curves.h"
 
 namespace lockstep::cli {
@@ -48,7 +49,7 @@ struct TopFacts {
   std::optional<EvaluationPoint> evaluation;
   TimeSplit spent;
   std::optional<TopCheckpoint> newest;
-  std::optional<std::int64_t> next_save;  // iteration
+  std::optional<NextSave> next_save;
   std::optional<std::int64_t> deadline_s;
   std::optional<std::uint64_t> free_bytes;
   std::size_t abandoned = 0;  // checkpoints

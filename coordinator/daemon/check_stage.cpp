@@ -8,7 +8,7 @@
 #include "common/agree.h"
 #include "common/error.h"
 #include "common/json_members.h"
-#include "common/json_text.h"
+#include "common/json_writing.h"
 #include "common/retries.h"
 #include "common/strict_json.h"
 #include "coordinator/amounts.h"

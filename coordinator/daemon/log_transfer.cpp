@@ -3,7 +3,7 @@
 #include <array>
 #include <cstdio>
 
-#include "common/json_text.h"
+#include "common/json_writing.h"
 #include "coordinator/amounts.h"
 
 namespace lockstep {

@@ -2,7 +2,7 @@
 
 #include "common/error.h"
 #include "common/json_members.h"
-#include "common/json_text.h"
+#include "common/json_writing.h"
 #include "common/sealed_json.h"
 #include "common/strict_json.h"
 

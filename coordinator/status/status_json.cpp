@@ -105,7 +105,9 @@ void add_saves(const StatusPicture& picture, const Facts& facts, Json& out) {
   out["last_committed"] =
       committed ? Json(to_text(CheckpointId{attempt.number, *committed})) : Json();
   out["last_durable_age_seconds"] = or_null(facts.durable_age_s);
-  out["next_save"] = facts.alive ? or_null(store.next_save) : Json();
+  const auto save = facts.alive ? store.next_save : std::nullopt;
+  out["next_save"] = save ? Json(save->iteration) : Json();
+  out["save_minutes"] = save ? or_null(save->minutes) : Json();
   out["checkpoint"] = store.newest_checkpoint ? row_json(*store.newest_checkpoint) : Json();
   out["saves"] = picture.job ? saves_json(picture.job->saves) : Json();
 }

@@ -62,7 +62,7 @@ struct StorePicture {
   std::vector<AttemptRow> attempts;                // ascending
   std::vector<CheckpointRow> checkpoints;          // newest first
   std::optional<CheckpointRow> newest_checkpoint;  // of the newest lineage
-  std::optional<std::int64_t> next_save;
+  std::optional<NextSave> next_save;
   std::optional<double> iterations_per_second;  // since the claim, by the file server's clock
   std::optional<std::int64_t> lost_iterations;  // between the attempt before and what was restored
   std::optional<std::uint64_t> free_bytes;

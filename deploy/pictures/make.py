@@ -28,7 +28,7 @@ from lockstep_browser import Browser, require_chromium  # noqa: E402
 from lockstep_jobs import BIN, MPIEXEC, command, environment, on_terminal  # noqa: E402
 
 CONFIG = """\
-run: {{id: fashion, max_iterations: 2000, seed: 1}}
+run: {{id: fashion, max_iterations: 3000, seed: 1}}
 store: {store}
 task: {{name: fashion_mnist}}
 data: {{global_batch: 60}}

@@ -4,7 +4,7 @@
 #include "common/attempt_records.h"
 #include "common/config.h"
 #include "common/decision.h"
-#include "common/json_text.h"
+#include "common/json_writing.h"
 #include "common/strict_json.h"
 #include "tests/fuzz/fuzzing.h"
 

@@ -127,7 +127,7 @@ TopFacts example() {
   facts.spent.compute = 9;
   facts.spent.communication = 1;
   facts.newest = {{2, 900}, 2048, 999'960};
-  facts.next_save = 1200;
+  facts.next_save = NextSave{1200, 10.0};
   facts.deadline_s = 1'003'600;
   facts.free_bytes = std::uint64_t{5} << 30;
   facts.abandoned = 3;
@@ -151,7 +151,7 @@ TEST(TopPicture, ShowsHowTheJobGoes) {
             "evaluated    accuracy 0.5, loss 1.25 at 900\n"
             "time         compute 90 %, communication 10 %\n"
             "committed    2@900, 40 s ago, 2.0 KiB\n"
-            "next save    iteration 1200, in 80 s\n"
+            "next save    iteration 1200, in 80 s, or 10 min after the last\n"
             "deadline     in 60 min\n"
             "free space   5.0 GiB\n"
             "abandoned    3 checkpoints, 1.0 KiB\n"

@@ -221,7 +221,7 @@ TEST(Restore, ANameFromElsewhereIsToldWhatItIsHere) {
       {"automatic_checkpoint_naming: true", "here that is not needed: checkpoints are named"},
       {"total_limit: 3", "here that is checkpoint.keep_last"},
       {"skip_first_batches: 3", "here that is restore.skip_samples"},
-      {"resume_if_exists: true", automatic},
+      {"resume_if_exists: true", latest},
       {"resume_if_exists: false", fresh},
       {"resume_ignore_no_checkpoint: true", automatic},
       {"resume_ignore_no_checkpoint: false", latest},

@@ -57,6 +57,29 @@ TEST(OriginText, SaysWhereAnAttemptStarted) {
   EXPECT_EQ(origin_text(store, store.attempts[1]), "?");
 }
 
+TEST(NextSave, IsAtAnIterationOrSoManyMinutesAfterTheLast) {
+  AttemptView attempt;
+  attempt.claim = Claim{};
+  attempt.heartbeat = Heartbeat{};
+  attempt.heartbeat->iteration = 200;
+  const auto next = [&](const std::string& config) {
+    attempt.claim->config = config;
+    return next_save(attempt);
+  };
+  const auto plain = next(R"({"checkpoint":{"interval":100,"minutes":null},"run":{}})");
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(plain->iteration, 300);
+  EXPECT_EQ(or_earlier_text(*plain), "");
+  const auto earlier =
+      next(R"({"checkpoint":{"interval":500,"minutes":2.5},"run":{"max_iterations":450}})");
+  ASSERT_TRUE(earlier);
+  EXPECT_EQ(earlier->iteration, 450) << "the last one";
+  EXPECT_EQ(or_earlier_text(*earlier), ", or 2 min after the last");
+  EXPECT_FALSE(next("{}"));
+  attempt.outcome = Outcome{};
+  EXPECT_FALSE(next(R"({"checkpoint":{"interval":100}})"));
+}
+
 TEST(DamagedRecords, AreNamedByTheirPlaceInTheStore) {
   StoreBuilder builder;
   builder.attempt("a", fresh()).decision_damaged();

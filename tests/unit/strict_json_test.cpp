@@ -10,7 +10,7 @@
 #include "common/digest.h"
 #include "common/error.h"
 #include "common/json_members.h"
-#include "common/json_text.h"
+#include "common/json_writing.h"
 #include "common/sealed_json.h"
 #include "tests/support/expect_error.h"
 

@@ -106,12 +106,15 @@ function show_clocks(status) {
   const comes = status.alive && is_number(status.next_save) && is_number(status.iteration) &&
     rate > 0 && ahead >= 0;
   const saving = at(status, ["saves", "under_way"]);
+  const earlier = is_number(status.save_minutes)
+    ? `, or ${duration(60 * status.save_minutes)} after the last`
+    : "";
   text(
     $("next-save-in"),
     is_number(saving) ? `${integer(saving)} is being saved`
       : comes && ahead === 0 ? "due now"
-      : comes                ? `in about ${duration(Math.max(0, ahead / rate - counted()))}`
-                             : "");
+      : comes ? `in about ${duration(Math.max(0, ahead / rate - counted()))}${earlier}`
+              : "");
   const started = parse_time(status.started);
   text($("started-age"), started ? age(age_of(started)) : "");
   for (const element of document.querySelectorAll("[data-since]")) {

@@ -1,4 +1,4 @@
-#include "common/json_text.h"
+#include "common/json_writing.h"
 
 #include <algorithm>
 
