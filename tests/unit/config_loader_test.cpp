@@ -29,6 +29,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
+using testing::TemporaryFolder;
 
 std::string load_error(const std::string& path, ErrorCode code = ErrorCode::kInvalidConfig) {
   try {
@@ -44,22 +45,26 @@ TEST(LoadConfig, WhatIsNoReadableRegularFileIsRefused) {
   EXPECT_EQ(load_error("absent.yaml"), "absent.yaml: there is no such file");
   EXPECT_EQ(load_error("."), ".: a folder, not a regular file");
   EXPECT_EQ(load_error("/dev/null"), "/dev/null: a device or socket, not a regular file");
-  std::filesystem::remove("pipe.yaml");
-  ASSERT_EQ(::mkfifo("pipe.yaml", 0600), 0);
-  EXPECT_EQ(load_error("pipe.yaml"), "pipe.yaml: a pipe, not a regular file");
-  std::ofstream("large.yaml") << std::string((std::size_t{1} << 20) + 1, '#');
-  EXPECT_THAT(load_error("large.yaml"), StartsWith("large.yaml: larger than 1 MiB"));
-  EXPECT_EQ(load_error("large.yaml/x"), "large.yaml/x: there is no such file");
+  const TemporaryFolder folder;
+  const auto pipe = folder / "pipe.yaml";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_EQ(load_error(pipe), pipe + ": a pipe, not a regular file");
+  const auto large = folder / "large.yaml";
+  std::ofstream(large) << std::string((std::size_t{1} << 20) + 1, '#');
+  EXPECT_THAT(load_error(large), StartsWith(large + ": larger than 1 MiB"));
+  EXPECT_EQ(load_error(large + "/x"), large + "/x: there is no such file");
 }
 
 TEST(LoadConfig, RelativePathsAreRelativeToTheFile) {
-  std::filesystem::create_directories("jobs/a");
-  std::ofstream("jobs/a/train.yaml") << "run: {max_iterations: 1}\nstore: ./s\n"
-                                     << "task: {name: plugin, library: ./line.so}\n"
-                                     << "data: {path: ../data}\n";
-  const LoadedConfig loaded = load_config("jobs/a/train.yaml", {}, environment);
+  const TemporaryFolder folder;
+  const std::string here = folder.path();
+  std::filesystem::create_directories(here + "/jobs/a");
+  std::ofstream(here + "/jobs/a/train.yaml") << "run: {max_iterations: 1}\nstore: ./s\n"
+                                             << "task: {name: plugin, library: ./line.so}\n"
+                                             << "data: {path: ../data}\n";
+  const auto from_here = std::filesystem::relative(here + "/jobs/a/train.yaml").string();
+  const LoadedConfig loaded = load_config(from_here, {}, environment);
   EXPECT_FALSE(loaded.restore_is_set);
-  const std::string here = std::filesystem::current_path().string();
   EXPECT_EQ(loaded.paths.store, here + "/jobs/a/s");
   EXPECT_EQ(loaded.paths.data, here + "/jobs/a/../data");
   EXPECT_EQ(loaded.paths.library, here + "/jobs/a/line.so");
