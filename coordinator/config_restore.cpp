@@ -63,7 +63,7 @@ std::string mode_of_attempt(const std::string& text) {
   if (!parts) return "";
   for (const auto& [mode, attempt] : {*parts, std::pair(parts->second, parts->first)})
     if ((mode == "latest" || mode == "best") && looks_numeric(attempt))
-      return "{mode: " + mode + ", attempt: " + attempt + "}";
+      return std::string("{mode: ").append(mode).append(", attempt: ").append(attempt).append("}");
   return "";
 }
 

@@ -15,9 +15,9 @@ namespace {
 
 // "'restore: latest', or ..." -> "--set restore=latest, or ..."
 std::string as_set(std::string text) {
-  for (auto begin = text.find("'"); begin != std::string::npos; begin = text.find("'", begin)) {
+  for (auto begin = text.find('\''); begin != std::string::npos; begin = text.find('\'', begin)) {
     const auto colon = text.find(": ", begin);
-    const auto end = text.find("'", begin + 1);
+    const auto end = text.find('\'', begin + 1);
     if (end == std::string::npos || colon > end) break;
     const auto key = text.substr(begin + 1, colon - begin - 1);
     if (key != "restore") break;

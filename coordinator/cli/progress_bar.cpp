@@ -69,8 +69,8 @@ std::string amounts_text(const Progress& progress) {
   const auto done = std::min(progress.done, progress.total);
   std::array<char, 16> percent{};
   std::snprintf(percent.data(), percent.size(), "%3.0f %%  ", 100 * part_of(progress));
-  const auto text = percent.data() + amount_text(done, progress.unit) + " of " +
-                    amount_text(progress.total, progress.unit) + fast;
+  auto text = percent.data() + amount_text(done, progress.unit) + " of " +
+              amount_text(progress.total, progress.unit) + fast;
   if (!(speed > 0)) return text;
   return text + "  " + duration_text(static_cast<double>(progress.total - done) / speed) + " left";
 }
@@ -178,9 +178,9 @@ Clock clock_shown_on(ProgressBar& bar, const std::string& what, double most_s) {
     if (!std::exchange(begun, true))
       bar.begin(what, Unit::kSeconds, static_cast<std::uint64_t>(most_s));
     const double end_s = clock.now_s() + seconds;
-    for (double left = seconds; left > 0; left = end_s - clock.now_s()) {
+    while (clock.now_s() < end_s) {
       bar.tell(what);
-      clock.sleep(std::min(left, kPieceSeconds));
+      clock.sleep(std::clamp(end_s - clock.now_s(), 0.0, kPieceSeconds));
     }
   };
   return {clock.now_s, sleep};
