@@ -211,6 +211,22 @@ void check_layout(SafetensorsHeader& header, std::string_view what) {
   }
 }
 
+// What people have instead, told by its first bytes, which could be a header's length as well; ""
+// for anything else.
+std::string other_format(std::span<const std::byte> head) {
+  const std::string_view begin(reinterpret_cast<const char*>(head.data()), head.size());
+  constexpr std::string_view kZip("PK\x03\x04");   // torch.save since PyTorch 1.6
+  constexpr std::string_view kPickle("\x80\x02");  // and before
+  constexpr std::string_view kHdf5("\x89HDF\r\n");
+  if (begin.starts_with(kZip) || begin.starts_with(kPickle))
+    return "is a file of torch.save, not safetensors; convert it once: "
+           "safetensors.torch.save_file(STATE_DICT, \"weights.safetensors\")";
+  if (begin.starts_with(kHdf5))
+    return "is an HDF5 file, not safetensors; convert it once: "
+           "safetensors.numpy.save_file({NAME: ARRAY, ...}, \"weights.safetensors\")";
+  return "";
+}
+
 // The size of all before the data, from the file's first 8 bytes.
 std::uint64_t head_bytes(std::span<const std::byte> head, std::uint64_t file_bytes,
                          std::string_view what) {
@@ -219,6 +235,8 @@ std::uint64_t head_bytes(std::span<const std::byte> head, std::uint64_t file_byt
   }
   std::uint64_t length = 0;
   std::memcpy(&length, head.data(), kLengthBytes);
+  const bool fits = length <= kMaxHeaderBytes && length <= file_bytes - kLengthBytes;
+  if (const auto other = fits ? "" : other_format(head); !other.empty()) throw_damaged(what, other);
   if (length > kMaxHeaderBytes)
     throw_damaged(what, "its header claims more than 100,000,000 bytes");
   if (length > file_bytes - kLengthBytes) throw_damaged(what, "ends within its header");

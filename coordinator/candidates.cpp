@@ -186,7 +186,7 @@ Pick pick_named(const StoreView& store, const CheckpointId& named) {
     pick.rejected.push_back({named, view->examined->why});
     pick.error = to_text(named) + " is damaged: " + view->examined->why +
                  "; a named checkpoint is never replaced by another: name one that is good " +
-                 "(lockstep ls shows them), or write restore: latest";
+                 "(lockstep verify STORE reads them all), or write restore: latest";
   } else {
     pick.chosen = named;
     if (view->examined->state == CheckpointState::kNotFinite)

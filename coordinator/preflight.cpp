@@ -87,12 +87,19 @@ std::string to_json(const std::vector<Check>& checks) {
   return json_text(out, 2);
 }
 
+namespace {
+
+// Retention comes only behind a commit: on a full disk it can't make room by itself.
+constexpr auto kMakeRoom =
+    "make room: lockstep prune STORE --abandoned --dry-run shows what abandoned branches take, "
+    "--keep-last N --dry-run what older checkpoints do";
+
+}  // namespace
+
 std::string advice_after(const std::string& failure, const std::string& usual) {
   const bool full = failure.find("No space left") != std::string::npos ||
                     failure.find("quota exceeded") != std::string::npos;
-  return full ? "make room; lockstep prune STORE --abandoned --dry-run shows what abandoned "
-                "branches take"
-              : usual;
+  return full ? kMakeRoom : usual;
 }
 
 Check judge_space(const Space& space) {
@@ -110,12 +117,11 @@ Check judge_space(const Space& space) {
   const auto text = there + ", room for " + count_text(room, "checkpoint") + " of " +
                     bytes_text(one) + "; the job wants room for " + std::to_string(wanted);
   if (room < 2)
-    return Check::error(name, ErrorCode::kIo, text,
-                        "make room: a checkpoint is written before an older one is deleted");
+    return Check::error(
+        name, ErrorCode::kIo, text,
+        std::string("a checkpoint is written before an older one is deleted: ") + kMakeRoom);
   if (std::cmp_less(room, wanted))
-    return Check::warning(name, text,
-                          "make room, or lower checkpoint.keep_last; lockstep prune STORE "
-                          "--abandoned --dry-run shows what abandoned branches take");
+    return Check::warning(name, text, std::string("lower checkpoint.keep_last, or ") + kMakeRoom);
   return Check::ok(name, text);
 }
 

@@ -180,9 +180,8 @@ std::string missing_iteration(const StoreView& store, const Field& field, std::i
   std::stable_sort(near.begin(), near.end(), [&](const CheckpointId& a, const CheckpointId& b) {
     return std::abs(a.iteration - wanted) < std::abs(b.iteration - wanted);
   });
-  text +=
-      near.empty() ? "; there is none" : "; there is, nearest first: " + enumerate(as_texts(near));
-  return text;
+  if (!near.empty()) return text + "; there is, nearest first: " + enumerate(as_texts(near));
+  return text + (elsewhere.empty() ? "; there is none" : "");
 }
 
 void take_iteration(Ruling& ruling, const StoreView& store, const Ground& ground,

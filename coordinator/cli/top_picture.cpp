@@ -62,7 +62,20 @@ void add_iteration(std::vector<Row>& rows, const TopFacts& facts, const Screen& 
   add(rows, "iteration", text);
 }
 
+// Longer than iterations and heartbeats are apart; a save or an evaluation may be the cause, too.
+bool stands_still(const TopFacts& facts) {
+  constexpr double kShortest = 15;
+  constexpr double kIterations = 3;
+  const auto rate = facts.iterations_per_second.value_or(0);
+  return facts.alive && facts.iteration &&
+         facts.still_s >= std::max(kShortest, rate > 0 ? kIterations / rate : 0);
+}
+
 void add_rate(std::vector<Row>& rows, const TopFacts& facts) {
+  if (stands_still(facts)) {
+    add(rows, "rate", {"no new iteration for " + duration_text(facts.still_s), Colour::kYellow});
+    return;
+  }
   if (!facts.iterations_per_second) return;
   auto text = number_text("%.3g iterations/s", *facts.iterations_per_second);
   if (facts.samples_per_second > 0)

@@ -220,6 +220,11 @@ TopFacts TopWatch::look(bool patient) {
   facts.store = store_.path;
   add_attempt(facts);
   add_metrics(facts);
+  if (const auto place = std::pair(attempt_, facts.iteration); place != place_) {
+    place_ = place;
+    moved_s_ = now_s;
+  }
+  facts.still_s = now_s - moved_s_;
   std::optional<DataPlace> data;
   if (const auto lineage = newest_lineage(store_.view).checkpoints; !lineage.empty()) {
     const auto* known = know(lineage.front());

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "coordinator/cli/progress_bar.h"
@@ -62,6 +63,8 @@ class TopWatch {
   std::vector<std::optional<Heartbeat>> beats_;  // of the newest attempt, a period apart
   double beat_due_s_ = 0;
   CurveReader metrics_{""};
+  std::pair<std::int64_t, std::optional<std::int64_t>> place_;  // attempt, iteration
+  double moved_s_ = 0;                                          // when it was there first
   std::map<CheckpointId, Known> known_;
   std::map<std::int64_t, std::int64_t> ended_s_;  // attempts that have an outcome
   std::vector<CheckpointId> abandoned_;

@@ -11,6 +11,7 @@
 #include "coordinator/attempt.h"
 #include "coordinator/catalog.h"
 #include "coordinator/commit.h"
+#include "coordinator/daemon/decision_lines.h"
 #include "coordinator/daemon/job_status.h"
 #include "coordinator/event_file.h"
 #include "coordinator/probe.h"
@@ -180,16 +181,9 @@ void Root::share_checkpoint(const Chosen& chosen, SharedDecision& shared) {
 }
 
 void Root::say_decision() const {
-  const auto& record = decided_.ruling.record;
-  auto line = "decision: " + to_text(record.kind);
-  if (record.parent) line += " " + to_text(record.parent->checkpoint);
-  if (record.source) line += " from " + *record.source;
-  if (launch_.evaluates) line += ", to be evaluated";
-  if (claimed_)
-    line += ", as attempt " + std::to_string(claimed_->attempt) + " of run " + launch_.run.id;
-  log_.info(line + ", store " + launch_.store_path);
-  for (const auto& reason : record.reasons)
-    log_.info("  because " + reason);
+  const auto attempt = claimed_ ? std::optional(claimed_->attempt) : std::nullopt;
+  for (const auto& line : decision_lines(decided_.ruling.record, decided_.store, launch_, attempt))
+    log_.info(line);
 }
 
 namespace {

@@ -14,6 +14,7 @@
 #include "coordinator/catalog.h"
 #include "coordinator/examine_all.h"
 #include "coordinator/lineage.h"
+#include "coordinator/lost_work.h"
 #include "coordinator/pins.h"
 #include "coordinator/status/curve_follower.h"
 
@@ -147,28 +148,19 @@ struct StoreObserver::Impl {
     return life == Life::kUnsure && sight == LocalSight::kThere ? Life::kAlive : life;
   }
 
-  // What a crash cost: only where this attempt carries on from what the one before had last, or
-  // from less since that was damaged. Whoever went back on purpose has lost nothing.
   std::optional<std::int64_t> lost_before(const StoreView& view,
                                           const StorePicture& picture) const {
     const auto& attempt = *picture.newest;
     const auto parent = parent_of(view, attempt);
-    const AttemptView* earlier = nullptr;
-    for (const auto& other : view.attempts)
-      if (other.number < attempt.number && !is_refused(other)) earlier = &other;
+    const auto* earlier = attempt_before(view, attempt.number);
     if (!parent || earlier == nullptr || run_of(*earlier) != run_of(attempt)) return std::nullopt;
-    const auto beat = heartbeat_of(earlier->number);
+    auto beat = heartbeat_of(earlier->number);
     if (!beat) return std::nullopt;
-    const auto kept = beat->last_committed
-                          ? std::optional(CheckpointId{earlier->number, *beat->last_committed})
-                          : parent_of(view, *earlier);
-    const bool passed_over = attempt.decision && !attempt.decision->rejected.empty();
-    if (parent != kept && !passed_over) return std::nullopt;
-    auto reached = beat->iteration;
     for (const auto& one : picture.curves)
       if (one.attempt == earlier->number && one.curve->last)
-        reached = std::max(reached, one.curve->last->iteration);
-    return std::max<std::int64_t>(0, reached - parent->iteration);
+        beat->iteration = std::max(beat->iteration, one.curve->last->iteration);
+    const bool passed_over = attempt.decision && !attempt.decision->rejected.empty();
+    return lost_iterations(view, *earlier, *beat, *parent, passed_over);
   }
 
   std::optional<Heartbeat> heartbeat_of(std::int64_t attempt) const {

@@ -137,6 +137,19 @@ TopFacts example() {
   return facts;
 }
 
+TEST(TopPicture, SaysThatNoIterationComes) {
+  auto facts = example();
+  facts.still_s = 14;
+  EXPECT_THAT(draw_top(facts, {}), HasSubstr("2.5 iterations/s"));
+  facts.still_s = 70;
+  EXPECT_THAT(draw_top(facts, {}), HasSubstr("rate         no new iteration for 70 s\n"));
+  facts.iterations_per_second = 0.02;  // 50 s each
+  EXPECT_THAT(draw_top(facts, {}), HasSubstr("0.02 iterations/s"));
+  facts.still_s = 200;
+  facts.alive = false;
+  EXPECT_THAT(draw_top(facts, {}), Not(HasSubstr("no new iteration")));
+}
+
 TEST(TopPicture, ShowsHowTheJobGoes) {
   EXPECT_EQ(draw_top(example(), {}),
             "lockstep top  /scratch/run1\n"

@@ -213,6 +213,19 @@ TEST(SafetensorsHeader, LengthsThatDoNotFitTheFileAreRefusedBeforeAnythingIsAllo
   }
 }
 
+TEST(SafetensorsHeader, FilesOfOtherLibrariesAreNamed) {
+  for (const auto& [begin, word] :
+       std::vector<std::pair<std::string, std::string>>{{"PK\x03\x04", "torch.save"},
+                                                        {"\x80\x02\x8a\x0a", "torch.save"},
+                                                        {"\x89HDF\r\n", "HDF5"}}) {
+    std::string file = file_of("{}", 10'000);
+    file.replace(0, begin.size(), begin);
+    const TextFile source(file);
+    EXPECT_THAT(error_of(ErrorCode::kDamaged, [&] { read_safetensors_header(source, "f"); }),
+                HasSubstr(word));
+  }
+}
+
 std::vector<TensorEntry> two_tensors() {
   std::vector<TensorEntry> tensors(2);
   tensors[0].name = "z";
