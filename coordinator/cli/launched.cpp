@@ -188,8 +188,12 @@ Launched::Launched(const std::vector<std::string>& words, const std::string& log
   ::posix_spawnattr_setsigmask(&set.attributes, &held.before());
   const int error = ::posix_spawnp(&pid_, arguments.front().c_str(), &set.files, &set.attributes,
                                    pointers(arguments).data(), pointers(variables).data());
+  const bool is_mistake = error == ENOENT || error == EACCES;
   if (error != 0)
-    throw Error(ErrorCode::kIo, "can't start '" + words.front() + "': " + text_of(error));
+    throw Error(
+        is_mistake ? ErrorCode::kInvalidConfig : ErrorCode::kIo,
+        "can't start '" + words.front() + "': " + text_of(error) +
+            (is_mistake ? "; begin with the launcher, as in --launch \"mpirun -n 4\"" : ""));
 }
 
 Launched::~Launched() {

@@ -174,6 +174,11 @@ int run_rehearse(FileSystem& files, const Options& options) {
     throw Error(ErrorCode::kInvalidConfig,
                 "it is not said how the job is launched; write --launch \"mpirun -n 4\"");
   const auto launcher = split_words(options.launch);
+  for (const auto& word : launcher)
+    if (std::filesystem::path(word).filename() == "lockstepd")
+      throw Error(ErrorCode::kInvalidConfig,
+                  "--launch names lockstepd, which is put behind it; write the launcher alone: "
+                  "--launch \"mpirun -n 4\"");
   int code = 0;
   const auto loaded = load_or_complain(options.config, options.overrides, code);
   if (!loaded) return code;

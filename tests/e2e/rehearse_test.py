@@ -121,7 +121,8 @@ class Rehearse(JobTest):
                 (["--iterations", "5"], LAUNCH, 2, "--iterations"),
                 ([], "mpirun -n 2 |", 2, "without quotes"),
                 ([], "", 2, "--launch"),
-                ([], "no-such-launcher -n 2", 3, "can't start 'no-such-launcher'"),
+                ([], f"{LAUNCH} lockstepd", 2, "write the launcher alone"),
+                ([], "no-such-launcher -n 2", 2, "can't start 'no-such-launcher'"),
                 ([], f"{LAUNCH} --no-such-option", 3, "    | "),
                 (["--set", "data.global_batch=1"], LAUNCH, 2, "    | ")):
             with self.subTest(words=words, launch=launch):
