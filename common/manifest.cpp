@@ -182,6 +182,9 @@ std::string problem_of(const Manifest& manifest) {
   if (manifest.checkpoint.attempt < 1) return "attempt is below 1";
   if (manifest.checkpoint.iteration < 0) return "iteration is below 0";
   if (manifest.data.position < 0 || manifest.data.length < 0) return "data is below 0";
+  // Far beyond what can be trained, and far enough below 2^63 that nobody counts beyond that.
+  constexpr auto kMostSamples = std::int64_t{1} << 62U;
+  if (manifest.data.position > kMostSamples) return "data's position is above 2^62";
   if (manifest.parent) {
     const auto& [parent, store] = *manifest.parent;
     if (parent.attempt < 1 || parent.iteration < 0) return "parent is no checkpoint";

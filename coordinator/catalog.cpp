@@ -108,14 +108,16 @@ void add_checkpoints(const FileSystem& files, const std::string& store, StoreVie
 
 namespace {
 
-// Where decision.json is damaged the attempt's own manifests say what its parent is.
+// Where decision.json is damaged the attempt's own manifests say what its parent is. Nothing more
+// is kept of what was read: how sound a checkpoint is, is found out as deeply as it is asked for.
 void open_for_lost_parents(const FileSystem& files, const std::string& store, StoreView& view) {
-  for (const auto& attempt : view.attempts) {
+  for (auto& attempt : view.attempts) {
     if (attempt.decision) continue;
-    for (auto& checkpoint : view.checkpoints) {
+    for (const auto& checkpoint : view.checkpoints) {
       if (checkpoint.id.attempt != attempt.number) continue;
-      checkpoint.examined = examine(files, store, checkpoint, Depth::kHeaders);
-      if (checkpoint.examined->manifest) break;
+      const auto found = examine(files, store, checkpoint, Depth::kHeaders);
+      if (found.manifest) attempt.told_parent = found.manifest->parent;
+      if (attempt.told_parent) break;
     }
   }
 }

@@ -43,15 +43,6 @@ bool is_refused(const AttemptView& attempt) {
 
 namespace {
 
-// The parent that the attempt's own manifests tell: outer nullopt where none was examined.
-std::optional<std::optional<Parent>> parent_by_manifests(const StoreView& store,
-                                                         std::int64_t attempt) {
-  for (auto it = find_checkpoint(store.checkpoints, {attempt, 0});
-       it != store.checkpoints.end() && it->id.attempt == attempt; ++it)
-    if (it->examined && it->examined->manifest) return it->examined->manifest->parent;
-  return std::nullopt;
-}
-
 // A parent counts only where it can be one: in this store, of an earlier attempt. So lineages end.
 std::optional<CheckpointId> usable(const std::optional<Parent>& parent, std::int64_t attempt) {
   if (!parent || parent->store || parent->checkpoint.attempt >= attempt) return std::nullopt;
@@ -60,14 +51,13 @@ std::optional<CheckpointId> usable(const std::optional<Parent>& parent, std::int
 
 }  // namespace
 
-std::optional<CheckpointId> parent_of(const StoreView& store, const AttemptView& attempt) {
+std::optional<CheckpointId> parent_of(const AttemptView& attempt) {
   if (attempt.decision) return usable(attempt.decision->parent, attempt.number);
-  const auto told = parent_by_manifests(store, attempt.number);
-  return told ? usable(*told, attempt.number) : std::nullopt;
+  return attempt.told_parent ? usable(*attempt.told_parent, attempt.number) : std::nullopt;
 }
 
-bool parent_unknown(const StoreView& store, const AttemptView& attempt) {
-  return !attempt.decision && !parent_by_manifests(store, attempt.number);
+bool parent_unknown(const AttemptView& attempt) {
+  return !attempt.decision && !attempt.told_parent;
 }
 
 std::vector<CheckpointId> lineage(const StoreView& store, std::int64_t attempt) {
@@ -80,7 +70,7 @@ std::vector<CheckpointId> lineage(const StoreView& store, std::int64_t attempt) 
     while (it != store.checkpoints.begin() && std::prev(it)->id.attempt == upto->attempt)
       found.push_back((--it)->id);
     const auto* view = store.attempt(upto->attempt);
-    upto = view != nullptr ? parent_of(store, *view) : std::nullopt;
+    upto = view != nullptr ? parent_of(*view) : std::nullopt;
   }
   return found;
 }
@@ -102,7 +92,7 @@ std::int64_t shared_iteration(const StoreView& store, const CheckpointId& parent
   while (first.attempt != second.attempt) {
     auto& higher = first.attempt > second.attempt ? first : second;
     const auto* view = store.attempt(higher.attempt);
-    const auto before = view != nullptr ? parent_of(store, *view) : std::nullopt;
+    const auto before = view != nullptr ? parent_of(*view) : std::nullopt;
     if (!before) return 0;
     higher = *before;
   }

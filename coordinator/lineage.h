@@ -16,13 +16,12 @@ namespace lockstep {
 bool is_refused(const AttemptView& attempt);
 
 // The checkpoint of this store from which an attempt started: by decision.json, where that is
-// damaged by the attempt's own manifests (which must have been examined). nullopt: none, or not
-// known.
-std::optional<CheckpointId> parent_of(const StoreView& store, const AttemptView& attempt);
+// damaged by the attempt's own manifests. nullopt: none, or not known.
+std::optional<CheckpointId> parent_of(const AttemptView& attempt);
 
 // Whether it can't be said where an attempt started: its decision is damaged or absent and no
-// examined manifest of it tells. Such an attempt is passed over, and named.
-bool parent_unknown(const StoreView& store, const AttemptView& attempt);
+// manifest of it tells. Such an attempt is passed over, and named.
+bool parent_unknown(const AttemptView& attempt);
 
 // The checkpoints of an attempt's lineage, newest first: its own in falling order, then those of
 // its parent's attempt up to the parent, and so on.

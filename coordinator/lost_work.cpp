@@ -13,12 +13,11 @@ const AttemptView* attempt_before(const StoreView& store, std::int64_t number) {
   return earlier;
 }
 
-std::optional<std::int64_t> lost_iterations(const StoreView& store, const AttemptView& earlier,
-                                            const Heartbeat& beat, const CheckpointId& parent,
-                                            bool passed_over) {
+std::optional<std::int64_t> lost_iterations(const AttemptView& earlier, const Heartbeat& beat,
+                                            const CheckpointId& parent, bool passed_over) {
   const auto kept = beat.last_committed
                         ? std::optional(CheckpointId{earlier.number, *beat.last_committed})
-                        : parent_of(store, earlier);
+                        : parent_of(earlier);
   if (parent != kept && !passed_over) return std::nullopt;
   return std::max<std::int64_t>(0, beat.iteration - parent.iteration);
 }

@@ -15,8 +15,7 @@ const AttemptView* attempt_before(const StoreView& store, std::int64_t number);
 // What an end without a save cost: how many iterations `earlier` had made, by its last heartbeat,
 // beyond `parent`, which the attempt after it restores. nullopt where somebody went back on
 // purpose: `parent` is not what `earlier` had last, and nothing damaged was passed over. Pure.
-std::optional<std::int64_t> lost_iterations(const StoreView& store, const AttemptView& earlier,
-                                            const Heartbeat& beat, const CheckpointId& parent,
-                                            bool passed_over);
+std::optional<std::int64_t> lost_iterations(const AttemptView& earlier, const Heartbeat& beat,
+                                            const CheckpointId& parent, bool passed_over);
 
 }  // namespace lockstep

@@ -97,7 +97,8 @@ constexpr auto kMakeRoom =
 }  // namespace
 
 std::string advice_after(const std::string& failure, const std::string& usual) {
-  const bool full = failure.find("No space left") != std::string::npos ||
+  // The system's words, with a capital letter where they are its own.
+  const bool full = failure.find("o space left") != std::string::npos ||
                     failure.find("quota exceeded") != std::string::npos;
   return full ? kMakeRoom : usual;
 }

@@ -33,11 +33,11 @@ void require_metric(const StoreView& store, const NewestLineage& newest, const K
                   (names.empty() ? "none has any" : "there is " + enumerate(names)));
 }
 
-bool hides_its_parent(const StoreView& store, const AttemptView& attempt) {
+bool hides_its_parent(const AttemptView& attempt) {
   const auto is_decision = [](const std::string& text) {
     return text.starts_with("decision.json");
   };
-  return !is_refused(attempt) && parent_unknown(store, attempt) &&
+  return !is_refused(attempt) && parent_unknown(attempt) &&
          std::any_of(attempt.damage.begin(), attempt.damage.end(), is_decision);
 }
 
@@ -47,12 +47,12 @@ void require_known_parents(const StoreView& store, const NewestLineage& newest) 
   for (auto at = newest.attempt; at;) {
     judged.push_back(*at);
     const auto* view = store.attempt(*at);
-    const auto parent = view != nullptr ? parent_of(store, *view) : std::nullopt;
+    const auto parent = view != nullptr ? parent_of(*view) : std::nullopt;
     at = parent ? std::optional(parent->attempt) : std::nullopt;
   }
   for (const auto number : judged) {
     const auto* attempt = store.attempt(number);
-    if (attempt == nullptr || !hides_its_parent(store, *attempt)) continue;
+    if (attempt == nullptr || !hides_its_parent(*attempt)) continue;
     throw Error(ErrorCode::kInvalidConfig,
                 "--abandoned: the decision.json of attempt " + std::to_string(number) +
                     " is damaged, so it can't be said what it descends from, nor what is "

@@ -103,9 +103,16 @@ void rule_absent(Ruling& ruling, const StoreView& store, const LaunchFacts& laun
                      std::to_string(elsewhere) + " more, as restore: A@N (lockstep ls --all)"));
 }
 
+// The section that takes exactly this checkpoint, from where `request` looks.
+std::string section_for(const Request& request, const CheckpointId& id) {
+  if (!request.from) return "restore: " + to_text(id);
+  return "restore: {from: " + *request.from + ", attempt: " + std::to_string(id.attempt) +
+         ", iteration: " + std::to_string(id.iteration) + "}";
+}
+
 // Any higher iteration in another lineage, so that nobody wonders where it went.
-void name_higher_elsewhere(Ruling& ruling, const StoreView& store, const CheckpointId& chosen,
-                           const std::vector<CheckpointId>& field) {
+void name_higher_elsewhere(Ruling& ruling, const StoreView& store, const Request& request,
+                           const CheckpointId& chosen, const std::vector<CheckpointId>& field) {
   std::optional<CheckpointId> higher;
   for (const auto& c : store.checkpoints)  // of equal ones the newest attempt's, which comes last
     if (c.id.iteration > chosen.iteration &&
@@ -114,8 +121,8 @@ void name_higher_elsewhere(Ruling& ruling, const StoreView& store, const Checkpo
       higher = c.id;
   if (higher)
     ruling.record.reasons.push_back(
-        "a higher iteration is in another lineage and not taken: " + to_text(*higher) +
-        " (restore: " + to_text(*higher) + " goes there)");
+        "a higher iteration is in another lineage and not taken: " + to_text(*higher) + " (" +
+        section_for(request, *higher) + " goes there)");
 }
 
 // Takes the pick over. A copy of the own store counts as that store where the own one holds the
@@ -165,17 +172,19 @@ void take_of_field(Ruling& ruling, const StoreView& store, const Ground& ground,
   reasons.insert(reasons.end(), field.reasons.begin(), field.reasons.end());
   take(ruling, store, ground, pick, request);
   if (pick.chosen && !best && ruling.record.kind == DecisionKind::kRestore)
-    name_higher_elsewhere(ruling, ground.store, *pick.chosen, field.checkpoints);
+    name_higher_elsewhere(ruling, ground.store, request, *pick.chosen, field.checkpoints);
 }
 
-std::string missing_iteration(const StoreView& store, const Field& field, std::int64_t wanted) {
+std::string missing_iteration(const StoreView& store, const Field& field, const Request& request) {
+  const auto wanted = *request.iteration;
   auto text = "iteration " + std::to_string(wanted) + " is not in " +
               (field.attempt ? whose(*field.attempt) : "the store");
-  std::vector<std::string> elsewhere;
+  std::vector<CheckpointId> elsewhere;  // the newest attempt's first
   for (auto it = store.checkpoints.rbegin(); it != store.checkpoints.rend(); ++it)
-    if (it->id.iteration == wanted) elsewhere.push_back(to_text(it->id));
+    if (it->id.iteration == wanted) elsewhere.push_back(it->id);
   if (!elsewhere.empty())
-    text += "; it exists as " + enumerate(elsewhere) + ": write restore: " + elsewhere.front();
+    text += "; it exists as " + enumerate(as_texts(elsewhere)) + ": write " +
+            section_for(request, elsewhere.front());
   auto near = field.checkpoints;
   std::stable_sort(near.begin(), near.end(), [&](const CheckpointId& a, const CheckpointId& b) {
     return std::abs(a.iteration - wanted) < std::abs(b.iteration - wanted);
@@ -191,7 +200,7 @@ void take_iteration(Ruling& ruling, const StoreView& store, const Ground& ground
                                   [&](const CheckpointId& id) { return id.iteration == wanted; });
   if (found == field.checkpoints.end())
     return settle_error(ruling, ErrorCode::kNotFound,
-                        missing_iteration(ground.store, field, wanted));
+                        missing_iteration(ground.store, field, request));
   ruling.record.reasons.push_back("iteration " + std::to_string(wanted) + " was named: " +
                                   to_text(*found) + " of " + whose(*field.attempt));
   take(ruling, store, ground, pick_named(ground.store, *found), request);

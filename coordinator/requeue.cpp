@@ -13,10 +13,9 @@ constexpr std::size_t kCrashLoopAttempts = 3;
 
 // What an attempt decided by: decision.json, or where that is damaged the claim, which is written
 // before the decision. An attempt with neither a decision nor a checkpoint has decided nothing.
-std::optional<std::string> decided_by(const StoreView& store, const AttemptView& attempt) {
+std::optional<std::string> decided_by(const AttemptView& attempt) {
   if (attempt.decision) return attempt.decision->request;
-  if (attempt.damage.empty() || !attempt.claim || parent_unknown(store, attempt))
-    return std::nullopt;
+  if (attempt.damage.empty() || !attempt.claim || parent_unknown(attempt)) return std::nullopt;
   return attempt.claim->request;
 }
 
@@ -48,14 +47,14 @@ bool has_committed(const StoreView& store, const AttemptView& attempt) {
                      [&](const CheckpointView& c) { return c.id.attempt == attempt.number; });
 }
 
-AppliedBefore start_of(const StoreView& store, const AttemptView& attempt) {
+AppliedBefore start_of(const AttemptView& attempt) {
   AppliedBefore before;
   before.newest = attempt.number;
   if (attempt.decision) {
     before.start = attempt.decision->parent;
     before.source = attempt.decision->source;
     before.source_digest = attempt.decision->manifest_digest.value_or("");
-  } else if (const auto parent = parent_of(store, attempt)) {
+  } else if (const auto parent = parent_of(attempt)) {
     before.start = Parent{*parent, std::nullopt};
   }
   return before;
@@ -71,13 +70,13 @@ std::optional<AppliedBefore> applied_before(const StoreView& store, const Reques
   const auto mine = attempts_of(store, run);
   for (auto it = mine.rbegin(); it != mine.rend(); ++it) {
     const auto& attempt = **it;
-    const auto decided = decided_by(store, attempt);
+    const auto decided = decided_by(attempt);
     if (!decided) continue;
     if (*decided != today) break;
-    if (!before) before = start_of(store, attempt);
+    if (!before) before = start_of(attempt);
     before->first = attempt.number;
     const bool named = request.present && request.mode == RestoreMode::kIteration;
-    before->named = named ? parent_of(store, attempt) : std::nullopt;
+    before->named = named ? parent_of(attempt) : std::nullopt;
     before->committed_since = before->committed_since || has_committed(store, attempt);
   }
   return before;

@@ -40,9 +40,9 @@ std::string outcome_text(const AttemptView& attempt, LocalSight sight) {
   return sight == LocalSight::kGone ? "crashed" : "running or crashed";
 }
 
-std::string origin_text(const StoreView& store, const AttemptView& attempt) {
-  if (parent_unknown(store, attempt)) return "?";
-  if (const auto parent = parent_of(store, attempt)) return to_text(*parent);
+std::string origin_text(const AttemptView& attempt) {
+  if (parent_unknown(attempt)) return "?";
+  if (const auto parent = parent_of(attempt)) return to_text(*parent);
   if (!attempt.decision) return "-";
   const auto& parent = attempt.decision->parent;
   if (parent && parent->store)

@@ -26,7 +26,7 @@ std::string outcome_text(const AttemptView& attempt, LocalSight sight);
 
 // Where an attempt started: "3@1200", "3@1200 of store ID", "weights of FILE"; "-" is anew, "?" not
 // known.
-std::string origin_text(const StoreView& store, const AttemptView& attempt);
+std::string origin_text(const AttemptView& attempt);
 
 // When an attempt's configuration saves next; nullopt where its claim or heartbeat can't be read,
 // or it has ended.

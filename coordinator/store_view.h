@@ -46,6 +46,9 @@ struct AttemptView {
   std::optional<Outcome> outcome;
   std::optional<Heartbeat> heartbeat;  // where an outcome tells as much, only the newest's
   std::vector<std::string> damage;     // "decision.json: ..." for each record that is damaged
+  // Without a decision: the parent that a manifest of its own checkpoints tells; outer nullopt:
+  // none does.
+  std::optional<std::optional<Parent>> told_parent = {};
 };
 
 struct StoreView {

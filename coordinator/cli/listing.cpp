@@ -31,19 +31,19 @@ std::vector<CheckpointId> all_of(const StoreView& store) {
   return all;
 }
 
-ordered_json parent_of_attempt(const StoreView& store, const AttemptView& attempt) {
+ordered_json parent_of_attempt(const AttemptView& attempt) {
   if (attempt.decision && attempt.decision->parent && attempt.decision->parent->store)
     return parent_json(attempt.decision->parent);
-  const auto parent = parent_of(store, attempt);
+  const auto parent = parent_of(attempt);
   if (!parent) return nullptr;
   return {{"attempt", parent->attempt}, {"iteration", parent->iteration}};
 }
 
-ordered_json attempt_json(const StoreView& store, const AttemptView& attempt) {
+ordered_json attempt_json(const AttemptView& attempt) {
   ordered_json object;
   object["attempt"] = attempt.number;
   object["run"] = or_null(run_of(attempt).has_value(), [&] { return *run_of(attempt); });
-  object["parent"] = parent_of_attempt(store, attempt);
+  object["parent"] = parent_of_attempt(attempt);
   object["outcome"] =
       or_null(attempt.outcome.has_value(), [&] { return to_text(attempt.outcome->outcome); });
   object["damage"] = attempt.damage;
@@ -106,7 +106,7 @@ std::string listing_json(const Listing& listing) {
   ordered_json out;
   out["attempts"] = ordered_json::array();
   for (const auto* attempt : attempts_shown(listing))
-    out["attempts"].push_back(attempt_json(listing.store, *attempt));
+    out["attempts"].push_back(attempt_json(*attempt));
   out["checkpoints"] = ordered_json::array();
   for (const auto& id : listing.shown)
     out["checkpoints"].push_back(checkpoint_json(listing, *listing.store.checkpoint(id)));

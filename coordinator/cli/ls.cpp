@@ -89,7 +89,7 @@ void print_attempts(const Listing& listing, const Screen& screen) {
     const auto sight = attempt->claim && !attempt->outcome ? look_for(attempt->claim->process)
                                                            : LocalSight::kElsewhere;
     rows.push_back({std::to_string(attempt->number), run_of(*attempt).value_or("?"),
-                    origin_text(listing.store, *attempt), outcome_text(*attempt, sight)});
+                    origin_text(*attempt), outcome_text(*attempt, sight)});
   }
   if (rows.size() > 1) std::printf("\n%s", table(rows, screen, TooLong::kIsCut).c_str());
 }

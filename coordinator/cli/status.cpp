@@ -8,7 +8,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/error.h"
+#include "common/json_members.h"
 #include "common/log.h"
+#include "common/strict_json.h"
 #include "coordinator/amounts.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/job_sight.h"
@@ -19,6 +22,7 @@
 #include "coordinator/lineage.h"
 #include "coordinator/run_length.h"
 #include "coordinator/standing.h"
+#include "coordinator/status/listen_address.h"
 
 namespace lockstep::cli {
 
@@ -41,7 +45,8 @@ struct Status {
   std::optional<std::uint64_t> free_bytes;
   std::optional<double> rate;  // iterations a second, since the attempt was claimed
   std::optional<std::int64_t> final_iteration;
-  std::optional<double> left_s;  // until then, of a job that is at work
+  std::optional<double> left_s;         // until then, of a job that is at work
+  std::optional<ListenAddress> served;  // where the job's status server listens, on its host
 };
 
 // How long the data is, where run.max_epochs ends the run, the newest checkpoint tells.
@@ -62,7 +67,25 @@ void measure_progress(const FileSystem& files, Status& status) {
   status.left_s = static_cast<double>(std::max<std::int64_t>(left, 0)) / *status.rate;
 }
 
+// By control.json, which is there while the server listens.
+std::optional<ListenAddress> served_at(const FileSystem& files, const JobSight& job) {
+  if (!job.alive) return std::nullopt;
+  const auto path = attempt_path(job.store.path, job.attempt->number) + "/control.json";
+  try {
+    const auto control = parse_strict_json(read_small_file(files, path), "control.json");
+    return parse_listen_address(text_member(control, "address", "control.json"));
+  } catch (const Error&) {  // nobody is served, or it can't be told
+    return std::nullopt;
+  }
+}
+
+std::string served_text(const ListenAddress& address, const std::string& host) {
+  if (host != this_process().host) return way_from_elsewhere(address, host);
+  return address.is_unix() ? to_text(address) : "http://" + to_text(address) + "/";
+}
+
 void measure(const FileSystem& files, Status& status) {
+  status.served = served_at(files, status.job);
   auto& view = status.job.store.view;
   const auto lineage = newest_lineage(view).checkpoints;
   if (!lineage.empty()) {
@@ -121,7 +144,7 @@ void add_attempt(std::vector<Row>& rows, const Status& status) {
     if (claim.job) rows.push_back({"job", *claim.job});
     rows.push_back({"ranks", std::to_string(claim.world_size)});
   }
-  rows.push_back({"started from", origin_text(status.job.store.view, attempt)});
+  rows.push_back({"started from", origin_text(attempt)});
   if (!attempt.heartbeat) return;
   rows.push_back(
       {"iteration",
@@ -138,6 +161,8 @@ void add_attempt(std::vector<Row>& rows, const Status& status) {
                       ? to_text(CheckpointId{attempt.number, *attempt.heartbeat->last_committed})
                       : "nothing yet"});
   if (!status.job.alive) return;
+  if (status.served && attempt.claim)
+    rows.push_back({"status at", served_text(*status.served, attempt.claim->process.host)});
   if (const auto next = next_save(attempt))
     rows.push_back(
         {"next save", "iteration " + std::to_string(next->iteration) + or_earlier_text(*next)});
@@ -186,6 +211,7 @@ void print_json(const Status& status) {
   out["job"] = claim ? or_null(claim->job) : ordered_json();
   out["host"] = claim ? ordered_json(claim->process.host) : ordered_json();
   out["process"] = claim ? ordered_json(claim->process.pid) : ordered_json();
+  out["listen"] = status.served ? ordered_json(to_text(*status.served)) : ordered_json();
   out["world_size"] = claim ? ordered_json(claim->world_size) : ordered_json();
   out["iteration"] = beat ? ordered_json(beat->iteration) : ordered_json();
   out["final_iteration"] = or_null(status.final_iteration);

@@ -167,7 +167,7 @@ void TopWatch::add_attempt(TopFacts& facts) const {
   facts.state = life_ == Life::kUnsure ? "running or crashed: its heartbeat is watched"
                                        : state_text(*attempt, alive_);
   facts.attempt = attempt_text(*attempt);
-  const auto origin = origin_text(store_.view, *attempt);
+  const auto origin = origin_text(*attempt);
   facts.started = origin == "-" ? "anew" : "from " + origin;
   if (attempt->heartbeat) facts.iteration = attempt->heartbeat->iteration;
   facts.next_save = next_save(*attempt);

@@ -17,7 +17,7 @@ std::string lost_line(const DecisionRecord& record, const StoreView& store,
     return "";
   const auto& parent = record.parent->checkpoint;
   const auto& beat = *earlier->heartbeat;
-  const auto lost = lost_iterations(store, *earlier, beat, parent, !record.rejected.empty());
+  const auto lost = lost_iterations(*earlier, beat, parent, !record.rejected.empty());
   if (lost.value_or(0) == 0) return "";
   return "  attempt " + std::to_string(earlier->number) + " had come to iteration " +
          std::to_string(beat.iteration) + ": what it trained after " + to_text(parent) +

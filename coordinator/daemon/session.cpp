@@ -80,13 +80,12 @@ struct Look {
 // or where rank 0 waited for another launch's end and a stop signal came, or a request to stop.
 Look look(Job& job) {
   const auto said = root_decides(job.comm, "choose restore", [&]() -> std::string {
-    if (job.seconds_left && job.seconds_left() <= 0) {
-      job.log.info(
-          "the deadline is past: nothing was claimed; exit 75: requeue with a later one to carry "
-          "on");
-      return early_end(kPreemptedExitCode);
-    }
-    return or_early_end(job.log, [&] { return encode_decision(job.root->look()); });
+    // An error comes first, as in `plan`: a later deadline does not mend it.
+    auto trial = or_early_end(job.log, [&] { return encode_decision(job.root->look()); });
+    if (!job.seconds_left || job.seconds_left() > 0) return trial;
+    job.log.info(
+        "the deadline is past: nothing was claimed; exit 75: requeue with a later one to carry on");
+    return early_end(kPreemptedExitCode);
   });
   if (const auto code = early_exit_code(said)) return {std::nullopt, *code};
   return {agree(job.comm, "read the decision",

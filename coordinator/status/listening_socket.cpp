@@ -108,6 +108,15 @@ ListeningSocket::~ListeningSocket() {
     ::unlink(path.c_str());
 }
 
+bool try_listening(const ListenAddress& wanted) {
+  struct stat found {};
+  if (wanted.is_unix() && ::lstat(wanted.socket_path.c_str(), &found) == 0 &&
+      S_ISSOCK(found.st_mode))
+    return false;
+  const ListeningSocket tried(wanted);
+  return true;
+}
+
 int ListeningSocket::accept() const {
   const int found = ::accept4(descriptor_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
   const int most_bytes = 1 << 18;  // that the kernel keeps for a client that does not read

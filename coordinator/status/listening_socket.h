@@ -28,4 +28,8 @@ class ListeningSocket {
   unsigned long long inode_ = 0;  // of the socket's file
 };
 
+// Local: tries to listen there, and ends again; errors as above. false: not tried, since there is a
+// socket's file, which may be of a job on another host, whom nobody can ask from this one.
+bool try_listening(const ListenAddress& wanted);
+
 }  // namespace lockstep

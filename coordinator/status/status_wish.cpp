@@ -1,5 +1,6 @@
 #include "coordinator/status/status_wish.h"
 
+#include <filesystem>
 #include <functional>
 
 #include "common/error.h"
@@ -30,7 +31,7 @@ StatusWish status_wish(const LoadedConfig& loaded) {
 
 std::vector<std::string> take_back_within(const std::string& store, StatusWish& wish) {
   const auto is_within = [&store](const std::string& path) {
-    return path.starts_with(store + "/");
+    return std::filesystem::path(path).lexically_normal().string().starts_with(store + "/");
   };
   std::vector<std::string> taken;
   if (is_within(wish.textfile)) {
@@ -54,8 +55,10 @@ std::vector<Check> probe_status(const LoadedConfig& loaded, const std::string& s
     checks.push_back(Check::warning("status", taken, ""));
   if (wish.listen)
     checks.push_back(tried("status server", [&] {
-      const ListeningSocket socket(*wish.listen);
-      return to_text(*wish.listen) + " is free on this host";
+      const auto address = to_text(*wish.listen);
+      return try_listening(*wish.listen)
+                 ? address + " is free on this host"
+                 : address + " is there: a job's that is at work, or left by one and replaced";
     }));
   if (!wish.textfile.empty())
     checks.push_back(tried("textfile", [&] {

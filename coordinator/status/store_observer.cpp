@@ -54,7 +54,7 @@ LineagePath path_of(const StoreView& store, std::optional<std::int64_t> attempt)
   std::optional<std::int64_t> until;
   while (attempt && store.attempt(*attempt) != nullptr && !path.contains(*attempt)) {
     path.emplace(*attempt, until);
-    const auto parent = parent_of(store, *store.attempt(*attempt));
+    const auto parent = parent_of(*store.attempt(*attempt));
     attempt = parent ? std::optional(parent->attempt) : std::nullopt;
     until = parent ? std::optional(parent->iteration) : std::nullopt;
   }
@@ -151,7 +151,7 @@ struct StoreObserver::Impl {
   std::optional<std::int64_t> lost_before(const StoreView& view,
                                           const StorePicture& picture) const {
     const auto& attempt = *picture.newest;
-    const auto parent = parent_of(view, attempt);
+    const auto parent = parent_of(attempt);
     const auto* earlier = attempt_before(view, attempt.number);
     if (!parent || earlier == nullptr || run_of(*earlier) != run_of(attempt)) return std::nullopt;
     auto beat = heartbeat_of(earlier->number);
@@ -160,7 +160,7 @@ struct StoreObserver::Impl {
       if (one.attempt == earlier->number && one.curve->last)
         beat->iteration = std::max(beat->iteration, one.curve->last->iteration);
     const bool passed_over = attempt.decision && !attempt.decision->rejected.empty();
-    return lost_iterations(view, *earlier, *beat, *parent, passed_over);
+    return lost_iterations(*earlier, *beat, *parent, passed_over);
   }
 
   std::optional<Heartbeat> heartbeat_of(std::int64_t attempt) const {
@@ -182,8 +182,8 @@ struct StoreObserver::Impl {
       AttemptRow row;
       row.number = attempt.number;
       row.run = run_of(attempt);
-      row.parent = parent_of(view, attempt);
-      row.origin = origin_text(view, attempt);
+      row.parent = parent_of(attempt);
+      row.origin = origin_text(attempt);
       if (attempt.decision) row.source = attempt.decision->source;
       if (attempt.outcome) row.outcome = to_text(attempt.outcome->outcome);
       const bool newest = picture.newest && picture.newest->number == attempt.number;

@@ -3,6 +3,7 @@
 what is damaged; and 10,000 checkpoints."""
 
 import json
+import re
 import time
 
 from lockstep_browser import require_chromium
@@ -120,6 +121,19 @@ class Damaged(Shown):
         self.assertIn("The newest checkpoint 2@40 is damaged.", " ".join(notices))
         self.assertIn("1 damaged record.", " ".join(notices))
 
+    def test_the_smallest_and_the_largest_numbers_are_drawn(self):
+        site = self.site()
+        site.trained(10, metrics={"interval": 5})
+        metrics = site.store.attempt(1) / "metrics.jsonl"
+        whole = metrics.read_text()
+        for losses in (("5e-324", "5e-324"), ("1.0", "5e-324"), ("1e308", "-1e308")):
+            with self.subTest(losses=losses):
+                left = iter(losses)
+                metrics.write_text(re.sub(r'(?<="samples":\d\d,"loss":)[^,]+',
+                                          lambda _: next(left), whole))
+                self.assertIsNone(next(left, None), "both are planted")
+                self.show(self.ui(site.store.path)[1])
+                self.browser.until("!!Chart.getChart('curve-b')", "curves, in a page that lives")
 
     def test_an_attempt_whose_parent_is_unknown_is_not_shown_as_a_fresh_start(self):
         site = self.site()

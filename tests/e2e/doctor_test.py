@@ -80,13 +80,18 @@ class Doctor(JobTest):
                          ["ok", "ok"])
         self.assertEqual((os.listdir(self.place.folder), os.listdir(short.name)),
                          (before, []))  # removed again
+        with socket.socket(socket.AF_UNIX) as gone:  # nobody answers: as of a job on another host
+            gone.bind(f"{short.name}/socket")
+        self.assertIn("is there", self.found(0, **asked)["status server"]["text"])
+        self.assertEqual(os.listdir(short.name), ["socket"])
         prom.write_text("somebody's notes")
         self.assertIn("something else is there", self.found(0, **asked)["textfile"]["text"])
         self.assertEqual(prom.read_text(), "somebody's notes")
         self.place.trained(20)
         before = snapshot(self.place.store.path)
-        found = self.found(0, control={"listen": "unix:store/attempts/0002"})
-        self.assertIn("lies in the store", found["status"]["text"])
+        for path in ("store/attempts/0002", "absent/../store/attempts/0002"):
+            found = self.found(0, control={"listen": f"unix:{path}"})
+            self.assertIn("lies in the store", found["status"]["text"])
         self.assertEqual(difference(before, snapshot(self.place.store.path)), [])
 
     def program(self, name, text):

@@ -75,7 +75,7 @@ class StoreBuilder {
     manifest.data = {at * 10, 100, "d"};
     view.examined->manifest = manifest;
     store_.checkpoints.push_back(view);
-    return *this;
+    return tell_parent();
   }
   StoreBuilder& outcome(OutcomeKind kind, int exit_code) {
     last().outcome = Outcome{kind, exit_code, std::nullopt, std::nullopt, {}};
@@ -93,11 +93,11 @@ class StoreBuilder {
   StoreBuilder& decision_damaged() {
     last().decision.reset();
     last().damage.emplace_back("decision.json: digest is wrong");
-    return *this;
+    return tell_parent();
   }
   StoreBuilder& no_decision() {
     last().decision.reset();
-    return *this;
+    return tell_parent();
   }
   StoreBuilder& beat(std::int64_t at) {
     last().heartbeat = Heartbeat{1, at, std::nullopt};
@@ -107,6 +107,16 @@ class StoreBuilder {
   operator StoreView() const { return store_; }  // NOLINT(google-explicit-constructor)
 
  private:
+  // As a scan does: without a decision the first manifest of the attempt's own tells the parent.
+  StoreBuilder& tell_parent() {
+    for (const auto& checkpoint : store_.checkpoints)
+      if (const auto& found = checkpoint.examined; checkpoint.id.attempt == last().number &&
+                                                   !last().decision && !last().told_parent &&
+                                                   found->manifest)
+        last().told_parent = found->manifest->parent;
+    return *this;
+  }
+
   StoreView store_;
 };
 

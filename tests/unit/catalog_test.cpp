@@ -174,8 +174,9 @@ TEST(ScanStore, DamagedRecordsAreNamedAndTheParentComesFromTheManifests) {
   EXPECT_FALSE(attempt.decision);
   ASSERT_EQ(attempt.damage.size(), 2U);
   EXPECT_THAT(attempt.damage[0], HasSubstr("claim.json"));
-  EXPECT_EQ(parent_of(view, attempt), (CheckpointId{1, 10}));
-  EXPECT_FALSE(parent_unknown(view, attempt));
+  EXPECT_EQ(parent_of(attempt), (CheckpointId{1, 10}));
+  EXPECT_FALSE(parent_unknown(attempt));
+  EXPECT_FALSE(view.checkpoint({2, 20})->examined) << "as deeply as it is asked for, later";
 }
 
 TEST(ScanStore, ARecordThatMustHaveBeenIsDamagedWhereItIsGone) {

@@ -12,6 +12,13 @@ using ::testing::Not;
 
 constexpr std::uint64_t kGib = std::uint64_t{1} << 30;
 
+TEST(AdviceAfter, AFullDiskIsTheOneThingToMend) {
+  for (const auto* cause : {"write a: No space left on device", "write a: no space left on device",
+                            "write a: Disk quota exceeded"})
+    EXPECT_THAT(advice_after(cause, "mend it"), HasSubstr("prune STORE --abandoned")) << cause;
+  EXPECT_EQ(advice_after("write a: Input/output error", "mend it"), "mend it");
+}
+
 TEST(Preflight, WarningsAreNoFailureAndTheFirstErrorGivesTheCode) {
   std::vector<Check> checks = {Check::ok("a", "fine"), Check::warning("b", "odd", "look")};
   EXPECT_EQ(exit_code_of(checks), 0);

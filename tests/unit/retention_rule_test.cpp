@@ -351,6 +351,7 @@ TEST(ChoosePruned, AnAttemptWhoseDecisionIsDamagedHidesWhatIsAbandoned) {
   EXPECT_TRUE(ids_of(choose_pruned(store, {std::nullopt, true}, {})).empty())
       << "its own manifest tells";
   store.checkpoints.back().examined->manifest.reset();
+  store.attempts.back().told_parent.reset();
   EXPECT_THROW(choose_pruned(store, {std::nullopt, true}, {}), Error);
   EXPECT_TRUE(ids_of(choose_pruned(store, {last(1), false}, {})).empty());
 }

@@ -164,6 +164,9 @@ TEST(From, AnotherStore) {
   }
   EXPECT_THAT(all_text(ruled(plain(), from(iteration(99)), other_store()).record),
               HasSubstr("iteration 99 is not in attempt 2's lineage"));
+  EXPECT_THAT(all_text(ruled(plain(), from(iteration(30)), other_store()).record),
+              HasSubstr("it exists as 1@30: write restore: {from: ../other, attempt: 1, iteration: "
+                        "30}"));
   auto empty = other_store();
   empty.store = StoreView{};
   EXPECT_THAT(all_text(ruled(plain(), from(latest()), empty).record),

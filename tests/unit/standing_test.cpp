@@ -43,18 +43,18 @@ TEST(OriginText, SaysWhereAnAttemptStarted) {
   StoreBuilder builder;
   builder.attempt("a", fresh()).checkpoint(10).attempt("a", latest(), CheckpointId{1, 10});
   StoreView store = builder;
-  EXPECT_EQ(origin_text(store, store.attempts[0]), "-");
-  EXPECT_EQ(origin_text(store, store.attempts[1]), "1@10");
+  EXPECT_EQ(origin_text(store.attempts[0]), "-");
+  EXPECT_EQ(origin_text(store.attempts[1]), "1@10");
   auto& decision = *store.attempts[1].decision;
   decision.parent->store = "5e";
-  EXPECT_EQ(origin_text(store, store.attempts[1]), "1@10 of store 5e");
+  EXPECT_EQ(origin_text(store.attempts[1]), "1@10 of store 5e");
   decision.parent->store = "";
-  EXPECT_EQ(origin_text(store, store.attempts[1]), "1@10 of a loose folder");
+  EXPECT_EQ(origin_text(store.attempts[1]), "1@10 of a loose folder");
   decision.parent.reset();
   decision.source = "w.safetensors";
-  EXPECT_EQ(origin_text(store, store.attempts[1]), "weights of w.safetensors");
+  EXPECT_EQ(origin_text(store.attempts[1]), "weights of w.safetensors");
   store.attempts[1].decision.reset();
-  EXPECT_EQ(origin_text(store, store.attempts[1]), "?");
+  EXPECT_EQ(origin_text(store.attempts[1]), "?");
 }
 
 TEST(NextSave, IsAtAnIterationOrSoManyMinutesAfterTheLast) {

@@ -33,12 +33,16 @@ function thin(points, buckets) {
   return thinned;
 }
 
+// Within a float's range, which training computes in: among smaller and larger ones Chart.js looks
+// for ticks without end.
+const drawable = (value) => (Math.abs(value) < 1e-37 ? 0 : clamp(value, -1e38, 1e38));
+
 function points_of(attempt, metric) {
   const values = list(own(attempt, metric));
   const points = [];
   list(attempt.iteration).forEach((iteration, index) => {
     if (is_number(iteration) && is_number(values[index]))
-      points.push({x: iteration, y: values[index], attempt: attempt.attempt});
+      points.push({x: iteration, y: drawable(values[index]), attempt: attempt.attempt});
   });
   return points;
 }
@@ -46,9 +50,11 @@ function points_of(attempt, metric) {
 function evaluations_of(attempt, metric) {
   return list(attempt.evaluations)
     .filter((evaluation) => is_number(own(evaluation.metrics, metric)))
-    .map(
-      (evaluation) =>
-        ({x: evaluation.iteration, y: evaluation.metrics[metric], attempt: attempt.attempt}));
+    .map((evaluation) => ({
+           x: evaluation.iteration,
+           y: drawable(evaluation.metrics[metric]),
+           attempt: attempt.attempt
+         }));
 }
 
 // Where a curve begins, as far as it tells. null: it does not.
