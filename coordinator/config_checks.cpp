@@ -106,9 +106,16 @@ void check_keep_best(const GivenValues& given) {
   const auto keep_best = given.find("checkpoint.keep_best");
   if (keep_best == given.end()) {
     if (text_or(given, "restore.mode", "") == "best") {
+      const auto interval = integer_or(given, "checkpoint.interval", CheckpointConfig{}.interval);
+      const auto evaluate = integer_or(given, "evaluate.interval", interval + 1);
+      const std::string also =
+          interval % evaluate == 0
+              ? ""
+              : " and evaluate: {interval: " + std::to_string(interval) + "}, one at each save";
       fail(given.at("restore.mode").place,
-           "best goes by checkpoint.keep_best, which is not there; write keep_best: {metric: loss, "
-           "mode: min}");
+           "best goes by checkpoint.keep_best, which is not there; write checkpoint: {keep_best: "
+           "{metric: loss, mode: min}}" +
+               also);
     }
     return;
   }

@@ -18,10 +18,15 @@ constexpr const char* kModel = "'scope: model' in restore";
 constexpr const char* kLost = "not needed: what a restore needs is always saved and loaded";
 constexpr const char* kAnyRanks =
     "not needed: any number of ranks loads what any other number has written";
+constexpr const char* kStrict =
+    "always so: what is missing or has another shape is an error, but for restore.exclude";
+constexpr const char* kSections =
+    "sections of their own: run, task, optimizer, checkpoint and restore";
 constexpr const char* kAlwaysOn = "checkpoint.interval: checkpoints can't be turned off";
 
 struct Foreign {
-  const char* names;  // separated by spaces; SECTION.NAME holds only in that section
+  const char* names;  // separated by spaces; SECTION.NAME holds only in that section, .NAME only
+                      // at the top level
   const char* here;
   const char* refused = nullptr;  // with a value that says no; nullptr: the same
 };
@@ -32,7 +37,7 @@ constexpr Foreign kForeign[] = {
     {"resume_from_checkpoint resume resume_from resume_training load_checkpoint load_ckpt "
      "restore_checkpoint restore_ckpt resume_checkpoint init_from resume_ckpt load_model "
      "load_state_dict restore_training initial_checkpoint latest latest_step latest_checkpoint "
-     "last_checkpoint initial_epoch resume_past_end load_latest load_state restart resume_mode "
+     "last_checkpoint load_latest load_state restart resume_mode "
      "resume_if_exists auto_detect_ckpt restore.latest checkpoint.load checkpoint.resume "
      "checkpoint.restore run.resume run.restore",
      kRestore, kFresh},
@@ -49,8 +54,10 @@ constexpr Foreign kForeign[] = {
      "restore_iteration start_step initial_step begin_step start_iteration checkpoint_step "
      "load_iter start_iter resume_iter restore.step restore.iter restore.number restore.steps "
      "restore.ckpt_step restore.load_step restore.global_step restore.at tag checkpoint_tag "
-     "restore.tag",
+     "restore.tag .step .iter .global_step",
      kRestoreIteration},
+    {"initial_epoch start_epoch resume_epoch", "'restore: 1200', by iterations, not by epochs"},
+    {"resume_past_end", "not needed: a larger run.max_iterations carries on"},
     {"autoresume auto_resume autoload auto_load auto_load_checkpoint "
      "auto_load_latest_checkpoint backup_and_restore resume_unfinished resume_errored "
      "restart_errored restore_or_initialize restore.auto",
@@ -81,6 +88,9 @@ constexpr Foreign kForeign[] = {
      kFresh, kAuto},
     {"exp_manager run_config checkpoint_config checkpointing",
      "sections of their own: run, checkpoint and restore"},
+    {"trainer training train train_config training_config training_args training_arguments "
+     "trainer_args callbacks hparams hyperparameters",
+     kSections},
     {"max_restarts failure_config",
      "the batch script's or the supervisor's: see deploy/slurm and deploy/mpirun"},
     {"zero_optimization fsdp fsdp_config deepspeed",
@@ -97,12 +107,13 @@ constexpr Foreign kForeign[] = {
     {"restore.skip restore.skip_batches restore.skip_steps skip_batches skip_data "
      "skip_train_samples skip_first_batches restore.skip_first_batches",
      "restore.skip_samples"},
-    {"restore.strict restore.optional restore.missing restore.fallback strict_loading",
+    {"restore.optional restore.missing restore.fallback",
      "restore.if_missing and restore.max_lost_iterations"},
     {"ignore_keys exclude_from_loading load_ignore_keys load_exclude_globs restore.ignore "
-     "restore.skip_tensors restore.exclude_keys allow_partial_load load_strict",
+     "restore.skip_tensors restore.exclude_keys allow_partial_load",
      "restore.exclude"},
-    {"max_to_keep save_total_limit save_top_k keep_latest_k keep_last_n num_checkpoints_to_keep "
+    {"strict strict_loading load_strict load_module_strict", kStrict, "restore.exclude"},
+    {"max_to_keep save_total_limit keep_latest_k keep_last_n num_checkpoints_to_keep "
      "save_num_checkpoints_to_keep keep_last_epochs keep_last_k num_to_keep max_checkpoints "
      "keep_checkpoint_max keep_interval_updates keep keep_last_checkpoints "
      "keep_n_latest_checkpoints total_limit checkpoint.limit checkpoint.max_keep checkpoint.retain",
@@ -110,7 +121,7 @@ constexpr Foreign kForeign[] = {
     {"keep_period keep_every_n save_retain_interval save_period checkpoint_keep_period "
      "keep_checkpoint_every_n_hours keep_time_interval checkpoint.keep_multiple",
      "checkpoint.keep_every"},
-    {"load_best_model_at_end metric_for_best_model save_best_only monitor save_best "
+    {"load_best_model_at_end metric_for_best_model save_best_only save_top_k monitor save_best "
      "greater_is_better "
      "best_checkpoint_metric checkpoint_score_attribute checkpoint_score_order best_fn best_mode",
      "checkpoint.keep_best"},
@@ -220,6 +231,46 @@ std::string lower_bare(std::string_view path) {
   return std::string(path.substr(0, dot + 1)) + bare_name(path.substr(dot + 1));
 }
 
+bool is_refusal(std::string_view value) {
+  return value == "0" || wish_of(value) == RestoreWish::kFresh;
+}
+
+// Says that there is something to load, but not what.
+bool is_consent(std::string_view value) {
+  return value.empty() || value == "1" || has_name("true yes on y", bare_name(value));
+}
+
+// The same, with what a checkpoint's path says in place of the example.
+std::string with_iteration(std::string text, const std::string& iteration) {
+  for (const std::string_view example : {"restore: 1200", "restore: latest"}) {
+    const auto at = text.find(example);
+    if (at == std::string::npos) continue;
+    return text.replace(at, example.size(), "restore: " + iteration);
+  }
+  return text;
+}
+
+// What a restore key means with what it is to load: `resume: 1800` is `restore: 1800`.
+std::string turned_load(const Foreign& row, std::string_view value) {
+  const auto form = restore_form(value);
+  if (form == "auto") return kAuto;
+  if (!form.empty()) return "'restore: " + form + "'";
+  const auto iteration = iteration_in_name(value);
+  return iteration.empty() ? row.here : with_iteration(row.here, iteration);
+}
+
+// What a key means with the value it has: `resume: false` is `restore: fresh`.
+std::string turned(const Foreign& row, std::string_view value) {
+  if (is_refusal(value)) return row.refused != nullptr ? row.refused : row.here;
+  const bool loads = row.refused != nullptr && std::string_view(row.refused) == kFresh;
+  const bool numbers = std::string_view(row.here) == kRestoreIteration;
+  const bool is_number = value.find_first_not_of("0123456789") == std::string_view::npos;
+  return (loads && !is_consent(value)) || (numbers && !is_number) ? turned_load(row, value)
+                                                                  : row.here;
+}
+
+}  // namespace
+
 bool has_name(std::string_view names, std::string_view wanted) {
   while (!names.empty()) {
     const std::size_t end = std::min(names.find(' '), names.size());
@@ -229,26 +280,11 @@ bool has_name(std::string_view names, std::string_view wanted) {
   return false;
 }
 
-bool is_refusal(std::string_view value) {
-  return value == "0" || wish_of(value) == RestoreWish::kFresh;
-}
-
-// What a key means with the value it has: `resume: false` is `restore: fresh`.
-std::string turned(const Foreign& row, std::string_view value) {
-  const bool loads = row.refused != nullptr && std::string_view(row.refused) == kFresh;
-  if (const auto word = restore_word(value); loads && !word.empty()) {
-    return "'restore: " + word + "'";
-  }
-  return row.refused != nullptr && is_refusal(value) ? row.refused : row.here;
-}
-
-}  // namespace
-
 std::string foreign_name(const std::string& section, std::string_view key, std::string_view value) {
-  const std::string bare = bare_name(key);
-  std::string in_section = section;
-  in_section.append(".").append(bare);
-  for (const std::string& wanted : {in_section, bare}) {
+  const bool is_path = key.find('.') != std::string_view::npos;
+  const std::string whole = lower_bare(section + "." + std::string(key));
+  const std::string last = bare_name(key.substr(key.rfind('.') + 1));
+  for (const std::string& wanted : {is_path ? lower_bare(key) : whole, last}) {
     const auto row = std::find_if(std::begin(kForeign), std::end(kForeign),
                                   [&](const Foreign& f) { return has_name(f.names, wanted); });
     if (row == std::end(kForeign)) continue;

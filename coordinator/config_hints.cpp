@@ -4,8 +4,8 @@
 #include <numeric>
 
 #include "coordinator/config_foreign.h"
-#include "coordinator/config_restore.h"
 #include "coordinator/config_schema.h"
+#include "coordinator/config_synonyms.h"
 #include "coordinator/config_text.h"
 
 namespace lockstep {
@@ -56,6 +56,23 @@ std::string nearest_within(std::string_view text, const std::vector<std::string>
   return best;
 }
 
+// As foreign_name wants it.
+std::string value_text(const YamlNode& value) {
+  return value.kind == YamlKind::kNull ? "null" : value.text;
+}
+
+// The first key below a node that has a name elsewhere: "NAME in it: here that is ...", or "".
+std::string foreign_inside(const std::string& section, const YamlNode& node) {
+  for (const YamlEntry& entry : node.entries) {
+    if (auto inside = foreign_inside(entry.key, entry.value); !inside.empty()) return inside;
+    const auto here = foreign_name(section, entry.key, value_text(entry.value));
+    if (!here.empty()) return printable(entry.key) + " in it: here that is " + here;
+  }
+  for (const YamlNode& item : node.items)
+    if (auto inside = foreign_inside(section, item); !inside.empty()) return inside;
+  return "";
+}
+
 }  // namespace
 
 std::string bare_name(std::string_view name) {
@@ -79,15 +96,19 @@ std::string nearest(std::string_view text, const std::vector<std::string>& words
   return longer == words.end() ? "" : *longer;
 }
 
-std::string unknown_key(const std::string& section, const std::string& key,
-                        std::string_view value) {
+std::string unknown_key(const std::string& section, const YamlEntry& entry) {
+  const std::string& key = entry.key;
   const std::string where = section.empty() ? "" : " in " + section;
   const std::string what = "unknown key " + in_quotes(key) + where + "; ";
   const std::vector<std::string> known = names_in(section);
   if (const std::string near = nearest_within(key, known, 1); !near.empty()) {
     return what + "did you mean " + near + "?";
   }
-  if (const std::string here = foreign_name(section, key, value); !here.empty()) {
+  if (const std::string inside = foreign_inside(key, entry.value); !inside.empty()) {
+    return what + inside;
+  }
+  const std::string here = foreign_name(section, key, value_text(entry.value));
+  if (!here.empty()) {
     return what + "here that is " + here;
   }
   const std::vector<std::string> elsewhere = paths_named(key);
@@ -101,11 +122,8 @@ std::string unknown_key(const std::string& section, const std::string& key,
 std::string wrong_word(const std::string& path, const std::string& text,
                        const std::vector<std::string>& words) {
   std::string message = path + " is " + alternatives(words) + ", not " + in_quotes(text);
-  if (path == "restore.mode") {
-    if (const std::string instead = instead_of_mode(text); !instead.empty())
-      return message + instead;
-  }
-  if (const std::string near = nearest(text, words); !near.empty()) {
+  const auto meant = meant_word(path, text);
+  if (const std::string near = meant ? *meant : nearest(text, words); !near.empty()) {
     message += "; did you mean " + near + "?";
   }
   return message;

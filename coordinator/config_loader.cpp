@@ -23,6 +23,24 @@ namespace {
 
 using Json = nlohmann::json;
 
+// How a section is written that a lone value was given for: "; write {name: adamw}", or what that
+// key would say of the value; "" where no key is the obvious one.
+std::string as_only_key(const std::string& path, const YamlNode& node) {
+  for (const std::string name : {"name", "interval", "listen", "level"}) {
+    const KeySpec* key = find_key(std::string(path).append(".").append(name));
+    if (key == nullptr) continue;
+    try {
+      read_value(*key, node);
+      return "; write {" + name + ": " + printable(node.text) + "}";
+    } catch (const Error& error) {
+      const std::string_view said = error.what();
+      return "; write {" + name + ": VALUE}: " +
+             std::string(said.substr(node.place.text.size() + std::string_view(": ").size()));
+    }
+  }
+  return "";
+}
+
 [[noreturn]] void fail_no_section(const std::string& path, const YamlNode& node) {
   if (node.kind == YamlKind::kSequence)
     fail(node.place, path + " is a section of keys, not a list");
@@ -32,11 +50,7 @@ using Json = nlohmann::json;
   } else if (path == "checkpoint" && (node.text == "off" || node.text == "false")) {
     message += "; they can't be turned off: write {interval: N} with a large N";
   } else {
-    for (const char* key : {"name", "interval", "listen"}) {
-      if (find_key(path + "." + key) == nullptr) continue;
-      message += std::string("; write {") + key + ": " + printable(node.text) + "}";
-      break;
-    }
+    message += as_only_key(path, node);
   }
   fail(node.place, message);
 }
@@ -61,10 +75,11 @@ void collect(const YamlNode& section, const std::string& path, GivenValues& give
       given[child] = {read_value(*key, entry.value), entry.value.place};
     } else if (is_section(child)) {
       given[child] = {Json::object(), entry.place};
-      collect(child == "restore" ? long_restore(entry.value) : entry.value, child, given);
+      const YamlNode below = child == "restore" ? long_restore(entry.value) : entry.value;
+      if (child == "restore") check_restore_words(below);
+      collect(below, child, given);
     } else {
-      const bool none = entry.value.kind == YamlKind::kNull;
-      fail(entry.place, unknown_key(path, entry.key, none ? "null" : entry.value.text));
+      fail(entry.place, unknown_key(path, entry));
     }
   }
 }

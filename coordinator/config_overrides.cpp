@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "coordinator/config_restore.h"
+#include "coordinator/config_schema.h"
 #include "coordinator/config_values.h"
 
 namespace lockstep {
@@ -40,7 +41,8 @@ Override parse_override(const std::string& option) {
     }
   }
   result.value = parse_yaml(std::string_view(option).substr(sign + 1), place.text, false);
-  if (result.value.kind == YamlKind::kNull) fail(place, no_value(path));
+  const bool is_known = find_key(path) != nullptr || is_section(path);
+  if (result.value.kind == YamlKind::kNull && is_known) fail(place, no_value(path));
   return result;
 }
 

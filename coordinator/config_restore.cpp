@@ -7,6 +7,8 @@
 
 #include "coordinator/config_foreign.h"
 #include "coordinator/config_hints.h"
+#include "coordinator/config_schema.h"
+#include "coordinator/config_text.h"
 #include "coordinator/config_values.h"
 
 namespace lockstep {
@@ -67,24 +69,55 @@ std::string mode_of_attempt(const std::string& text) {
   return "";
 }
 
+// The keys of a section that are what `restore: FORM` is.
+std::string as_keys(const std::string& form) {
+  if (form == "auto") return "mode: latest, if_missing: fresh";
+  if (const auto parts = parts_at_sign(form))
+    return "attempt: " + parts->first + ", iteration: " + parts->second;
+  return (is_in(short_words(), form) ? "mode: " : "iteration: ") + form;
+}
+
 [[noreturn]] void fail_short_form(const YamlNode& node) {
+  const std::string& text = node.text;
   std::string message =
       "restore is fresh, latest, auto, best, an iteration as 1200, a checkpoint "
       "as 3@1200, or a section, not '" +
-      printable(node.text) + "'";
-  const auto wish = wish_of(node.text);
+      printable(text) + "'";
+  const auto wish = wish_of(text);
   if (wish == RestoreWish::kFresh) fail(node.place, message + kWriteFresh);
   if (wish == RestoreWish::kLatest) {
     fail(node.place, message + "; write latest, or auto where there may be no checkpoint yet");
   }
-  if (node.text.find('/') != std::string::npos) {
-    message += "; a path is written {from: PATH}";
-  } else if (const std::string section = mode_of_attempt(node.text); !section.empty()) {
+  const bool is_path = text.find('/') != std::string::npos;
+  if (is_path) message += "; a path is written {from: PATH}";
+  const std::string form = restore_form(text);
+  const std::string iteration = is_path ? iteration_in_name(text) : "";
+  if (!iteration.empty()) {
+    message += ", a checkpoint of this run " + iteration;
+  } else if (is_path) {
+    fail(node.place, message);
+  } else if (const std::string section = mode_of_attempt(text); !section.empty()) {
     message += "; write " + section;
-  } else if (const std::string near = nearest(node.text, short_words()); !near.empty()) {
+  } else if (!form.empty() && !is_in(short_words(), bare_name(text))) {
+    message += "; write " + form;
+  } else if (const std::string near = nearest(text, short_words()); !near.empty()) {
     message += "; did you mean " + near + "?";
   }
   fail(node.place, message);
+}
+
+// What to write in place of a mode that is none; "" where it is not known.
+std::string instead_of_mode(const std::string& text, const YamlNode& restore) {
+  const std::string form = restore_form(text);
+  if (form == "fresh") return kWriteFresh;
+  if (form == "latest" && wish_of(text) == RestoreWish::kLatest)
+    return "; write latest, with if_missing: fresh where there may be no checkpoint yet";
+  if (looks_numeric(text) && !parts_at_sign(text)) return "; write iteration: " + printable(text);
+  if (form.empty()) return "";
+  const bool alone = restore.entries.size() == 1;
+  if (alone && (form == "auto" || parts_at_sign(form))) return "; write restore: " + form;
+  const bool is_completed = form == "auto" && find(restore, "if_missing") != nullptr;
+  return "; write " + as_keys(is_completed ? "latest" : form);
 }
 
 bool is_given(const GivenValues& given, const std::string& key) {
@@ -114,41 +147,88 @@ void check_weights_file(const GivenValues& given) {
 }  // namespace
 
 RestoreWish wish_of(std::string_view word) {
-  static const std::vector<std::string> anew = {"none",  "no",      "false",       "off",
-                                                "never", "n",       "null",        "nothing",
-                                                "new",   "scratch", "fromscratch", "~"};
+  static const std::vector<std::string> anew = {"none", "no",      "false",       "off",  "never",
+                                                "n",    "disable", "disabled",    "null", "nothing",
+                                                "new",  "scratch", "fromscratch", "~"};
   static const std::vector<std::string> last = {
       "last",   "newest", "true",           "yes",
       "on",     "y",      "resume",         "continue",
-      "recent", "allow",  "lastcheckpoint", "latestcheckpoint"};
+      "recent", "must",   "lastcheckpoint", "latestcheckpoint"};
+  static const std::vector<std::string> perhaps = {"hpc",         "allow",     "ifexists",
+                                                   "ifavailable", "automatic", "autoresume"};
   const auto bare = bare_name(word);
   if (is_in(anew, bare)) return RestoreWish::kFresh;
+  if (is_in(perhaps, bare)) return RestoreWish::kAuto;
   return is_in(last, bare) ? RestoreWish::kLatest : RestoreWish::kUnknown;
 }
 
-std::string restore_word(std::string_view text) {
-  if (is_attempt_and_iteration(text)) return std::string(text);
-  const auto bare = bare_name(text);
-  return is_in(short_words(), bare) ? bare : "";
+std::string iteration_in_name(std::string_view name) {
+  static const std::vector<std::string> heads = {"checkpoint", "ckpt", "step",      "steps",
+                                                 "globalstep", "iter", "iteration", "ba"};
+  constexpr std::size_t kMostDigits = 15;
+  while (name.ends_with('/'))
+    name.remove_suffix(1);
+  name.remove_prefix(name.rfind('/') + 1);
+  for (const std::string_view suffix : {".ckpt", ".pt", ".pth"})
+    if (name.ends_with(suffix)) name.remove_suffix(suffix.size());
+  const std::size_t head_end = name.find_last_not_of("0123456789") + 1;
+  std::string_view digits = name.substr(head_end);
+  if (digits.empty() || digits.size() > kMostDigits) return "";
+  digits.remove_prefix(std::min(digits.find_first_not_of('0'), digits.size() - 1));
+  std::string_view head = name.substr(0, head_end);
+  head = head.substr(0, head.find_last_not_of("-_=.") + 1);
+  head.remove_prefix(head.find_last_of("-_=.0123456789") + 1);
+  return is_in(heads, bare_name(head)) ? std::string(digits) : "";
 }
 
-std::string instead_of_mode(const std::string& text) {
-  if (is_attempt_and_iteration(text) || bare_name(text) == "auto") {
-    return "; write restore: " + restore_word(text);
+std::string restore_form(std::string_view text) {
+  if (is_attempt_and_iteration(text)) return std::string(text);
+  auto bare = bare_name(text);
+  if (is_in(short_words(), bare)) return bare;
+  if (text == "-1") return "auto";
+  const bool is_number =
+      !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+  if (is_number) return std::string(text);
+  switch (wish_of(text)) {
+    case RestoreWish::kFresh:
+      return "fresh";
+    case RestoreWish::kLatest:
+      return "latest";
+    case RestoreWish::kAuto:
+      return "auto";
+    case RestoreWish::kUnknown:
+      break;
   }
-  if (looks_numeric(text)) return "; write iteration: " + printable(text);
-  const auto wish = wish_of(text);
-  if (wish == RestoreWish::kFresh) return kWriteFresh;
-  return wish == RestoreWish::kLatest
-             ? "; write latest, with if_missing: fresh where there may be no checkpoint yet"
-             : "";
+  return text.find('/') == std::string_view::npos ? iteration_in_name(text) : "";
+}
+
+void check_restore_words(const YamlNode& restore) {
+  const bool alone = restore.entries.size() == 1;
+  for (const YamlEntry& entry : restore.entries) {
+    if (entry.value.kind != YamlKind::kNull || find_key("restore." + entry.key) != nullptr)
+      continue;
+    const std::string form = restore_form(entry.key);
+    if (form.empty()) continue;
+    fail(entry.place, "unknown key '" + printable(entry.key) + "' in restore; write " +
+                          (alone ? "restore: " + form : as_keys(form)));
+  }
+  const YamlNode* mode = find(restore, "mode");
+  if (mode == nullptr || mode->kind != YamlKind::kScalar) return;
+  const auto& modes = find_key("restore.mode")->words;
+  const std::string instead = instead_of_mode(mode->text, restore);
+  if (is_in(modes, mode->text) || instead.empty()) return;
+  fail(mode->place, "restore.mode is " + alternatives(modes) + ", not '" + printable(mode->text) +
+                        "'" + instead);
 }
 
 YamlNode long_restore(YamlNode restore) {
   if (restore.kind == YamlKind::kMapping) return restore;
   if (restore.kind == YamlKind::kNull) fail(restore.place, no_value("restore"));
   if (restore.kind == YamlKind::kSequence) {
-    fail(restore.place, "restore is a section or a short form, not a list");
+    const bool is_one = restore.items.size() == 1 && restore.items[0].kind == YamlKind::kScalar;
+    const std::string form = is_one ? restore_form(restore.items[0].text) : "";
+    fail(restore.place, "restore is a section or a short form, not a list" +
+                            (form.empty() ? "" : "; write restore: " + form));
   }
   if (restore.text.empty()) fail(restore.place, no_value("restore"));
   YamlNode section;

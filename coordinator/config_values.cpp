@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "common/config_json.h"
+#include "coordinator/config_foreign.h"
 #include "coordinator/config_hints.h"
 #include "coordinator/config_numbers.h"
 #include "coordinator/status/listen_address.h"
@@ -172,17 +173,25 @@ Json read_pair(const KeySpec& key, const YamlNode& node) {
           read_number("each of " + key.path, key.range, items[1])};
 }
 
+// What a listen address was most likely meant to be: a port, with whatever host, or a yes.
+std::string listen_meant(const std::string& text) {
+  const std::string lower = bare_name(text);
+  if (lower == "true" || lower == "on" || lower == "yes") return "127.0.0.1:9400";
+  if (lower == "false" || lower == "no" || lower == "none") return "off";
+  const std::string meant = "127.0.0.1:" + text.substr(text.rfind(':') + 1);
+  return parse_listen_address(meant) ? meant : "";
+}
+
 Json read_listen(const KeySpec& key, const YamlNode& node) {
   constexpr const char* kWanted = "off, 127.0.0.1:PORT (0: any) or unix:PATH";
   const std::string& text = scalar(key.path, node, kWanted);
   if (text == "off") return text;
   if (parse_listen_address(text)) return read_text(key.path, node);
   std::string message = key.path + " is " + kWanted + ", not " + quoted(text);
-  if (text.starts_with("0.0.0.0") || text.starts_with("*")) {
+  const std::string meant = listen_meant(text);
+  if (!meant.empty()) message += "; write " + meant;
+  if (text.starts_with("0.0.0.0") || text.starts_with("*") || text.starts_with("["))
     message += "; only this host may read it: forward the port with ssh -L";
-  } else if (text == "false") {
-    message += "; write off";
-  }
   fail(node.place, message);
 }
 

@@ -81,7 +81,7 @@ Complaint complaint_at(const CLI::ParseError& error, const Command& command,
   for (const auto& option : command.options)
     names.push_back(option.name);
   auto [cause, advice] = hint_at(words, names);
-  if (cause.empty()) cause = error.what();
+  if (cause.empty()) cause = in_our_words(error.what());
   std::ranges::replace(cause, '\n', ' ');
   if (advice.empty()) advice = "lockstep " + command.name + " --help shows the use";
   return {std::move(cause), std::move(advice)};

@@ -56,7 +56,7 @@ std::string mistake_text(const std::string& name, const std::string& error,
   std::vector<std::string> known = {"--set", "--help", "--version", "-h"};
   if (!own_loop) known.insert(known.end(), {"--check", "--evaluate"});
   const auto hint = hint_at(words, known);
-  return name + ": " + (hint.cause.empty() ? error : hint.cause) + "\n" +
+  return name + ": " + (hint.cause.empty() ? in_our_words(error) : hint.cause) + "\n" +
          (hint.advice.empty() ? name + " --help shows the use" : hint.advice) + "\n";
 }
 

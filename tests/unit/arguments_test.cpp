@@ -41,7 +41,7 @@ TEST(Arguments, AMistakeIsToldWhatToWrite) {
        "lockstepd --help shows the use\n"},
       {{"train.yaml", "--xyzzy"},
        "lockstepd: unknown option '--xyzzy'\nlockstepd --help shows the use\n"},
-      {{}, "lockstepd: CONFIG is required\nlockstepd --help shows the use\n"},
+      {{}, "lockstepd: CONFIG is missing\nlockstepd --help shows the use\n"},
       {{"train.yaml", "--check", "--evaluate"},
        "lockstepd: --check and --evaluate: one at a time\nlockstepd --help shows the use\n"},
   };
@@ -50,6 +50,10 @@ TEST(Arguments, AMistakeIsToldWhatToWrite) {
     EXPECT_EQ(arguments.exit_code, 2);
     EXPECT_EQ(arguments.text, row.text);
   }
+  EXPECT_EQ(parsed({"a", "b"}).text,
+            "lockstepd: unexpected argument 'b'\nlockstepd --help shows the use\n");
+  EXPECT_EQ(parsed({"a", "--set"}).text,
+            "lockstepd: --set has no value\nlockstepd --help shows the use\n");
   EXPECT_EQ(parsed({"train.yaml", "--load"}, true).text,
             "mine: unknown option '--load'\nhere that is store with --set restore=latest, or "
             "restore.from for another store\n");

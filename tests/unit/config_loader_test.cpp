@@ -244,7 +244,14 @@ TEST(Checks, KeepBestWantsAnEvaluationAtEachSave) {
                    {"checkpoint.interval", 300},
                    {"evaluate.interval", 300}}),
             "");
-  EXPECT_THAT(check({{"restore.mode", "best"}}), HasSubstr("goes by checkpoint.keep_best"));
+  const std::string absent =
+      "restore.mode: best goes by checkpoint.keep_best, which is not there; write checkpoint: "
+      "{keep_best: {metric: loss, mode: min}}";
+  EXPECT_EQ(check({{"restore.mode", "best"}}),
+            absent + " and evaluate: {interval: 200}, one at each save");
+  EXPECT_EQ(check({{"restore.mode", "best"}, {"checkpoint.interval", 30}}),
+            absent + " and evaluate: {interval: 30}, one at each save");
+  EXPECT_EQ(check({{"restore.mode", "best"}, {"evaluate.interval", 100}}), absent);
   EXPECT_EQ(check({{"restore.mode", "best"},
                    {"checkpoint.keep_best", section},
                    {"evaluate.interval", 200}}),
@@ -269,6 +276,8 @@ TEST(Checks, EachKindOfValueSaysWhatItWants) {
               HasSubstr("checkpoint.keep_best.mode is max or min"));
   EXPECT_THAT(error_of(required + "checkpoint: {keep_best: accuracy}\n"),
               HasSubstr("checkpoint.keep_best is a section"));
+  EXPECT_THAT(error_of(required + "restore: best\n"),
+              HasSubstr("mode: min}} and evaluate: {interval: 200}"));
   EXPECT_THAT(error_of(required + "checkpoint: {minutes: 0}\n"), HasSubstr("more than 0"));
   EXPECT_THAT(error_of(required + "metrics: {textfile: [x]}\n"), HasSubstr("is a text"));
 }

@@ -1,3 +1,5 @@
+#include "coordinator/config_restore.h"
+
 #include <string>
 #include <utility>
 #include <vector>
@@ -114,6 +116,26 @@ TEST(Set, ErrorsAreNamedAfterTheOption) {
        "mean iteration?"},
       {"restor.iteration=3", "--set restor.iteration: unknown key 'restor'; did you mean restore?"},
       {"resume=true", "--set resume: unknown key 'resume'; here that is"},
+      {"ckpt_path=null", "--set ckpt_path: unknown key 'ckpt_path'; here that is 'restore: fresh'"},
+      {"trainer.ckpt_path=null",
+       "--set trainer.ckpt_path: unknown key 'trainer'; ckpt_path in it: here that is 'restore: "
+       "fresh', at the top level"},
+      {"restore={latest}", "--set restore: unknown key 'latest' in restore; write restore: latest"},
+      {"task=resnet",
+       "--set task: task is a section of keys, not 'resnet'; write {name: VALUE}: task.name is "
+       "fashion_mnist, language_model"},
+      {"task=synthetic", "--set task: task is a section of keys, not 'synthetic'; write {name: s"},
+      {"log=debug", "--set log: log is a section of keys, not 'debug'; write {level: debug}"},
+      {"evaluate=often",
+       "--set evaluate: evaluate is a section of keys, not 'often'; write {interval: VALUE}: "
+       "evaluate.interval is a whole number"},
+      {"control=9400",
+       "--set control: control is a section of keys, not '9400'; write {listen: VALUE}: "
+       "control.listen is off, 127.0.0.1:PORT (0: any) or unix:PATH, not '9400'; write "
+       "127.0.0.1:9400"},
+      {"control.listen=9400",
+       "--set control.listen: control.listen is off, 127.0.0.1:PORT (0: any) or unix:PATH, not "
+       "'9400'; write 127.0.0.1:9400"},
       {"restore={itaration: 3}", "--set restore: unknown key 'itaration'"},
       {"restore={once: false}", "--set restore: restore.mode is missing"},
       {"restore={mode: iteration}", "--set restore: mode: iteration needs"},
@@ -186,6 +208,30 @@ TEST(Restore, AValueThatIsNoneIsToldWhatToWrite) {
       {"{mode: 3@1200}", "; write restore: 3@1200"},
       {"{mode: auto}", "; write restore: auto"},
       {"{mode: Auto}", "; write restore: auto"},
+      {"{mode: hpc}", "; write restore: auto"},
+      {"{mode: auto, max_lost_iterations: 9}", "; write mode: latest, if_missing: fresh"},
+      {"{mode: auto, if_missing: fresh}", "not 'auto'; write mode: latest"},
+      {"{mode: 3@1200, once: false}", "; write attempt: 3, iteration: 1200"},
+      {"{mode: ckpt-1200, once: false}", "; write iteration: 1200"},
+      {"{latest}", "unknown key 'latest' in restore; write restore: latest"},
+      {"{auto}", "; write restore: auto"},
+      {"{fresh}", "; write restore: fresh"},
+      {"{best: }", "; write restore: best"},
+      {"{1200}", "; write restore: 1200"},
+      {"{3@1200}", "; write restore: 3@1200"},
+      {"{none}", "; write restore: fresh"},
+      {"{last}", "; write restore: latest"},
+      {"{latest, once: false}", "unknown key 'latest' in restore; write mode: latest"},
+      {"{once: false, auto: }", "; write mode: latest, if_missing: fresh"},
+      {"{1200, scope: model}", "; write iteration: 1200"},
+      {"[latest]", "not a list; write restore: latest"},
+      {"disabled", fresh},
+      {"disable", fresh},
+      {"hpc", "; write auto"},
+      {"allow", "; write auto"},
+      {"ckpt-1800", "; write 1800"},
+      {"iter_0001800", "; write 1800"},
+      {"x/ckpt-1800", "; a path is written {from: PATH}, a checkpoint of this run 1800"},
       {"{mode: freh}", "; did you mean fresh?"},
       {"{mode: }", "restore.mode has no value; write fresh, latest, best or iteration, or leave"},
   };
@@ -195,61 +241,30 @@ TEST(Restore, AValueThatIsNoneIsToldWhatToWrite) {
   }
 }
 
-TEST(Restore, ANameFromElsewhereIsToldWhatItIsHere) {
-  const std::string latest = "here that is 'restore: latest', or 'restore: 1200'";
-  const std::string fresh = "here that is 'restore: fresh'";
-  const std::string automatic = "here that is 'restore: auto' (latest, but fresh";
-  const std::string any_ranks = "here that is not needed: any number of ranks loads";
+TEST(Restore, TheIterationInACheckpointsNameElsewhere) {
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {"resume: true", latest},
-      {"resume: False", fresh},
-      {"resume: 0", fresh},
-      {"resume:", fresh},
-      {"resume_from_checkpoint: null", fresh},
-      {"resume_from_checkpoint: latest", "here that is 'restore: latest'"},
-      {"resume_from_checkpoint: 3@40", "here that is 'restore: 3@40'"},
-      {"resume_from_checkpoint: /x/checkpoint-30", latest},
-      {"ckpt_path: best", "here that is 'restore: best'"},
-      {"ckpt_path: a/b.ckpt", "here that is store with"},
-      {"load_checkpoint: true", latest},
-      {"load_universal_checkpoint: true", any_ranks},
-      {"checkpoint: {load_universal: true}", any_ranks},
-      {"load_optimizer_states: true", "here that is not needed"},
-      {"load_optimizer_states: false", "here that is 'scope: model' in restore"},
-      {"load_module_only: true", "here that is 'scope: model' in restore"},
-      {"load_module_only: false", "here that is not needed"},
-      {"automatic_checkpoint_naming: true", "here that is not needed: checkpoints are named"},
-      {"total_limit: 3", "here that is checkpoint.keep_last"},
-      {"skip_first_batches: 3", "here that is restore.skip_samples"},
-      {"resume_if_exists: true", latest},
-      {"resume_if_exists: false", fresh},
-      {"resume_ignore_no_checkpoint: true", automatic},
-      {"resume_ignore_no_checkpoint: false", latest},
-      {"exit_on_missing_checkpoint: true", latest},
-      {"exit_on_missing_checkpoint: false", automatic},
-      {"resume_past_end: true", latest},
-      {"resume_from_directory: x", "here that is store with"},
-      {"resume_from_path: x", "here that is store with"},
-      {"explicit_log_dir: x", "here that is store"},
-      {"restore_path: x", "here that is store with"},
-      {"storage_path: x", "here that is store"},
-      {"resume_errored: true", automatic},
-      {"checkpoint_score_attribute: loss", "here that is checkpoint.keep_best"},
-      {"latest_step: 5", latest},
-      {"best_step: 5", "here that is 'restore: best'"},
-      {"restore_or_initialize: true", automatic},
-      {"snapshot_path: x", "here that is store with 'restore: auto'"},
-      {"auto_detect_ckpt_format: true", any_ranks},
-      {"use_checkpoint_args: true", "here that is not needed: the configuration counts"},
-      {"non_persistent_save_interval: 5", "here that is checkpoint.interval"},
-      {"checkpoint: {enable: true}", "here that is checkpoint.interval"},
-      {"checkpoint: {restore: fresh}", "here that is 'restore: fresh', at the top level"},
-      {"checkpoint: {restore: none}", "here that is 'restore: fresh', at the top level"},
-      {"checkpoint: {resume: true}", latest + " for a certain iteration, at the top level"},
-      {"restore: {step: 5}", "here that is restore.iteration"},
+      {"checkpoint-1800", "1800"},
+      {"global_step1800", "1800"},
+      {"ckpt-1800", "1800"},
+      {"model.ckpt-1800", "1800"},
+      {"step_1800", "1800"},
+      {"iter_0001800", "1800"},
+      {"iter_0000000", "0"},
+      {"ep0-ba1200", "1200"},
+      {"x/epoch=3-step=1800.ckpt", "1800"},
+      {"/x/checkpoint-1800/", "1800"},
+      {"", ""},
+      {"/", ""},
+      {"1800", ""},
+      {"resnet50", ""},
+      {"alibaba3", ""},
+      {"run-3", ""},
+      {"step", ""},
+      {"step_1800/x", ""},
+      {"step_1234567890123456", ""},
   };
-  for (const auto& [line, message] : cases)
-    EXPECT_THAT(error_of(required + line + "\n"), HasSubstr(message)) << line;
+  for (const auto& [name, iteration] : cases)
+    EXPECT_EQ(iteration_in_name(name), iteration) << name;
 }
 
 TEST(Set, LeavesTheRestOfTheFileToItsChecks) {
