@@ -15,11 +15,18 @@ std::string whose(std::int64_t attempt) {
   return "attempt " + std::to_string(attempt) + "'s lineage";
 }
 
-std::vector<std::string> as_texts(const std::vector<CheckpointId>& ids) {
+std::vector<std::string> iterations_of(const std::vector<CheckpointId>& ids) {
   std::vector<std::string> texts;
   for (const auto& id : ids)
     texts.push_back(std::to_string(id.iteration));
   return texts;
+}
+
+std::vector<std::string> names_of(const std::vector<CheckpointId>& ids) {
+  std::vector<std::string> names;
+  for (const auto& id : ids)
+    names.push_back(to_text(id));
+  return names;
 }
 
 // Where `latest`, `best` and `iteration` look: the attempt named, or the newest whose lineage holds
@@ -88,7 +95,7 @@ void rule_absent(Ruling& ruling, const StoreView& store, const LaunchFacts& laun
     return;
   }
   const auto newest = newest_lineage(store);
-  const auto there = as_texts(newest.checkpoints);
+  const auto there = iterations_of(newest.checkpoints);
   const auto elsewhere = store.checkpoints.size() - newest.checkpoints.size();
   settle_error(
       ruling, ErrorCode::kInvalidConfig,
@@ -183,13 +190,13 @@ std::string missing_iteration(const StoreView& store, const Field& field, const 
   for (auto it = store.checkpoints.rbegin(); it != store.checkpoints.rend(); ++it)
     if (it->id.iteration == wanted) elsewhere.push_back(it->id);
   if (!elsewhere.empty())
-    text += "; it exists as " + enumerate(as_texts(elsewhere)) + ": write " +
+    text += "; it exists as " + enumerate(names_of(elsewhere)) + ": write " +
             section_for(request, elsewhere.front());
   auto near = field.checkpoints;
   std::stable_sort(near.begin(), near.end(), [&](const CheckpointId& a, const CheckpointId& b) {
     return std::abs(a.iteration - wanted) < std::abs(b.iteration - wanted);
   });
-  if (!near.empty()) return text + "; there is, nearest first: " + enumerate(as_texts(near));
+  if (!near.empty()) return text + "; there is, nearest first: " + enumerate(iterations_of(near));
   return text + (elsewhere.empty() ? "; there is none" : "");
 }
 
