@@ -1,11 +1,11 @@
 #include "common/log.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <mutex>
-#include <utility>
 
 #include <nlohmann/json.hpp>
 #include <spdlog/logger.h>
@@ -87,22 +87,42 @@ std::string as_text(std::string_view label, std::string_view message) {
 
 }  // namespace
 
+namespace {
+
+// The bytes at the begin of `text` that a terminal obeys, or that turn the direction of what
+// follows, so that a name reads as another one; 0: none.
+std::size_t control_bytes(std::string_view text) {
+  const auto byte = [&](std::size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
+  };
+  const auto within = [](unsigned value, unsigned low, unsigned high) {
+    return low <= value && value <= high;
+  };
+  if (byte(0) < 0x20 || byte(0) == 0x7f) return 1;
+  if (byte(0) == 0xc2 && within(byte(1), 0x80, 0x9f)) return 2;  // U+0080 to U+009F
+  if (byte(0) == 0xd8 && byte(1) == 0x9c) return 2;              // U+061C
+  if (byte(0) != 0xe2) return 0;
+  const bool marks = byte(1) == 0x80 && (within(byte(2), 0x8e, 0x8f) ||      // U+200E, U+200F
+                                         within(byte(2), 0xaa, 0xae));       // U+202A to U+202E
+  return marks || (byte(1) == 0x81 && within(byte(2), 0xa6, 0xa9)) ? 3 : 0;  // U+2066 to U+2069
+}
+
+}  // namespace
+
 std::string escape_controls(std::string_view text) {
   constexpr std::string_view kHex = "0123456789abcdef";
   std::string safe;
   safe.reserve(text.size());
-  bool begun = false;  // a character of U+0080 to U+009F: controls that some terminals obey
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    const auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0;
-    const bool ends = std::exchange(begun, byte == 0xc2 && next >= 0x80 && next < 0xa0);
-    if (byte >= 0x20 && byte != 0x7f && !begun && !ends) {
-      safe += text[i];
-    } else {
+  while (!text.empty()) {
+    const auto controls = control_bytes(text);
+    for (const char c : text.substr(0, controls)) {
+      const auto byte = static_cast<unsigned char>(c);
       safe += "\\x";
       safe += kHex[byte >> 4U];
       safe += kHex[byte & 15U];
     }
+    if (controls == 0) safe += text.front();
+    text.remove_prefix(std::max<std::size_t>(controls, 1));
   }
   return safe;
 }

@@ -11,8 +11,8 @@
 
 namespace lockstep {
 
-// Pure: control characters (escape sequences of a terminal, newlines, DEL) written out as \xNN, so
-// that text from outside can't forge or hide output.
+// Pure: control characters (escape sequences of a terminal, newlines, DEL, what turns the direction
+// of text) written out as \xNN, so that text from outside can't forge or hide output.
 std::string escape_controls(std::string_view text);
 
 // Pure: JSON text of a number, for Log::Fields; null where it is not finite.

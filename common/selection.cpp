@@ -42,9 +42,8 @@ std::vector<std::string> unmatched_globs(const Selection& selection,
                                          std::span<const std::string> names) {
   std::vector<std::string> found;
   for (const auto& glob : selection.exclude) {
-    const bool hit = std::any_of(names.begin(), names.end(), [&](const std::string& name) {
-      return is_in_scope(selection, name) && glob_matches(glob, name);
-    });
+    const bool hit = std::any_of(names.begin(), names.end(),
+                                 [&](const std::string& name) { return glob_matches(glob, name); });
     if (!hit) found.push_back(glob);
   }
   return found;

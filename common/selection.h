@@ -25,7 +25,8 @@ bool glob_matches(const std::string& glob, const std::string& name);
 // that starts anew would be of another tensor.
 bool is_selected(const Selection& selection, const std::string& name);
 
-// The globs of `exclude` that match none of the tensors that `scope` takes.
+// The globs of `exclude` that match none of the names. What the scope leaves out already may be
+// named, too.
 std::vector<std::string> unmatched_globs(const Selection& selection,
                                          std::span<const std::string> names);
 

@@ -52,10 +52,8 @@ std::string version_text() {
 
 // A line of cause and one of advice.
 std::string mistake_text(const std::string& name, const std::string& error,
-                         const std::vector<std::string>& words, bool own_loop) {
-  std::vector<std::string> known = {"--set", "--help", "--version", "-h"};
-  if (!own_loop) known.insert(known.end(), {"--check", "--evaluate"});
-  const auto hint = hint_at(words, known);
+                         const std::vector<std::string>& words) {
+  const auto hint = hint_at(words, {"--set", "--help", "--version", "-h", "--check", "--evaluate"});
   return name + ": " + (hint.cause.empty() ? in_our_words(error) : hint.cause) + "\n" +
          (hint.advice.empty() ? name + " --help shows the use" : hint.advice) + "\n";
 }
@@ -98,8 +96,7 @@ Arguments parse_arguments(int argc, const char* const* argv, bool own_loop) {
     arguments.text = version_text();
   } catch (const CLI::ParseError& e) {
     arguments.exit_code = 2;
-    arguments.text =
-        mistake_text(name, e.what(), {argv + std::min(argc, 1), argv + argc}, own_loop);
+    arguments.text = mistake_text(name, e.what(), {argv + std::min(argc, 1), argv + argc});
   }
   return arguments;
 }

@@ -36,13 +36,15 @@ ELSEWHERE = {
     "e2e_nth_call, a sample": ["LOCKSTEP_LONG=1 tests/e2e/nth_call_test.py"],
     "e2e_fail_points, a sample": ["LOCKSTEP_LONG=1 tests/e2e/fail_points_test.py"],
     "e2e_crash_states, a sample": ["LOCKSTEP_CRASH_STATES=1000 tests/e2e/crash_states_test.py"],
+    "e2e_benches, with sizes that measure nothing": [
+        "tests/bench/checkpoint_figures.sh", "tests/bench/status_load.py",
+        "tests/bench/saves_bench.py", "tests/bench/messages_bench.py"],
+    "e2e_benches, likewise, where a Python with torch is": [
+        "tests/bench/compare.sh --gigabytes 2", "tests/bench/compare.sh ddp",
+        "tests/bench/resume_bench.py --gigabytes 2"],
     "it measures for minutes, on a machine that does nothing else": [
         "mpirun -n 2 build/release/tests/tick_bench",
-        "mpirun -n 2 build/release/tests/coordinator_bench",
-        "tests/bench/checkpoint_figures.sh", "tests/bench/status_load.py",
-        "tests/bench/saves_bench.py", "tests/bench/compare.sh --gigabytes 2",
-        "tests/bench/compare.sh ddp", "tests/bench/messages_bench.py",
-        "tests/bench/resume_bench.py --gigabytes 2", "tests/bench/goodput_bench.py"],
+        "mpirun -n 2 build/release/tests/coordinator_bench", "tests/bench/goodput_bench.py"],
 }
 COMMAND = re.compile(
     r"(?:\w+=\S+ )*(?:(?:lockstep(?:d|-libtorch)?|mpirun|srun|cmake|ctest|cp|cd|source|apt)(?: |$)"

@@ -57,6 +57,9 @@ TEST(Arguments, AMistakeIsToldWhatToWrite) {
   EXPECT_EQ(parsed({"train.yaml", "--load"}, true).text,
             "mine: unknown option '--load'\nhere that is store with --set restore=latest, or "
             "restore.from for another store\n");
+  EXPECT_EQ(parsed({"train.yaml", "--check"}, true).text,
+            "mine: --check and --evaluate: not for a program with a training loop of its own\n"
+            "mine --help shows the use\n");
 }
 
 }  // namespace

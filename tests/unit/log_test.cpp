@@ -29,6 +29,11 @@ TEST(EscapeControls, LeavesNothingThatATerminalObeys) {
             "\\xc2\\x9b"
             "2J \xc2\xa0 \xc2")
       << "C1 in UTF-8";
+  EXPECT_EQ(escape_controls("a\xe2\x80\xae"
+                            "b\xe2\x81\xa6 \xd8\x9c \xe2\x80\x94 \xe2\x80"),
+            "a\\xe2\\x80\\xae"
+            "b\\xe2\\x81\\xa6 \\xd8\\x9c \xe2\x80\x94 \xe2\x80")
+      << "what turns the direction of text; a dash does not";
 }
 
 TEST(Log, TextIsALineWithATime) {

@@ -36,8 +36,7 @@ TEST(Selection, GlobsThatMatchNothingAreNamedAll) {
   const std::vector<std::string> names = {"model.a", "optimizer.a.exp_avg"};
   EXPECT_EQ(unmatched_globs({false, {"a", "b*", "optimizer.*", "c"}}, names),
             (std::vector<std::string>{"b*", "c"}));
-  EXPECT_EQ(unmatched_globs({true, {"optimizer.*"}}, names),
-            (std::vector<std::string>{"optimizer.*"}))
+  EXPECT_TRUE(unmatched_globs({true, {"optimizer.*"}}, names).empty())
       << "scope model does not take them anyway";
 }
 
