@@ -24,7 +24,7 @@ ALONE = {
 BESIDE_TORCH = {
     "compare.sh": "--gigabytes 0.01 --rounds 1 --worlds 1 --many 0 --async no",
     "compare.sh ddp": "--rounds 1 --worlds 1 --models cnn --iterations 20",
-    "resume_bench.py": "--gigabytes 0.01 --rounds 1",
+    "resume_bench.py": "--gigabytes 0.05 --rounds 1",
 }
 
 
