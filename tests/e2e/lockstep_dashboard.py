@@ -3,6 +3,8 @@
 from lockstep_browser import Browser
 from lockstep_http import Served
 
+# Attempts in the list.
+DETAILS = "document.querySelectorAll('.attempts > details')"
 # Checkpoints as the list shows them: name, tags.
 ROWS = """return Array.from(document.querySelectorAll(".checkpoint"), (row) =>
   [row.querySelector(".name").textContent, row.querySelector(".tags").textContent])"""
