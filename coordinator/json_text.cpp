@@ -1,7 +1,5 @@
 #include "coordinator/json_text.h"
 
-#include <nlohmann/json.hpp>
-
 namespace lockstep {
 
 std::string json_text(const nlohmann::ordered_json& value, int indent) {

@@ -15,11 +15,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-template <typename T>
-Json or_null(const std::optional<T>& value) {
-  return value ? Json(*value) : Json(nullptr);
-}
-
 Json begun(const MetricsOrigin& origin, double time_s, std::string_view event,
            std::int64_t iteration, std::int64_t position) {
   return {{"event", event},

@@ -236,11 +236,6 @@ std::string to_text(const Rehearsal& rehearsal, const Screen& screen) {
 
 namespace {
 
-template <typename Value>
-ordered_json or_null(const std::optional<Value>& value) {
-  return value ? ordered_json(*value) : ordered_json();
-}
-
 ordered_json json_of(const RunFound& run) {
   const bool straight = run.kind == RunKind::kStraight;
   return {{"run", to_text(run.kind)},

@@ -182,11 +182,6 @@ void print_for_people(const Status& status) {
   std::fputs(table(rows, screen_of_stdout()).c_str(), stdout);
 }
 
-template <typename Value>
-ordered_json or_null(const std::optional<Value>& value) {
-  return value ? ordered_json(*value) : ordered_json();
-}
-
 ordered_json checkpoint_json(const Status& status) {
   if (!status.newest) return nullptr;
   const auto& found = *status.job.store.view.checkpoint(*status.newest)->examined;

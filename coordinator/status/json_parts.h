@@ -1,11 +1,11 @@
 #pragma once
 
 #include <map>
-#include <optional>
 #include <string>
 
 #include <nlohmann/json.hpp>
 
+#include "coordinator/json_text.h"
 #include "coordinator/status/store_picture.h"
 
 namespace lockstep {
@@ -13,11 +13,6 @@ namespace lockstep {
 // What the answers of the status server are made of. All: Pure.
 
 using Json = nlohmann::ordered_json;
-
-template <typename Value>
-Json or_null(const std::optional<Value>& value) {
-  return value ? Json(*value) : Json();
-}
 
 // What is not finite is null: JSON has no word for it.
 Json number(double value);
