@@ -57,6 +57,9 @@ class Deadline(JobTest):
         # An error of the decision comes first: a later deadline does not mend it.
         planned = site.plan(env={"LOCKSTEP_DEADLINE": at}, restore="1@7")
         self.assertEqual((planned["kind"], planned["exit_code"]), ("error", 2))
+        result = site.run(env={"LOCKSTEP_DEADLINE": at}, **{**LONG, "restore": "1@7"})
+        self.expect_exit(result, 2, "attempt 1 does not exist")
+        self.assertEqual(site.store.attempts(), [])
 
     def test_one_that_is_too_near_is_75_before_the_first_iteration(self):
         site = self.site()
