@@ -28,6 +28,7 @@ from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
 from torch.distributed.checkpoint.state_dict_saver import AsyncCheckpointerType
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import DTensor, Shard
+from torch_rank import run_rank
 
 COLUMNS = 64  # as checkpoint_bench has
 SAVE = {"default": {}, "threads 2": {"thread_count": 2}, "threads 4": {"thread_count": 4},
@@ -184,12 +185,7 @@ def main():
                         help="of save, async and load the named configurations; else all")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    dist.init_process_group("gloo")
-    try:
-        Bench(options).run()
-        dist.barrier()
-    finally:
-        dist.destroy_process_group()
+    run_rank(lambda: Bench(options).run())
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.optim import ZeroRedundancyOptimizer
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
+from torch_rank import run_rank
 
 SAMPLES = {"cnn": 128, "gpt": 16}  # of the global batch; more ranks than divide it are an error
 CONTEXT = 128
@@ -160,6 +161,12 @@ def run(mode, options):
                           "losses": [round(x, 7) for x in (means / ranks).tolist()]}), flush=True)
 
 
+def run_modes(options):
+    for mode in options.modes.split(","):
+        run(mode, options)
+        dist.barrier()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -175,11 +182,7 @@ def main():
         export(options.model, options.export)
         return
     warnings.filterwarnings("ignore")
-    dist.init_process_group("gloo")
-    for mode in options.modes.split(","):
-        run(mode, options)
-        dist.barrier()
-    dist.destroy_process_group()
+    run_rank(lambda: run_modes(options))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from torch.distributed.checkpoint.stateful import Stateful
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
+from torch_rank import run_rank
 
 
 class Model(torch.nn.Module):
@@ -72,14 +73,7 @@ def made(options, checkpoint):
     return State(model, torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True))
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--parallel", choices=("fsdp2", "ddp"), required=True)
-    parser.add_argument("--folder", type=Path, required=True)
-    for name in ("layers", "rows", "columns", "iterations"):
-        parser.add_argument(f"--{name}", type=int, required=True)
-    options = parser.parse_args()
-    dist.init_process_group("gloo")
+def train(options):
     checkpoint = newest(options.folder)
     state = made(options, checkpoint)
     if checkpoint:
@@ -92,7 +86,16 @@ def main():
         state.iteration += 1
         say(iteration=state.iteration)
     dcp.save({"state": state}, checkpoint_id=options.folder / f"iteration-{state.iteration}")
-    dist.destroy_process_group()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--parallel", choices=("fsdp2", "ddp"), required=True)
+    parser.add_argument("--folder", type=Path, required=True)
+    for name in ("layers", "rows", "columns", "iterations"):
+        parser.add_argument(f"--{name}", type=int, required=True)
+    options = parser.parse_args()
+    run_rank(lambda: train(options))
 
 
 if __name__ == "__main__":
