@@ -17,7 +17,7 @@ ELSEWHERE = {
         "ctest --preset release", "cmake --workflow --preset dev"],
     "it needs a GPU": ["deploy/gpu_check.sh"],
     "it downloads LibTorch; e2e_package: its options": ["lockstep-libtorch"],
-    "it fuzzes for hours, with clang; fuzz_corpus_*, in CTest: the same inputs, and some more":
+    "e2e_fuzz, seconds; fuzz_corpus_*, in CTest: the same inputs, and some more":
         ["tests/fuzz/run.sh 600"],
     "e2e_slurm_exit_codes": ["srun --mpi=pmix lockstepd train.yaml"],
     "e2e_slurm": [
@@ -42,9 +42,7 @@ ELSEWHERE = {
     "e2e_benches, likewise, where a Python with torch is": [
         "tests/bench/compare.sh --gigabytes 2", "tests/bench/compare.sh ddp",
         "tests/bench/resume_bench.py --gigabytes 2"],
-    "it measures for minutes, on a machine that does nothing else": [
-        "mpirun -n 2 build/release/tests/tick_bench",
-        "mpirun -n 2 build/release/tests/coordinator_bench", "tests/bench/goodput_bench.py"],
+    "e2e_goodput, with one preemption": ["tests/bench/goodput_bench.py"],
 }
 COMMAND = re.compile(
     r"(?:\w+=\S+ )*(?:(?:lockstep(?:d|-libtorch)?|mpirun|srun|cmake|ctest|cp|cd|source|apt)(?: |$)"
@@ -197,8 +195,9 @@ class Readme(JobTest):
         session = self.session("benches", TMPDIR=self.scratch)
         said = self.typed(session, self.BENCHES, [
             ("build/release", BIN.parent), (" --gigabytes 2", ""),
-            ("(checkpoint|reshard)_bench", r"\1_bench --gigabytes 0.01 --rounds 1")])
-        self.assertEqual(len(said), 3)
+            ("(checkpoint|reshard)_bench", r"\1_bench --gigabytes 0.01 --rounds 1"),
+            ("tick_bench", "tick_bench 400"), ("coordinator_bench", "coordinator_bench --turns 1")])
+        self.assertEqual(len(said), 5)
         for command, lines in said.items():
             for line in lines.splitlines():
                 self.assertIn("bench", json.loads(line), command)
