@@ -39,4 +39,28 @@ std::optional<double> average_rate(const FileSystem& files, const std::string& s
   return static_cast<double>(done) / static_cast<double>(beaten->modified_s - claimed->modified_s);
 }
 
+std::optional<double> still_seconds(const WrittenAt& at, double intervals) {
+  constexpr double kShortest = 90;  // longer than a network file system's caches keep a line back
+  constexpr double kIntervals = 5;  // a save or an evaluation is made in some of them
+  if (intervals < 1) return std::nullopt;
+  const auto usual_s = static_cast<double>(at.metrics_s - at.claim_s) / intervals;
+  const auto silent_s = static_cast<double>(at.heartbeat_s - at.metrics_s);
+  if (silent_s < std::max(kShortest, kIntervals * usual_s)) return std::nullopt;
+  return silent_s;
+}
+
+std::optional<double> still_seconds(const FileSystem& files, const std::string& store,
+                                    const AttemptView& attempt) {
+  if (!attempt.claim || !attempt.heartbeat) return std::nullopt;
+  const auto interval = flat_integer(flat_config(attempt.claim->config), "metrics.interval");
+  const auto folder = attempt_path(store, attempt.number);
+  const auto claimed = files.info(folder + "/claim.json");
+  const auto measured = files.info(folder + "/metrics.jsonl");
+  const auto beaten = files.info(folder + "/heartbeat");
+  if (!interval || *interval <= 0 || !claimed || !measured || !beaten) return std::nullopt;
+  const auto done = attempt.heartbeat->iteration - start_iteration(attempt);
+  return still_seconds({claimed->modified_s, measured->modified_s, beaten->modified_s},
+                       static_cast<double>(done) / static_cast<double>(*interval));
+}
+
 }  // namespace lockstep

@@ -29,4 +29,19 @@ std::int64_t start_iteration(const AttemptView& attempt);
 std::optional<double> average_rate(const FileSystem& files, const std::string& store,
                                    const AttemptView& attempt);
 
+// When an attempt wrote what, in seconds since 1970 by the file server's clock.
+struct WrittenAt {
+  std::int64_t claim_s = 0;
+  std::int64_t metrics_s = 0;    // the last line of metrics.jsonl
+  std::int64_t heartbeat_s = 0;  // the last: its thread writes on when training stands still
+};
+// Pure: seconds without a line in metrics.jsonl, where that is so much longer than usual that the
+// attempt may stand still. `intervals`: how many lines there are by now, about. nullopt: it does
+// not look so, or too few have been written to tell. Network file systems show another host's
+// writes up to a minute late.
+std::optional<double> still_seconds(const WrittenAt& at, double intervals);
+// Local: that of an attempt in a store.
+std::optional<double> still_seconds(const FileSystem& files, const std::string& store,
+                                    const AttemptView& attempt);
+
 }  // namespace lockstep

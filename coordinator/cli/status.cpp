@@ -43,7 +43,8 @@ struct Status {
   std::size_t abandoned = 0;           // checkpoints
   std::uint64_t abandoned_bytes = 0;
   std::optional<std::uint64_t> free_bytes;
-  std::optional<double> rate;  // iterations a second, since the attempt was claimed
+  std::optional<double> rate;     // iterations a second, since the attempt was claimed
+  std::optional<double> still_s;  // so long no metrics, of a job at work; nullopt: as usual
   std::optional<std::int64_t> final_iteration;
   std::optional<double> left_s;         // until then, of a job that is at work
   std::optional<ListenAddress> served;  // where the job's status server listens, on its host
@@ -62,6 +63,7 @@ void measure_progress(const FileSystem& files, Status& status) {
   status.rate = average_rate(files, status.job.store.path, attempt);
   if (attempt.claim)
     status.final_iteration = final_iteration(attempt.claim->config, data_of(status));
+  if (status.job.alive) status.still_s = still_seconds(files, status.job.store.path, attempt);
   if (!status.job.alive || !attempt.heartbeat || !status.rate || !status.final_iteration) return;
   const auto left = *status.final_iteration - attempt.heartbeat->iteration;
   status.left_s = static_cast<double>(std::max<std::int64_t>(left, 0)) / *status.rate;
@@ -155,6 +157,11 @@ void add_attempt(std::vector<Row>& rows, const Status& status) {
     std::snprintf(text.data(), text.size(), "%.3g iterations/s on average", *status.rate);
     rows.push_back({"rate", text.data()});
   }
+  if (status.still_s)
+    rows.push_back({"stands still?",
+                    {"no metrics for " + duration_text(*status.still_s) +
+                         ": is it saving or evaluating, or does a rank hang?",
+                     Colour::kYellow}});
   if (status.left_s) rows.push_back({"time left", "about " + duration_text(*status.left_s)});
   rows.push_back({"last committed",
                   attempt.heartbeat->last_committed
@@ -211,6 +218,7 @@ void print_json(const Status& status) {
   out["iteration"] = beat ? ordered_json(beat->iteration) : ordered_json();
   out["final_iteration"] = or_null(status.final_iteration);
   out["iterations_per_second"] = or_null(status.rate);
+  out["still_seconds"] = or_null(status.still_s);
   out["eta_seconds"] = or_null(status.left_s);
   const auto save = next_save(attempt);
   out["next_save"] = save ? ordered_json(save->iteration) : ordered_json();

@@ -64,6 +64,7 @@ void TopWatch::scan(double now_s) {
   }
   abandoned_ = abandoned(store_.view);
   judge(now_s);
+  silent_s_ = life_ == Life::kAlive ? still_seconds(files_, store_.path, *newest()) : std::nullopt;
   note_events();
   constexpr double kOftenest = 1;
   constexpr double kSeldomest = 5;
@@ -224,7 +225,7 @@ TopFacts TopWatch::look(bool patient) {
     place_ = place;
     moved_s_ = now_s;
   }
-  facts.still_s = now_s - moved_s_;
+  facts.still_s = std::max(now_s - moved_s_, silent_s_.value_or(0));
   std::optional<DataPlace> data;
   if (const auto lineage = newest_lineage(store_.view).checkpoints; !lineage.empty()) {
     const auto* known = know(lineage.front());

@@ -65,6 +65,7 @@ class TopWatch {
   CurveReader metrics_{""};
   std::pair<std::int64_t, std::optional<std::int64_t>> place_;  // attempt, iteration
   double moved_s_ = 0;                                          // when it was there first
+  std::optional<double> silent_s_;                              // still_seconds, of the last scan
   std::map<CheckpointId, Known> known_;
   std::map<std::int64_t, std::int64_t> ended_s_;  // attempts that have an outcome
   std::vector<CheckpointId> abandoned_;

@@ -22,9 +22,6 @@ def flip(path, at):
 
 
 class Commands(BranchedStore):
-    def json_of(self, code, *argv):
-        return json.loads(self.said(code, *argv, "--json"))
-
     def copied(self):
         return self.origin.copy(self).store
 

@@ -212,6 +212,9 @@ class BranchedStore(JobTest):
             self.assertIn(len(result.err.splitlines()), range(1, 5), result)
         return result.err if code in (2, 3) else result.out
 
+    def json_of(self, code, *argv):
+        return json.loads(self.said(code, *argv, "--json"))
+
 
 def main():
     """Runs the tests of the script. The scratch folder stays where something failed."""

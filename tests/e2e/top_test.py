@@ -1,8 +1,10 @@
 #!/usr/bin/env -S python3 -B
 """lockstep top: live on a terminal of its own, and printed once where there is none."""
 
+import os
 import re
 import signal
+import time
 
 from lockstep_jobs import Live, on_terminal, set_size
 from lockstep_test import BranchedStore, main
@@ -59,6 +61,28 @@ class Top(BranchedStore):
         self.assertTrue(live.said.endswith(self.LEAVE), live.said[-200:])
         job.kill_all()
         self.expect_words(self.said(1, "top", site.store.path), r"state +crashed")
+
+    def test_top_and_status_tell_from_files_that_a_job_stands_still(self):
+        site = self.origin.copy(self)
+        job = site.start(ranks=2, restore="latest", run={"max_iterations": 10**6},
+                         task={"iteration_ms": 2}, watchdog={"heartbeat_seconds": 0.1})
+        job.until(lambda: site.store.iteration(4) > 60, "iteration 60 of attempt 4")
+        self.assertNotIn("still?", self.said(0, "status", site.store.path))
+        self.assertIsNone(self.json_of(0, "status", site.store.path)["still_seconds"])
+        os.kill(job.pids(1)[0], signal.SIGSTOP)
+        looks = []  # until rank 0 waits for that one, and heartbeats have said so
+        job.until(lambda: looks.append(site.store.iteration(4)) or looks[-1:] * 60 == looks[-60:],
+                  "that it stands still")
+        metrics = site.store.attempt(4) / "metrics.jsonl"
+        for file, ago in ((metrics, 100), (site.store.attempt(4) / "claim.json", 110)):
+            os.utime(file, times=(time.time() - ago,) * 2)
+        self.expect_words(self.said(0, "status", site.store.path), r"state +running",
+                          r"stands still\? +no metrics for 1\d\d s: is it saving or evaluating, or ")
+        self.assertGreaterEqual(self.json_of(0, "status", site.store.path)["still_seconds"], 100)
+        self.expect_words(self.said(0, "top", site.store.path),
+                          r"rate +no new iteration for 1\d\d s")
+        job.kill_all()
+        self.assertIsNone(self.json_of(1, "status", site.store.path)["still_seconds"])
 
     def test_top_gives_the_terminal_back_however_it_ends(self):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT,

@@ -108,6 +108,27 @@ TEST(FinalIteration, IsTheFirstOfBothEnds) {
   EXPECT_EQ(final_iteration("{}", start), std::nullopt);
 }
 
+TEST(StillSeconds, SilenceIsToldWhereItIsFiveTimesAsLongAsUsualAndLongerThanCachesHoldBack) {
+  struct Case {
+    std::int64_t training_s;  // from the claim to the last line
+    double intervals;
+    std::int64_t silent_s;
+    bool told;
+  };
+  const Case cases[] = {
+      {100, 50, 89, false},   {100, 50, 90, true},    // one each 2 s
+      {100, 0.9, 900, false},                         // the first is still to come
+      {3600, 60, 299, false}, {3600, 60, 300, true},  // one a minute
+      {100, 50, 0, false},    {100, 50, -60, false},  // its heartbeat is late
+      {-5, 50, 90, true},                             // a claim that was copied afterwards
+  };
+  for (const auto& [training_s, intervals, silent_s, told] : cases) {
+    const WrittenAt at{1000, 1000 + training_s, 1000 + training_s + silent_s};
+    EXPECT_EQ(still_seconds(at, intervals), told ? std::optional<double>(silent_s) : std::nullopt)
+        << training_s << " " << intervals << " " << silent_s;
+  }
+}
+
 TopFacts example() {
   TopFacts facts;
   facts.now_s = 1'000'000;
