@@ -7,6 +7,7 @@
 #include "common/partition.h"
 #include "worker/host_share.h"
 #include "worker/mpi_collectives.h"
+#include "worker/region_sum.h"
 #include "worker/tick.h"
 
 namespace lockstep {
@@ -58,6 +59,35 @@ TEST_F(MpiCollectives, AllGatherGivesEveryRankAllParts) {
       all_gather(comm, all, limit);
       for (std::int64_t i = 0; i < n; ++i) {
         ASSERT_EQ(all[static_cast<std::size_t>(i)], value(0, i)) << n << " limit " << limit;
+      }
+    }
+  }
+}
+
+// By direct messages, and, of a tensor above their size, by MPI's own collective.
+TEST_F(MpiCollectives, ARegionsSumComesEitherWayWhetherLookedForOrWaitedFor) {
+  constexpr auto kMost = RegionSum::kMostDirectElements;
+  const int rank_sum = comm.size() * (comm.size() - 1) / 2;
+  for (const std::int64_t n : {std::int64_t{1}, std::int64_t{1000}, kMost, kMost + 5}) {
+    std::vector<float> all(static_cast<std::size_t>(n));
+    for (std::int64_t i = 0; i < n; ++i)
+      all[static_cast<std::size_t>(i)] = value(comm.rank(), i);
+    const auto scratch_size = RegionSum::scratch_elements(n, comm.size());
+    EXPECT_EQ(scratch_size > 0, comm.size() > 1 && n <= kMost) << n;
+    std::vector<float> scratch(static_cast<std::size_t>(scratch_size));
+    for (const bool look : {false, true}) {
+      std::vector<float> mine(static_cast<std::size_t>(own(n).count), -1);
+      RegionSum sum(comm, {all, mine, scratch}, 1);
+      if (look) {
+        while (!sum.there()) {
+        }
+      } else {
+        sum.wait();
+      }
+      for (std::int64_t i = 0; i < own(n).count; ++i) {
+        const auto expected = static_cast<float>(100 * rank_sum) +
+                              static_cast<float>(comm.size()) * value(0, own(n).first + i);
+        ASSERT_EQ(mine[static_cast<std::size_t>(i)], expected) << i << " of " << n;
       }
     }
   }
