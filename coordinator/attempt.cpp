@@ -98,6 +98,19 @@ void require_newest(FileSystem& files, const std::string& store, std::int64_t mi
                                             std::to_string(mine) + " ends here");
 }
 
+void require_same_store(const FileSystem& files, const std::string& store, const std::string& id) {
+  std::string there;
+  try {
+    there = read_store_id(files, store);
+  } catch (const Error&) {
+    return;
+  }
+  if (there != id)
+    throw Error(ErrorCode::kSuperseded, "superseded: another store (id " + there + ") stands at " +
+                                            store + " now; that of this job (id " + id +
+                                            ") was moved away or deleted");
+}
+
 void write_decision(FileSystem& files, const std::string& store, std::int64_t attempt,
                     const DecisionRecord& record) {
   write_durably(files, attempt_path(store, attempt) + "/decision.json", encode_decision(record));

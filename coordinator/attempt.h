@@ -28,6 +28,12 @@ void refresh_listing(FileSystem& files, const std::string& folder);
 // Error(kSuperseded) where attempts/ lists a higher number than `mine`.
 void require_newest(FileSystem& files, const std::string& store, std::int64_t mine);
 
+// Error(kSuperseded) where another store than that of `id` stands at the path: moved away or
+// deleted while its job ran, and a new one begun in its place. Attempts are numbered anew there, so
+// that no number tells. A store.json that is missing or can't be read tells nothing: a save says
+// why.
+void require_same_store(const FileSystem& files, const std::string& store, const std::string& id);
+
 void write_decision(FileSystem& files, const std::string& store, std::int64_t attempt,
                     const DecisionRecord& record);
 void write_outcome(FileSystem& files, const std::string& store, std::int64_t attempt,

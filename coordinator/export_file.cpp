@@ -59,6 +59,9 @@ void require_free(const FileSystem& files, const Export& what) {
   const auto there = files.info(what.out);
   if (there && there->kind == EntryKind::kFolder)
     throw Error(ErrorCode::kInvalidConfig, what.out + " is a folder; name a file");
+  if (there && there->kind == EntryKind::kOther)  // a device, a pipe, a link
+    throw Error(ErrorCode::kInvalidConfig,
+                what.out + " is no plain file, and stays: name another path");
   if (there && !what.replace) refuse(what.out);
 }
 

@@ -11,12 +11,8 @@
 namespace lockstep {
 
 struct HeartbeatWriter::Impl {
-  Impl(FileSystem& files_in, std::string path_in, double period_in,
-       std::function<void()> each_period_in)
-      : files(files_in),
-        path(std::move(path_in)),
-        period(period_in),
-        each_period(std::move(each_period_in)) {}
+  Impl(FileSystem& files_in, std::string path_in, double period_in, HeartbeatHooks hooks_in)
+      : files(files_in), path(std::move(path_in)), period(period_in), hooks(std::move(hooks_in)) {}
 
   void beat() {
     const std::scoped_lock writing(file_mutex);
@@ -28,6 +24,7 @@ struct HeartbeatWriter::Impl {
     }
     std::optional<std::string> why;
     try {
+      if (hooks.before_beat) hooks.before_beat();
       files.overwrite(path, line);
     } catch (const Error& e) {
       why = e.what();
@@ -42,7 +39,7 @@ struct HeartbeatWriter::Impl {
       if (wake.wait_for(lock, std::chrono::duration<double>(period), [&] { return stop; })) return;
       lock.unlock();
       beat();
-      if (each_period) each_period();
+      if (hooks.each_period) hooks.each_period();
       lock.lock();
     }
   }
@@ -50,7 +47,7 @@ struct HeartbeatWriter::Impl {
   FileSystem& files;
   const std::string path;
   const double period;
-  const std::function<void()> each_period;
+  const HeartbeatHooks hooks;
   std::mutex file_mutex;  // one writer of the file at a time; held during I/O
   std::mutex mutex;       // guards the rest; never held during I/O
   std::condition_variable wake;
@@ -61,9 +58,8 @@ struct HeartbeatWriter::Impl {
 };
 
 HeartbeatWriter::HeartbeatWriter(FileSystem& files, std::string path, double period_seconds,
-                                 std::function<void()> each_period)
-    : impl_(
-          std::make_unique<Impl>(files, std::move(path), period_seconds, std::move(each_period))) {
+                                 HeartbeatHooks hooks)
+    : impl_(std::make_unique<Impl>(files, std::move(path), period_seconds, std::move(hooks))) {
   impl_->beat();
   impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });
 }

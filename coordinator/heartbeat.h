@@ -10,14 +10,18 @@
 
 namespace lockstep {
 
+struct HeartbeatHooks {
+  std::function<void()> before_beat = {};  // Error: nothing is written, and failure() says why
+  std::function<void()> each_period = {};  // on its thread after each beat; must not throw
+};
+
 // Rank 0's sign of life: a thread of its own that overwrites attempts/N/heartbeat each period, so
 // that a slow store never holds up training. A heartbeat that can't be written is no error: lineage
 // fences already. `files` must outlive it.
 class HeartbeatWriter {
  public:
-  // `each_period`: called on its thread after each beat; must not throw.
   HeartbeatWriter(FileSystem& files, std::string path, double period_seconds,
-                  std::function<void()> each_period = {});
+                  HeartbeatHooks hooks = {});
   ~HeartbeatWriter();  // stops and joins
   HeartbeatWriter(const HeartbeatWriter&) = delete;
   HeartbeatWriter& operator=(const HeartbeatWriter&) = delete;

@@ -1,8 +1,10 @@
 #include "coordinator/liveness.h"
 
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <fstream>
+#include <limits>
 #include <sstream>
 #include <thread>
 
@@ -50,6 +52,12 @@ std::optional<ProcessStat> read_stat(std::int64_t pid) {
   return std::nullopt;
 }
 
+// By the kernel itself. A number that no process can have is nobody's either way.
+bool is_gone(std::int64_t pid) {
+  if (pid < 1 || pid > std::numeric_limits<pid_t>::max()) return true;
+  return ::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH;
+}
+
 std::string pid_namespace() {
   std::string text(64, '\0');
   const auto size = ::readlink("/proc/self/ns/pid", text.data(), text.size());
@@ -77,6 +85,8 @@ LocalSight look_for(const ProcessId& process) {
       here.pid_namespace != process.pid_namespace)
     return LocalSight::kElsewhere;
   const auto stat = read_stat(process.pid);
+  // Where /proc hides what others run (hidepid), or has no descriptor for it, the heartbeat tells.
+  if (!stat && !is_gone(process.pid)) return LocalSight::kElsewhere;
   if (!stat || stat->start_time != process.start_time || stat->state == 'Z' || stat->state == 'X')
     return LocalSight::kGone;
   return LocalSight::kThere;

@@ -22,7 +22,8 @@ namespace lockstep {
 
 enum class Life : std::uint8_t { kAlive, kDead, kUnsure };
 
-// What this host says of a claim's process.
+// What this host says of a claim's process. kElsewhere: nothing; it runs on another host, or this
+// user may not look at it.
 enum class LocalSight : std::uint8_t { kElsewhere, kThere, kGone };
 
 // Pure: `reads` are the heartbeats read so far, a period apart, nullopt where there was none.

@@ -34,8 +34,10 @@ struct Record {
 
 struct MetricsLog::Impl {
   Impl(FileSystem& files, const Log& log_in, MetricsOrigin origin_in,
-       const std::string& attempt_path, const std::optional<EventFile>& events_in)
+       const std::string& attempt_path, const std::optional<EventFile>& events_in,
+       std::function<bool()> may_write_in)
       : log(log_in),
+        may_write(std::move(may_write_in)),
         origin(std::move(origin_in)),
         lines("metrics.jsonl", files, attempt_path + "/metrics.jsonl", "", log_in) {
     const double now_s = wall_clock_s();
@@ -47,6 +49,7 @@ struct MetricsLog::Impl {
   }
 
   void write(const Record& record) {
+    if (may_write && !may_write()) return;
     if (const auto* evaluation = std::get_if<Evaluation>(&record.what)) {
       lines.append(line_of(origin, record.time_s, *evaluation));
       if (events) events->append(event_of(record.time_s, *evaluation));
@@ -101,6 +104,7 @@ struct MetricsLog::Impl {
   }
 
   const Log& log;
+  const std::function<bool()> may_write;
   const MetricsOrigin origin;
   GrowingFile lines;  // these two: the thread's, where there is one
   std::unique_ptr<GrowingFile> events;
@@ -117,8 +121,9 @@ struct MetricsLog::Impl {
 
 MetricsLog::MetricsLog(FileSystem& files, const Log& log, const MetricsOrigin& origin,
                        const std::string& attempt_path, const std::optional<EventFile>& events,
-                       RunsOn runs_on)
-    : impl_(std::make_unique<Impl>(files, log, origin, attempt_path, events)) {
+                       RunsOn runs_on, std::function<bool()> may_write)
+    : impl_(
+          std::make_unique<Impl>(files, log, origin, attempt_path, events, std::move(may_write))) {
   if (runs_on == RunsOn::kCallersThread) return;
   try {
     impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });

@@ -33,10 +33,10 @@ class MetricsLog {
   static constexpr std::size_t kMostWaiting = 4096;
 
   // Begins the files, on the caller's thread: with the start of the attempt, where curves go back
-  // to.
+  // to. `may_write`: asked before each record behind that, by who writes; false drops it.
   MetricsLog(FileSystem& files, const Log& log, const MetricsOrigin& origin,
              const std::string& attempt_path, const std::optional<EventFile>& events,
-             RunsOn runs_on);
+             RunsOn runs_on, std::function<bool()> may_write = {});
   ~MetricsLog();  // as finish(0)
   MetricsLog(const MetricsLog&) = delete;
   MetricsLog& operator=(const MetricsLog&) = delete;

@@ -1,6 +1,7 @@
 #include "coordinator/pins.h"
 
 #include "common/error.h"
+#include "coordinator/attempt.h"
 
 namespace lockstep {
 
@@ -21,6 +22,13 @@ std::set<CheckpointId> read_pins(const FileSystem& files, const std::string& sto
     if (e.code() != ErrorCode::kNotFound) throw;
   }
   return pins;
+}
+
+std::set<CheckpointId> read_pins_afresh(FileSystem& files, const std::string& store) {
+  refresh_listing(files, store);  // pins/ itself may be new
+  if (!files.info(pins_path(store))) return {};
+  refresh_listing(files, pins_path(store));
+  return read_pins(files, store);
 }
 
 bool pin(FileSystem& files, const std::string& store, const CheckpointId& checkpoint) {

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "common/error.h"
+#include "common/retries.h"
 #include "coordinator/attempt.h"
 #include "coordinator/catalog.h"
 #include "coordinator/commit.h"
@@ -45,7 +46,7 @@ struct Trashing {
 // must not come back without its manifest.
 void put_back(FileSystem& files, const std::string& store, const Trashing& moved) {
   try {
-    files.rename(moved.trash, moved.place);
+    with_retries([&] { files.rename(moved.trash, moved.place); });
   } catch (const Error& e) {
     if (e.code() != ErrorCode::kNotFound) throw;
     return;
@@ -65,8 +66,12 @@ bool trash_and_unlink(FileSystem& files, const std::string& store, const std::st
   try {
     require_newest(files, store, name.deleter);
     stays = wanted && wanted();
-  } catch (const Error&) {
-    put_back(files, store, moved);
+  } catch (const Error& cause) {
+    try {
+      put_back(files, store, moved);
+    } catch (const Error& e) {
+      throw Error(cause.code(), std::string(cause.what()) + "; and " + e.what());
+    }
     throw;
   }
   stays ? put_back(files, store, moved) : unlink_files(files, moved.trash);
@@ -86,7 +91,7 @@ bool delete_unpinned(FileSystem& files, const std::string& store, std::int64_t d
   const auto place = folder_of(store, checkpoint);
   if (!files.info(place)) return false;
   return trash_and_unlink(files, store, place, {deleter, random_hex(16), checkpoint.id, false},
-                          [&] { return read_pins(files, store).contains(checkpoint.id); });
+                          [&] { return read_pins_afresh(files, store).contains(checkpoint.id); });
 }
 
 namespace {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -44,8 +45,11 @@ struct RetentionWorker::Impl {
 
 RetentionWorker::RetentionWorker(Pass pass, RunsOn runs_on)
     : impl_(std::make_unique<Impl>(std::move(pass))) {
-  if (runs_on == RunsOn::kOwnThread)
+  if (runs_on != RunsOn::kOwnThread) return;
+  try {
     impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });
+  } catch (const std::system_error&) {  // a limit on threads: it runs on the caller's
+  }
 }
 
 RetentionWorker::~RetentionWorker() {

@@ -56,7 +56,9 @@ std::optional<NextSave> next_save(const AttemptView& attempt) {
   const auto flat = flat_config(attempt.claim->config);
   const auto interval = flat_integer(flat, "checkpoint.interval").value_or(0);
   if (interval <= 0) return std::nullopt;
-  const auto next = (attempt.heartbeat->iteration / interval + 1) * interval;
+  std::int64_t next = 0;  // what was read may be anything
+  if (__builtin_mul_overflow(attempt.heartbeat->iteration / interval + 1, interval, &next))
+    return std::nullopt;
   return NextSave{std::min(next, flat_integer(flat, "run.max_iterations").value_or(next)),
                   flat_number(flat, "checkpoint.minutes")};
 }

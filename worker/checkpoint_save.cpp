@@ -21,6 +21,7 @@
 #include "common/error.h"
 #include "common/fail_point.h"
 #include "common/names.h"
+#include "common/reach.h"
 #include "worker/checkpoint.h"
 #include "worker/common_ground.h"
 #include "worker/own_work.h"
@@ -177,8 +178,10 @@ class Save final : public PendingSave {
       describe_state(state_, comm_.size(), described_);
       const auto folder = partial_path(store_, described_.checkpoint);
       const auto ends = [this] { return is_over(); };
-      auto receipt = snapshot_ ? write_shard(files_, folder, described_, *snapshot_, share(), ends)
-                               : write_shard(files_, folder, described_, state_, share(), ends);
+      auto receipt = in_reach(store_, [&] {
+        return snapshot_ ? write_shard(files_, folder, described_, *snapshot_, share(), ends)
+                         : write_shard(files_, folder, described_, state_, share(), ends);
+      });
       LOCKSTEP_FAIL_POINT("own shard durable");
       return receipt;
     });

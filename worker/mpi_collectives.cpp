@@ -84,7 +84,7 @@ void sum_over_ranks(const Comm& comm, std::span<double> values) {
 
 void average_over_ranks(const Comm& comm, std::span<float> values) {
   if (comm.size() == 1) return;
-  const float share = 1.0F / static_cast<float>(comm.size());
+  const auto ranks = static_cast<float>(comm.size());
   while (!values.empty()) {
     const auto piece =
         values.first(std::min(values.size(), static_cast<std::size_t>(kMessageLimit)));
@@ -92,7 +92,7 @@ void average_over_ranks(const Comm& comm, std::span<float> values) {
                             MPI_SUM, comm.raw()),
               "MPI_Allreduce");
     for (float& value : piece)
-      value *= share;
+      value /= ranks;  // not times a rounded 1 / ranks: what is equal on 3 ranks stays what it was
     values = values.subspan(piece.size());
   }
 }

@@ -1,5 +1,6 @@
 // lockstep: looks at stores and predicts decisions. Links neither MPI nor LibTorch.
 
+#include <csignal>
 #include <cstdio>
 #include <exception>
 
@@ -43,6 +44,8 @@ int main(int argc, char** argv) {
   // Where one of these is closed the next file or socket would take its place, and be written to.
   for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
     if (::fcntl(standard, F_GETFD) < 0) ::open("/dev/null", O_RDWR);
+  // A limit on the size of files is an error of the file that it stops.
+  std::signal(SIGXFSZ, SIG_IGN);
   using namespace lockstep::cli;
   const auto commands = all_commands();
   const auto parsed = parse_command_line(commands, argc, argv);

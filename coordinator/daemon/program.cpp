@@ -114,6 +114,8 @@ int run_program(int argc, char** argv, const OwnBody& own) {
   watch_stop_signals();
   // Output that nobody reads any more must not cost the work.
   std::signal(SIGPIPE, SIG_IGN);
+  // A limit on the size of files fails a save, as a full disk does.
+  std::signal(SIGXFSZ, SIG_IGN);
   const int launcher_rank = rank_by_launcher();
   const auto arguments = parse_arguments(argc, argv, own != nullptr);
   if (arguments.exit_code) {

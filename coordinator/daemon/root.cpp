@@ -6,6 +6,7 @@
 #include "common/error.h"
 #include "common/fail_point.h"
 #include "common/names.h"
+#include "common/reach.h"
 #include "common/retries.h"
 #include "coordinator/amounts.h"
 #include "coordinator/attempt.h"
@@ -71,11 +72,13 @@ std::string Root::claim() {
     look();  // somebody took the number: perhaps it is alive
     number = std::max(number, decided_.store.highest_attempt()) + 1;
   }
+  note_->store_id = claimed_->claim.store_id;
   note_->attempt = claimed_->attempt;
   make_requests_folder(files_, launch_.store_path, claimed_->attempt);
   heartbeat_ = std::make_unique<HeartbeatWriter>(
       files_, attempt_path(launch_.store_path, claimed_->attempt) + "/heartbeat",
-      loaded_.config.watchdog.heartbeat_seconds, [this] { look_for_requests(); });
+      loaded_.config.watchdog.heartbeat_seconds,
+      HeartbeatHooks{[this] { require_own_store(); }, [this] { look_for_requests(); }});
   const auto trial = std::move(decided_.store);
   decided_ = decide_claimed(files_, launch_, claimed_->attempt, steady_clock(), trial);
   if (figures_ != nullptr)
@@ -90,7 +93,7 @@ std::string Root::claim() {
 void Root::look_for_requests() {
   constexpr std::size_t kMostOfAName = 200;
   // Too late: it is left untaken, so that nobody takes it for heard.
-  if (note_->ended) return;
+  if (note_->ended || !is_own_store()) return;  // what lies in another's is not for this job
   Taken taken;
   try {
     taken = take_requests(files_, launch_.store_path, claimed_->attempt);
@@ -186,26 +189,13 @@ void Root::say_decision() const {
     log_.info(line);
 }
 
-namespace {
-
-// A store that is not there while a job runs on it is a file system that went away, not a wrong
-// name.
-template <typename Fn>
-void in_reach(const std::string& store, Fn&& step) {
-  try {
-    step();
-  } catch (const Error& e) {
-    if (e.code() != ErrorCode::kNotFound) throw;
-    throw Error(ErrorCode::kIo, "the store " + store + " is out of reach: " + e.what());
-  }
-}
-
-}  // namespace
+namespace {}  // namespace
 
 CommitSteps Root::commit_steps(std::uint64_t checkpoint_bytes) {
   const auto& store = launch_.store_path;
   return {[this, &store, checkpoint_bytes](const CheckpointId& id) {
             in_reach(store, [&] {
+              require_own_store();
               make_space(
                   files_, store, claimed_->attempt, [&] { return free_bytes(store); },
                   checkpoint_bytes);
@@ -213,7 +203,11 @@ CommitSteps Root::commit_steps(std::uint64_t checkpoint_bytes) {
             });
           },
           [this, &store](const Manifest& manifest) {
-            in_reach(store, [&] { commit(files_, store, manifest); });
+            in_reach(store, [&] {
+              require_own_store();
+              commit(files_, store, manifest);
+              require_own_store();
+            });
             LOCKSTEP_FAIL_POINT("committed, not noted");
             last_committed_ = manifest.checkpoint.iteration;
             note_->committed = *last_committed_;
@@ -227,8 +221,22 @@ CommitSteps Root::commit_steps(std::uint64_t checkpoint_bytes) {
           [this, &store](const CheckpointId& id) { abandon_commit(files_, store, id); }};
 }
 
+void Root::require_own_store() const {
+  require_same_store(files_, launch_.store_path, claimed_->claim.store_id);
+}
+
+bool Root::is_own_store() const {
+  try {
+    require_own_store();
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 void Root::require_newest() const {
   try {
+    require_own_store();
     lockstep::require_newest(files_, launch_.store_path, claimed_->attempt);
   } catch (const Error& e) {
     if (e.code() == ErrorCode::kSuperseded) throw;
@@ -240,8 +248,9 @@ void Root::tidy() {
     const auto retainer = std::make_shared<Retainer>(files_, launch_.store_path, claimed_->attempt,
                                                      rule_of(loaded_.config.checkpoint), log_);
     retention_ = std::make_unique<RetentionWorker>(
-        [retainer](std::int64_t acknowledged, const std::function<bool()>& hurried) {
-          retainer->pass(acknowledged, hurried);
+        [this, retainer](std::int64_t acknowledged, const std::function<bool()>& hurried) {
+          if (is_own_store())
+            retainer->pass(acknowledged, [&] { return hurried() || !is_own_store(); });
         },
         retention_runs_on_);
   }
@@ -251,9 +260,9 @@ void Root::tidy() {
 void Root::begin_metrics(std::int64_t iteration, std::int64_t position) {
   const MetricsOrigin origin{launch_.run.id, claimed_->attempt, iteration, position,
                              decided_.ruling.record.parent};
-  metrics_ = std::make_unique<MetricsLog>(files_, log_, origin,
-                                          attempt_path(launch_.store_path, claimed_->attempt),
-                                          event_file(origin), retention_runs_on_);
+  metrics_ = std::make_unique<MetricsLog>(
+      files_, log_, origin, attempt_path(launch_.store_path, claimed_->attempt), event_file(origin),
+      retention_runs_on_, [this] { return is_own_store(); });
 }
 
 std::optional<EventFile> Root::event_file(const MetricsOrigin& origin) const {
@@ -342,6 +351,7 @@ void Root::close(OutcomeKind kind, int exit_code, const std::optional<std::strin
   if (retention_) retention_->finish(stopped ? std::optional(kLimitOfAStopSeconds) : std::nullopt);
   try {
     if (heartbeat_) heartbeat_->beat();
+    require_own_store();
     write_outcome(files_, launch_.store_path, claimed_->attempt,
                   {kind, exit_code, last_committed_, error, {}, save_seconds_});
     note_->closed = true;

@@ -93,6 +93,8 @@ class Root {
   void share_checkpoint(const Chosen& chosen, SharedDecision& shared);
   void say_decision() const;
   void look_for_requests();
+  void require_own_store() const;  // require_same_store
+  bool is_own_store() const;
   std::optional<EventFile> event_file(const MetricsOrigin& origin) const;
   void compare_with_grace(double seconds, const std::string& what);
 

@@ -98,6 +98,7 @@ std::function<void(const std::vector<Culprit>&)> recorder(const std::shared_ptr<
     for (const auto& culprit : culprits)
       outcome.silent.push_back({culprit.rank, culprit.host, std::string(to_text(culprit.phase))});
     try {
+      require_same_store(*files, store, note->store_id);
       write_outcome(*files, store, attempt, outcome);
     } catch (const Error& e) {
       voice.warning("outcome.json: " + std::string(e.what()));

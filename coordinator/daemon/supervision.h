@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "common/comm.h"
 #include "common/config.h"
@@ -15,6 +16,7 @@ namespace lockstep {
 
 // What the watchdog needs to write outcome.json where the training thread can't any more.
 struct AttemptNote {
+  std::string store_id;                     // written before:
   std::atomic<std::int64_t> attempt{0};     // 0: none is claimed
   std::atomic<std::int64_t> committed{-1};  // iteration; -1: none
   std::atomic<bool> ended{false};           // whoever sets it writes the outcome

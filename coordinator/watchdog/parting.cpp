@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <future>
 #include <memory>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -48,10 +49,14 @@ bool finish_within(double seconds, std::function<void()> work,
   // Shared: where it is given up, it may still come to its end later.
   auto done = std::make_shared<std::promise<void>>();
   auto finished = done->get_future();
-  start_without_signals([done, work = std::move(work)] {
-    work();
-    done->set_value();
-  }).detach();
+  try {
+    start_without_signals([done, work = std::move(work)] {
+      work();
+      done->set_value();
+    }).detach();
+  } catch (const std::system_error&) {  // a limit on threads: nobody could give it up
+    return false;
+  }
   // By the clock: on a busy machine a slice takes longer than it should.
   const double end_s = monotonic_s() + seconds;
   while (monotonic_s() < end_s) {
@@ -64,7 +69,7 @@ bool finish_within(double seconds, std::function<void()> work,
 }
 
 void leave_within(double seconds, int code, const std::string& who) {
-  start_without_signals([=] {
+  const auto guard = [=] {
     std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
     std::array<char, 100> text{};
     std::snprintf(
@@ -73,7 +78,11 @@ void leave_within(double seconds, int code, const std::string& who) {
         code);
     write_to_stderr(who + text.data());
     ::_exit(code);
-  }).detach();
+  };
+  try {
+    start_without_signals(guard).detach();
+  } catch (const std::system_error&) {  // a limit on threads must not change how the job ended
+  }
 }
 
 void leave_hung_job() {

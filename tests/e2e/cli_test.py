@@ -243,6 +243,20 @@ class Commands(BranchedStore):
         out.write_text("mine")
         self.assertIn("--force", self.said(2, "export", self.store.path, "latest", out))
         self.assertEqual(out.read_text(), "mine")
+        os.mkfifo(folder / "pipe")
+        (folder / "link").symlink_to("out")
+        for other in ("pipe", "link"):
+            for flags in ([], ["--force"]):
+                said = self.said(2, "export", self.store.path, "latest", folder / other, *flags)
+                self.assertIn("is no plain file, and stays", said)
+                self.assertNotIn("--force", said)
+        self.assertTrue((folder / "pipe").is_fifo() and (folder / "link").is_symlink())
+        limited = subprocess.run(
+            ["bash", "-c", f'ulimit -f 1; exec "{BIN}/lockstep" export "{self.store.path}" latest '
+                           f'"{folder}/limited"'], capture_output=True, text=True)
+        self.assertEqual(limited.returncode, 3, limited)
+        self.assertIn("File too large", limited.stderr)
+        self.assertEqual({path.name for path in folder.iterdir()} - {"pipe", "link"}, {"out"})
         self.said(0, "export", self.store.path, "latest", out, "--force")
         self.assertGreater(out.stat().st_size, 1000)
         before = snapshot(folder)

@@ -10,6 +10,18 @@ from lockstep_jobs import command
 from lockstep_test import JobTest, main, pair
 
 
+def content(store):
+    return {str(path.relative_to(store.path)): path.read_bytes()
+            for path in store.path.rglob("*") if path.is_file()}
+
+
+def swap(one, other):
+    aside = one.with_name("aside")
+    one.rename(aside)
+    other.rename(one)
+    aside.rename(other)
+
+
 class StoreInUse(JobTest):
     forever = {"run": {"id": "long", "max_iterations": 10**6}, "task": {"iteration_ms": 50},
                "watchdog": {"heartbeat_seconds": 0.1, "stall_seconds": 1}}
@@ -40,6 +52,30 @@ class StoreInUse(JobTest):
         planned = site.plan(restore="fresh", flags=["--ignore-running"], busy=True)
         self.assertEqual(planned["kind"], "fresh")
         self.expect_still_at_work(site, job)
+
+    def test_a_job_whose_store_is_moved_away_does_not_touch_another_one_in_its_place(self):
+        """Both have an attempt 1, so that no number tells; and one whose number is higher."""
+        site = self.site("another")
+        site.trained(20, checkpoint={"interval": 5, "keep_last": 9})
+        another = site.store
+        before = content(another)
+        for attempt in (1, 2):
+            with self.subTest(attempt):
+                site = self.site(f"site{attempt}")
+                if attempt == 2:
+                    site.trained(2)
+                job = self.busy(site, ranks=2, task={"iteration_ms": 2}, metrics={"interval": 1},
+                                checkpoint={"interval": 40, "keep_last": 2, "max_failures": 9},
+                                foreseen=False)  # the plan's record is looked for where it was
+                job.until(lambda: (attempt, 80) in site.store.committed(), "two checkpoints")
+                swap(site.store.path, another.path)
+                self.expect_exit(job.wait(), 2, "superseded: another store (id ",
+                                 "was moved away or deleted")
+                swap(site.store.path, another.path)
+                self.assertEqual(content(another), before)
+                self.assertFalse((site.store.attempt(attempt) / "outcome.json").exists())
+                site.trained(max(at for _, at in site.store.committed()) + 1, restore="latest",
+                             run={"id": "long"})
 
     def test_by_the_same_run_is_waited_for_and_then_an_error_to_retry(self):
         site = self.site()

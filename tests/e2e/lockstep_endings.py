@@ -125,6 +125,15 @@ def a_fallback_that_loses_too_much(site):
     return site.run(**{**BEHIND, "restore": {"mode": "latest", "max_lost_iterations": 9}})
 
 
+@ends(3, "failed", says=("File too large",))
+def files_that_may_not_grow(site):
+    limit = site.folder / "limit.sh"
+    limit.write_text('#!/bin/sh\nulimit -f 16384\nexec "$@"\n')  # 8 MiB: MPI has files, too
+    limit.chmod(0o755)
+    return site.run(run={"max_iterations": 100}, task={"parameters": 3_000_000}, restore="auto",
+                    checkpoint={"interval": 10, "max_failures": 2}, wrapper=[limit])
+
+
 @ends(2, "refused", attempts=2)
 def a_checkpoint_that_does_not_fit(site):
     site.trained(20)

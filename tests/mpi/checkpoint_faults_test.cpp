@@ -64,6 +64,8 @@ std::vector<Row> save_rows() {
       {"begin, done", "begin save", true, ErrorCode::kIo,
        faults(Op::kMakeFolder, ".partial", Fault::kDoneThenThrow)},
       {"create", "write shards", false, ErrorCode::kIo, fails(Op::kCreate, "shard-")},
+      {"gone", "write shards", false, ErrorCode::kIo,
+       fails(Op::kCreate, "shard-", ErrorCode::kNotFound)},
       {"no space", "write shards", false, ErrorCode::kIo, fails(Op::kReserve, "shard-")},
       {"write", "write shards", false, ErrorCode::kIo, fails(Op::kWriteAt, "shard-")},
       {"half a write", "write shards", false, ErrorCode::kIo,

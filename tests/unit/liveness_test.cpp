@@ -163,6 +163,10 @@ TEST(LookFor, SeesThisProcessAndNotOneThatHasEnded) {
   ++process.start_time;
   EXPECT_EQ(look_for(process), LocalSight::kGone) << "the number was given to another process";
   process = this_process();
+  for (const std::int64_t nobody : {std::int64_t{0}, std::int64_t{-1}, std::int64_t{1} << 40}) {
+    process.pid = nobody;
+    EXPECT_EQ(look_for(process), LocalSight::kGone) << nobody;
+  }
   process.boot_id = "before the reboot";
   EXPECT_EQ(look_for(process), LocalSight::kElsewhere);
 }

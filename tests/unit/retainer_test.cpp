@@ -225,6 +225,35 @@ TEST(Retainer, APinThatComesInTheMidstOfADeletionBringsItBack) {
   EXPECT_TRUE(fs::exists(checkpoint_path(disk.path(), {1, 10}) + "/manifest.json"));
 }
 
+// A network file system whose listing of pins/ is old until a scratch name was made there.
+class StalePins : public FaultFileSystem {
+ public:
+  using FaultFileSystem::FaultFileSystem;
+  bool is_network(const std::string&) const override { return true; }
+  void make_folder(const std::string& path) override {
+    FaultFileSystem::make_folder(path);
+    fresh_ = fresh_ || path.find("/pins/.scratch-") != path.npos;
+  }
+  std::vector<Entry> list(const std::string& folder) const override {
+    if (folder.ends_with("/pins") && !fresh_) return {};
+    return FaultFileSystem::list(folder);
+  }
+
+ private:
+  bool fresh_ = false;
+};
+
+TEST(Retainer, APinMadeOnAnotherHostIsSeenThroughAnOldListing) {
+  StoreOnDisk disk("retainer");
+  disk.attempt("a", {}, std::nullopt);
+  disk.checkpoint({1, 10});
+  disk.checkpoint({1, 20});
+  pin(disk.files(), disk.path(), {1, 10});
+  StalePins files(disk.files());
+  EXPECT_FALSE(delete_unpinned(files, disk.path(), 1, {{1, 10}, {}, {}}));
+  EXPECT_THAT(there(disk), ElementsAre("1@10", "1@20"));
+}
+
 TEST(Retainer, WhatAPruneThatWasKilledLeftIsSweptAfterTheNextCommit) {
   StoreOnDisk disk("retainer");
   disk.attempt("a");
