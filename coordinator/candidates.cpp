@@ -48,7 +48,7 @@ std::string too_much_lost(const Pick& pick, const CheckpointId& chosen, std::int
 std::string none_there(const StoreView& store, const std::string& whose, bool nothing_at_all) {
   auto text = "no " + std::string(nothing_at_all ? "" : "finite ") + "checkpoint in " + whose;
   if (nothing_at_all && !store.checkpoints.empty())
-    text += "; the newest in another lineage is " + to_text(store.checkpoints.back().id) +
+    text += "; the newest elsewhere in the store is " + to_text(store.checkpoints.back().id) +
             " (restore: " + to_text(store.checkpoints.back().id) + ")";
   return text + "; write restore: fresh to start anew";
 }

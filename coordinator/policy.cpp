@@ -18,8 +18,9 @@ std::string whose(std::int64_t attempt) {
 // Row: applied before, something committed since.
 void rule_carry_on(Ruling& ruling, const StoreView& store, const LaunchFacts& launch,
                    const AppliedBefore& before) {
+  const auto since = before.named ? " from " + to_text(*before.named) + " on" : "";
   const auto pick = pick_newest(store, carry_on_candidates(store, before),
-                                launch.request.max_lost_iterations, whose(before.newest));
+                                launch.request.max_lost_iterations, whose(before.newest) + since);
   if (pick.chosen)
     ruling.record.reasons.push_back(carry_on_text(launch.request, before, *pick.chosen));
   settle_pick(ruling, {store}, pick);

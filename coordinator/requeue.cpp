@@ -90,11 +90,8 @@ bool applies_again(const Request& request) {
 
 std::vector<CheckpointId> carry_on_candidates(const StoreView& store, const AppliedBefore& before) {
   auto found = lineage(store, before.newest);
-  if (before.named) {
-    // Newest first, so the ancestors of what was named are all behind it.
-    const auto at = std::find(found.begin(), found.end(), *before.named);
-    if (at != found.end()) found.erase(std::next(at), found.end());
-  }
+  // By order: retention may have deleted what was named. An ancestor's number is lower.
+  if (before.named) std::erase_if(found, [&](const auto& id) { return id < *before.named; });
   return found;
 }
 

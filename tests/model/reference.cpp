@@ -222,9 +222,9 @@ class Chooser {
     auto line = line_of(facts_, before.front());
     if (mode_is(RestoreMode::kIteration)) {
       const auto was = *start_of(facts_, before.back());
-      const auto at =
-          was.parent && !was.store ? std::find(line.begin(), line.end(), *was.parent) : line.end();
-      if (at != line.end()) line.erase(at + 1, line.end());
+      // What led to the named one has lower numbers, also where the named one itself is gone.
+      if (was.parent && !was.store)
+        std::erase_if(line, [&](const CheckpointId& id) { return id < *was.parent; });
     }
     const auto pick = newest_good(facts_, line, request_.max_lost_iterations);
     return pick.id ? restore(facts_, nullptr, *pick.id) : error(pick.code);

@@ -150,6 +150,28 @@ std::vector<Row> requeue_rows() {
        {},
        2,
        {"2@25", "1@20"}},
+      {"... nor where retention has deleted what was named: none good",
+       StoreBuilder()
+           .attempt("a", {})
+           .checkpoint(10)
+           .attempt("r", iteration(20), CheckpointId{1, 20})
+           .checkpoint(25, kBad),
+       launch_of(iteration(20), "r"),
+       kErr,
+       {},
+       2,
+       {"no good checkpoint in attempt 2's lineage from 1@20 on: 2@25"}},
+      {"... but what came after it is taken, of whichever attempt",
+       StoreBuilder()
+           .attempt("a", {})
+           .checkpoint(10)
+           .attempt("r", iteration(20), CheckpointId{1, 20})
+           .checkpoint(25)
+           .attempt("r", iteration(20), CheckpointId{2, 25})
+           .checkpoint(30, kBad),
+       launch_of(iteration(20), "r"),
+       kRestored,
+       {{2, 25}}},
       {"carries on over several attempts",
        applied()
            .attempt("r", iteration(10), CheckpointId{2, 22})
@@ -200,6 +222,19 @@ TEST(Rule, WhatARunSaidItHadCommittedIsNeverForgotten) {
          {},
          2,
          {"no checkpoint in attempt 1's lineage"}});
+}
+
+TEST(Rule, WhatCameBeforeANamedRestoreIsElsewhereThoughAllSinceIsGone) {
+  auto store = StoreBuilder().attempt("a", {}).checkpoint(10);
+  store.attempt("r", iteration(20), CheckpointId{1, 20}).last().heartbeat = Heartbeat{1, 25, 25};
+  check({"its checkpoints and the named one are gone",
+         store,
+         launch_of(iteration(20), "r"),
+         DecisionKind::kError,
+         {},
+         2,
+         {"no checkpoint in attempt 2's lineage from 1@20 on; the newest elsewhere in the store is "
+          "1@10 (restore: 1@10)"}});
 }
 
 TEST(Rule, SlurmsRestartCountTellsRunsApart) {
