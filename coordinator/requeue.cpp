@@ -125,12 +125,8 @@ bool same_decision(const DecisionRecord& a, const DecisionRecord& b) {
 }
 
 bool same_circumstances(const Claim& claim, const LaunchFacts& launch) {
-  if (claim.build != launch.build || claim.config_digest != launch.config_digest ||
-      claim.world_size != launch.world_size)
-    return false;
-  return std::any_of(claim.hosts.begin(), claim.hosts.end(), [&](const std::string& host) {
-    return std::find(launch.hosts.begin(), launch.hosts.end(), host) != launch.hosts.end();
-  });
+  return claim.build == launch.build && claim.config_digest == launch.config_digest &&
+         claim.world_size == launch.world_size;
 }
 
 }  // namespace
@@ -151,13 +147,17 @@ std::optional<std::string> crash_loop(const StoreView& store, const LaunchFacts&
     for (const auto& host : attempt.claim->hosts)
       if (std::find(hosts.begin(), hosts.end(), host) == hosts.end()) hosts.push_back(host);
   }
+  // Against all of them: two that died elsewhere are no sign that the third's host was to blame.
+  if (std::find_first_of(hosts.begin(), hosts.end(), launch.hosts.begin(), launch.hosts.end()) ==
+      hosts.end())
+    return std::nullopt;
   const auto way_out = record.parent
                            ? "restore: " + to_text(record.parent->checkpoint) + " loses nothing"
                            : std::string("restore: fresh loses nothing");
   return "crash loop: attempts " + numbers + " of run " + launch.run.id +
          " made this decision and each ended before completing one iteration (hosts: " +
          enumerate(hosts) + "); to try again change the cause: configuration, build, world size, " +
-         "hosts or run.id; " + way_out;
+         "run.id, or take none of these hosts; " + way_out;
 }
 
 }  // namespace lockstep

@@ -282,6 +282,22 @@ TEST(Rule, ACrashLoopIsLiftedByAnyChange) {
   EXPECT_TRUE(decides(launch));
 }
 
+TEST(Rule, ACrashLoopIsLiftedOnlyWhereNoneOfItsHostsTakesPart) {
+  StoreView store = looping();
+  store.attempts[1].claim->hosts = {"n1", "n2"};
+  store.attempts[2].claim->hosts = {"n3", "n4"};
+  store.attempts[3].claim->hosts = {"n5", "n6"};
+  auto launch = launch_of(latest(), "r");
+  for (const std::string host : {"n1", "n2", "n3", "n4", "n5", "n6"}) {
+    launch.hosts = {"n7", host};
+    const auto record = rule(store, launch).record;
+    ASSERT_EQ(record.kind, DecisionKind::kError) << host;
+    EXPECT_THAT(*record.error, HasSubstr("n3, n4"));
+  }
+  launch.hosts = {"n7", "n8"};
+  EXPECT_EQ(rule(store, launch).record.kind, DecisionKind::kRestore);
+}
+
 TEST(Rule, ProgressOrAPreemptionIsNoCrashLoop) {
   auto store = looping();
   store.beat(31);
