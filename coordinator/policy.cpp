@@ -169,17 +169,27 @@ bool reached_end(const LaunchFacts& launch, const DecisionRecord& record,
          manifest->data.position / manifest->data.length >= *launch.max_epochs;
 }
 
-// The rows that forbid a start where there is no store to start in. true: one fits.
+// Whether it matters to the decision that the own store is not there: it does but to an error about
+// something else.
+bool concerns_own_store(const Ruling& ruling, const LaunchFacts& launch) {
+  if (ruling.record.kind != DecisionKind::kError) return true;
+  return ruling.code == ErrorCode::kNotFound && !launch.request.from;
+}
+
+// The rows of a launch that has no store to start in. true: one fits.
 bool rule_no_store(Ruling& ruling, const StoreView& store, const LaunchFacts& launch) {
-  if (store.exists || (launch.run.restart_count == 0 && store.can_be_made)) return false;
-  ruling.record.reasons.clear();  // they speak of a start
+  if (store.exists || !concerns_own_store(ruling, launch)) return false;
+  auto& reasons = ruling.record.reasons;
   if (launch.run.restart_count > 0) {
+    reasons.clear();  // they speak of a start
     settle_error(ruling, ErrorCode::kIo,
                  "this is a Slurm restart and the store " + launch.store_path +
                      " is not there: a file system is missing; where none was ever made: mkdir " +
                      launch.store_path);
     return true;
   }
+  if (store.can_be_made || ruling.record.kind == DecisionKind::kError) return false;
+  reasons.clear();
   settle_error(ruling, ErrorCode::kNotFound,
                "the folder in which the store " + launch.store_path +
                    " is to be made is not there: make it, or correct store:");
@@ -217,11 +227,9 @@ bool evaluates_nothing(const Ruling& ruling, const LaunchFacts& launch) {
   return ruling.record.kind == DecisionKind::kFresh && !asked;
 }
 
-// The checks of a decision that was reached: rows "Slurm restart with no store folder", "finished"
-// and "crash loop"; and a store that can't be made.
+// The checks of a decision that was reached: rows "finished" and "crash loop".
 void check_ruling(Ruling& ruling, const StoreView& store, const LaunchFacts& launch,
                   const SourceView* source) {
-  if (rule_no_store(ruling, store, launch)) return;
   const auto* manifest = manifest_of(ruling, store, source);
   name_other_run(ruling, store, launch);
   if (!launch.evaluates) {
@@ -266,7 +274,8 @@ Ruling rule(const StoreView& store, const LaunchFacts& launch, const SourceView*
   record.run = launch.run.id;
   if (!rule_requeue(ruling, store, launch, source)) rule_request(ruling, store, launch, source);
   if (!ruling.settled()) return ruling;
-  if (record.kind != DecisionKind::kError) check_ruling(ruling, store, launch, source);
+  const bool no_store = rule_no_store(ruling, store, launch);
+  if (!no_store && record.kind != DecisionKind::kError) check_ruling(ruling, store, launch, source);
   if (record.kind == DecisionKind::kFresh || record.kind == DecisionKind::kRestore) {
     record.attempt = store.highest_attempt() + 1;
     if (const auto advice = next_launch(launch); !advice.empty()) record.reasons.push_back(advice);

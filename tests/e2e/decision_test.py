@@ -92,6 +92,10 @@ class FirstStart(DecisionTest):
         site = self.site()
         restart = {"SLURM_JOB_ID": 4242, "SLURM_RESTART_COUNT": 1}
         self.expect_exit(site.run(rank_env=restart, restore="auto"), 3, "mkdir")
+        # Nor is it the end of the run, whatever is asked for.
+        self.expect_exit(site.run(rank_env=restart, restore="latest"), 3, "mkdir")
+        for restore in ("fresh", 1200, "3@1200"):
+            self.assertEqual(site.plan(env=restart, restore=restore)["exit_code"], 3, restore)
         self.assertFalse(site.store.path.exists())
 
     def test_a_bad_configuration_is_an_error_with_its_line_on_all_ranks(self):

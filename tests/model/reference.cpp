@@ -35,9 +35,12 @@ class Chooser {
 
   Choice choose() const {
     auto choice = by_table();
+    // Whatever is asked for: what was committed may lie in the store that is missing.
+    const bool about_own_store = choice.kind != Choice::Kind::kError ||
+                                 (choice.code == ErrorCode::kNotFound && !request_.from);
+    if (!facts_.store_there && launch_.restart_count > 0 && about_own_store)
+      return error(ErrorCode::kIo);
     if (choice.kind == Choice::Kind::kError) return choice;
-    // Wherever it would start from: what was committed may lie in the store that is missing.
-    if (!facts_.store_there && launch_.restart_count > 0) return error(ErrorCode::kIo);
     if ((choice.parent ? choice.parent->iteration : 0) >= launch_.max_iterations) {
       choice.kind = Choice::Kind::kFinished;
       return choice;

@@ -301,6 +301,48 @@ TEST(Rule, FreshInASlurmRestartWithoutAStoreIsAMissingFileSystem) {
   EXPECT_EQ(rule(StoreBuilder(), launch).record.exit_code, 0) << "an empty folder is a first start";
 }
 
+TEST(Rule, InASlurmRestartWithoutAStoreEveryRequestIsToBeTriedAgain) {
+  auto from = iteration(1200);
+  from.from = "/elsewhere";
+  SourceView elsewhere;
+  elsewhere.path = "/elsewhere";
+  elsewhere.store = StoreBuilder().attempt("a", {}).checkpoint(10);
+  StoreView no_parent;
+  no_parent.can_be_made = false;
+  struct {
+    Request request;
+    int exit_code;        // in a restart
+    int exit_code_first;  // else
+    int no_parent_first;  // else, where the store's folder can't be made either
+  } const rows[] = {
+      {Request{}, 3, 0, 2},
+      {fresh(), 3, 0, 2},
+      {automatic(), 3, 0, 2},
+      {latest(), 3, 2, 2},
+      {iteration(1200), 3, 2, 2},
+      {iteration(1200, 3), 3, 2, 2},
+      {of_attempt(latest(), 3), 3, 2, 2},
+      // What is wrong with these is not the own store's folder.
+      {request_of(RestoreMode::kBest), 2, 2, 2},  // with no checkpoint.keep_best
+      {from, 2, 2, 2},                            // which does not hold that iteration
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(canonical_json(row.request));
+    auto launch = launch_of(row.request, "slurm-7");
+    const auto code_of = [&](const StoreView& store) {
+      return rule(store, launch, row.request.from ? &elsewhere : nullptr).record.exit_code;
+    };
+    EXPECT_EQ(code_of(StoreView{}), row.exit_code_first);
+    EXPECT_EQ(code_of(no_parent), row.no_parent_first);
+    launch.run.restart_count = 1;
+    EXPECT_EQ(code_of(StoreView{}), row.exit_code);
+    EXPECT_EQ(code_of(no_parent), row.exit_code);
+  }
+  auto launch = launch_of(latest(), "slurm-7");
+  launch.run.restart_count = 1;
+  EXPECT_EQ(rule(StoreBuilder(), launch).record.exit_code, 2) << "an empty folder is no such store";
+}
+
 TEST(Rule, FreshWhereTheStoreCannotBeMadeIsAnError) {
   StoreView nowhere;
   nowhere.can_be_made = false;
