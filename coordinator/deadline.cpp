@@ -25,6 +25,10 @@ std::optional<Deadline> find_deadline(const PreemptConfig& preempt,
   return std::nullopt;
 }
 
+bool needs_time(DecisionKind kind) {
+  return kind == DecisionKind::kFresh || kind == DecisionKind::kRestore;
+}
+
 std::optional<std::string> objection_to_launch(const Deadline& deadline, double left_s,
                                                const PreemptConfig& preempt,
                                                std::optional<double> save_s) {

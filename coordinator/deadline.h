@@ -5,6 +5,7 @@
 #include <string>
 
 #include "common/config.h"
+#include "common/decision.h"
 #include "coordinator/config_loader.h"
 
 namespace lockstep {
@@ -20,6 +21,10 @@ struct Deadline {
 // Error(kInvalidConfig) for what is no number: a job that takes it for none would be killed
 // unsaved.
 std::optional<Deadline> find_deadline(const PreemptConfig& preempt, const Environment& environment);
+
+// Whether a launch that has decided so needs time: not for an error, which a later deadline does
+// not mend, and not where nothing is left to train.
+bool needs_time(DecisionKind kind);
 
 // What stands against a launch now, with so long left: it would claim or train nothing, and end
 // with 75 at once. nullopt: nothing does. `save_s`: what a save is known to take.

@@ -99,12 +99,9 @@ Plan plan(const FileSystem& files, const LoadedConfig& loaded, const Options& op
   const auto& preempt = loaded.config.preempt;
   plan.record = decide(files, loaded, options, plan);
   plan.exit_code = plan.record.exit_code;
-  // An error comes first, since a later deadline does not mend it.
-  if (!plan.deadline || plan.record.kind == DecisionKind::kError) return plan;
+  if (!plan.deadline || !needs_time(plan.record.kind)) return plan;
   const auto left_s =
       static_cast<double>(plan.deadline->at) - static_cast<double>(std::time(nullptr));
-  // With nothing to train a job ends by itself, unless the deadline is past already.
-  if (left_s > 0 && plan.record.kind == DecisionKind::kFinished) return plan;
   plan.objection = objection_to_launch(*plan.deadline, left_s, preempt, plan.save_s);
   if (plan.objection) plan.exit_code = kPreempted;
   return plan;

@@ -80,9 +80,14 @@ struct Look {
 // or where rank 0 waited for another launch's end and a stop signal came, or a request to stop.
 Look look(Job& job) {
   const auto said = root_decides(job.comm, "choose restore", [&]() -> std::string {
-    // An error comes first, as in `plan`: a later deadline does not mend it.
-    auto trial = or_early_end(job.log, [&] { return encode_decision(job.root->look()); });
-    if (!job.seconds_left || job.seconds_left() > 0) return trial;
+    // An error and a finished run come first, as in `plan`.
+    bool may_be_late = true;
+    auto trial = or_early_end(job.log, [&] {
+      const auto record = job.root->look();
+      may_be_late = !needs_time(record.kind);
+      return encode_decision(record);
+    });
+    if (may_be_late || !job.seconds_left || job.seconds_left() > 0) return trial;
     job.log.info(
         "the deadline is past: nothing was claimed; exit 75: requeue with a later one to carry on");
     return early_end(kPreemptedExitCode);

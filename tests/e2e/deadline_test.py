@@ -61,6 +61,20 @@ class Deadline(JobTest):
         self.expect_exit(result, 2, "attempt 1 does not exist")
         self.assertEqual(site.store.attempts(), [])
 
+    def test_a_run_that_is_finished_needs_no_time(self):
+        site = self.site()
+        site.trained(10, restore="auto")
+        finished = {"run": {"max_iterations": 10}, "restore": "auto"}
+        for left in (-60, 5):
+            late = {"LOCKSTEP_DEADLINE": int(time.time()) + left}
+            # Else a variable that was left over would requeue it for ever.
+            result = site.run(env=late, **finished)
+            self.expect_exit(result, 0, "nothing to train")
+            planned = result.planned
+            self.assertEqual([planned[key] for key in ("kind", "exit_code", "ends_at_once")],
+                             ["finished", 0, False])
+        self.assertEqual(site.store.attempts(), [1])
+
     def test_one_that_is_too_near_is_75_before_the_first_iteration(self):
         site = self.site()
         near = {"LOCKSTEP_DEADLINE": int(time.time()) + 8}

@@ -73,6 +73,13 @@ TEST(ObjectionToLaunch, IsThatItWouldEndAtOnce) {
   EXPECT_EQ(objection(241, 60, 120), "none");
 }
 
+TEST(NeedsTime, OnlyWhatTrains) {
+  EXPECT_TRUE(needs_time(DecisionKind::kFresh));
+  EXPECT_TRUE(needs_time(DecisionKind::kRestore));
+  EXPECT_FALSE(needs_time(DecisionKind::kFinished)) << "75 would requeue it for ever";
+  EXPECT_FALSE(needs_time(DecisionKind::kError));
+}
+
 TEST(DurationText, IsShort) {
   EXPECT_EQ(duration_text(-5), "0 s");
   EXPECT_EQ(duration_text(119.9), "119 s");
