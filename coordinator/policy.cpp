@@ -234,7 +234,7 @@ void check_ruling(Ruling& ruling, const StoreView& store, const LaunchFacts& lau
   name_other_run(ruling, store, launch);
   if (!launch.evaluates) {
     if (reached_end(launch, ruling.record, manifest)) return settle_finished(ruling, launch);
-    if (const auto loop = crash_loop(store, launch, ruling.record))
+    if (const auto loop = crash_loop(store, launch, ruling))
       return settle_error(ruling, ErrorCode::kMismatch, *loop);
   }
   if (launch.evaluates && evaluates_nothing(ruling, launch))

@@ -129,10 +129,34 @@ bool same_circumstances(const Claim& claim, const LaunchFacts& launch) {
          claim.world_size == launch.world_size;
 }
 
+// The section that takes a checkpoint of the own store as it is, or nothing.
+Request plain_section(const std::optional<Parent>& parent) {
+  Request section;
+  section.present = true;
+  section.mode = parent ? RestoreMode::kIteration : RestoreMode::kFresh;
+  if (!parent) return section;
+  section.attempt = parent->checkpoint.attempt;
+  section.iteration = parent->checkpoint.iteration;
+  return section;
+}
+
+// What lifts the crash loop and makes this start again. A short section is none for a start from
+// elsewhere or from a part, nor where it is what was asked for already.
+std::string way_out(const Ruling& ruling) {
+  const auto& record = ruling.record;
+  const bool is_plain = !record.source && !(record.parent && record.parent->store) &&
+                        ruling.selection.exclude.empty() && ruling.skip_samples == 0;
+  if (!is_plain || canonical_json(plain_section(record.parent)) == record.request)
+    return "another run.id applies the restore section anew, which loses nothing";
+  return "restore: " + (record.parent ? to_text(record.parent->checkpoint) : "fresh") +
+         " loses nothing";
+}
+
 }  // namespace
 
 std::optional<std::string> crash_loop(const StoreView& store, const LaunchFacts& launch,
-                                      const DecisionRecord& record) {
+                                      const Ruling& ruling) {
+  const auto& record = ruling.record;
   const auto mine = attempts_of(store, launch.run);
   if (mine.size() < kCrashLoopAttempts) return std::nullopt;
   const auto start = record.parent ? record.parent->checkpoint.iteration : 0;
@@ -151,13 +175,10 @@ std::optional<std::string> crash_loop(const StoreView& store, const LaunchFacts&
   if (std::find_first_of(hosts.begin(), hosts.end(), launch.hosts.begin(), launch.hosts.end()) ==
       hosts.end())
     return std::nullopt;
-  const auto way_out = record.parent
-                           ? "restore: " + to_text(record.parent->checkpoint) + " loses nothing"
-                           : std::string("restore: fresh loses nothing");
   return "crash loop: attempts " + numbers + " of run " + launch.run.id +
          " made this decision and each ended before completing one iteration (hosts: " +
          enumerate(hosts) + "); to try again change the cause: configuration, build, world size, " +
-         "run.id, or take none of these hosts; " + way_out;
+         "run.id, or take none of these hosts; " + way_out(ruling);
 }
 
 }  // namespace lockstep

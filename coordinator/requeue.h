@@ -40,6 +40,6 @@ std::string same_start_text(const Request& request, const AppliedBefore& before)
 // The error of a crash loop: the run's last 3 attempts made this very decision and each crashed or
 // hung before completing one iteration.
 std::optional<std::string> crash_loop(const StoreView& store, const LaunchFacts& launch,
-                                      const DecisionRecord& record);
+                                      const Ruling& ruling);
 
 }  // namespace lockstep

@@ -3,7 +3,6 @@
 #include <string>
 #include <vector>
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/support/decision_rows.h"
@@ -12,7 +11,6 @@ namespace lockstep {
 namespace {
 
 using namespace lockstep::testing;  // NOLINT(google-build-using-namespace)
-using ::testing::HasSubstr;
 
 std::vector<Row> requeue_rows() {
   const auto kFreshKind = DecisionKind::kFresh;
@@ -246,65 +244,6 @@ TEST(Rule, SlurmsRestartCountTellsRunsApart) {
   launch.run.restart_count = 0;
   EXPECT_EQ(rule(store, launch).record.kind, DecisionKind::kError)
       << "the same command typed again is another run";
-}
-
-StoreBuilder looping() {
-  auto store = plain();
-  for (int i = 0; i < 3; ++i)
-    store.attempt("r", latest(), CheckpointId{1, 30}).beat(30).outcome(OutcomeKind::kFailed, 3);
-  return store;
-}
-
-TEST(Rule, ThreeCrashesAtTheSameStartAreALoop) {
-  const auto record = rule(looping(), launch_of(latest(), "r")).record;
-  EXPECT_EQ(record.exit_code, 2);
-  EXPECT_THAT(*record.error, HasSubstr("n1"));
-  EXPECT_THAT(*record.error, HasSubstr("1@30"));
-}
-
-TEST(Rule, ACrashLoopIsLiftedByAnyChange) {
-  const auto decides = [](const LaunchFacts& launch) {
-    return rule(looping(), launch).record.kind == DecisionKind::kRestore;
-  };
-  EXPECT_TRUE(decides(launch_of(iteration(30, 1), "r")));
-  EXPECT_TRUE(decides(launch_of(latest(), "s")));
-  auto launch = launch_of(latest(), "r");
-  launch.hosts = {"n2"};
-  EXPECT_TRUE(decides(launch));
-  launch = launch_of(latest(), "r");
-  launch.build = "other";
-  EXPECT_TRUE(decides(launch));
-  launch = launch_of(latest(), "r");
-  launch.world_size = 3;
-  EXPECT_TRUE(decides(launch));
-  launch = launch_of(latest(), "r");
-  launch.config_digest = "other";
-  EXPECT_TRUE(decides(launch));
-}
-
-TEST(Rule, ACrashLoopIsLiftedOnlyWhereNoneOfItsHostsTakesPart) {
-  StoreView store = looping();
-  store.attempts[1].claim->hosts = {"n1", "n2"};
-  store.attempts[2].claim->hosts = {"n3", "n4"};
-  store.attempts[3].claim->hosts = {"n5", "n6"};
-  auto launch = launch_of(latest(), "r");
-  for (const std::string host : {"n1", "n2", "n3", "n4", "n5", "n6"}) {
-    launch.hosts = {"n7", host};
-    const auto record = rule(store, launch).record;
-    ASSERT_EQ(record.kind, DecisionKind::kError) << host;
-    EXPECT_THAT(*record.error, HasSubstr("n3, n4"));
-  }
-  launch.hosts = {"n7", "n8"};
-  EXPECT_EQ(rule(store, launch).record.kind, DecisionKind::kRestore);
-}
-
-TEST(Rule, ProgressOrAPreemptionIsNoCrashLoop) {
-  auto store = looping();
-  store.beat(31);
-  EXPECT_EQ(rule(store, launch_of(latest(), "r")).record.kind, DecisionKind::kRestore);
-  store = looping();
-  store.outcome(OutcomeKind::kPreempted, 75);
-  EXPECT_EQ(rule(store, launch_of(latest(), "r")).record.kind, DecisionKind::kRestore);
 }
 
 }  // namespace
