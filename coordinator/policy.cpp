@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "coordinator/drift.h"
+#include "coordinator/finished.h"
 #include "coordinator/request_rows.h"
 #include "coordinator/requeue.h"
 #include "coordinator/settle.h"
@@ -159,16 +160,6 @@ const Manifest* manifest_of(const Ruling& ruling, const StoreView& store,
   return examined->manifest ? &*examined->manifest : nullptr;
 }
 
-bool reached_end(const LaunchFacts& launch, const DecisionRecord& record,
-                 const Manifest* manifest) {
-  const auto iteration = record.parent ? record.parent->checkpoint.iteration : 0;
-  if (launch.max_iterations && iteration >= *launch.max_iterations) return true;
-  if (!launch.max_epochs) return false;
-  if (!record.parent) return *launch.max_epochs == 0;
-  return manifest != nullptr && manifest->data.length > 0 &&
-         manifest->data.position / manifest->data.length >= *launch.max_epochs;
-}
-
 // Whether it matters to the decision that the own store is not there: it does but to an error about
 // something else.
 bool concerns_own_store(const Ruling& ruling, const LaunchFacts& launch) {
@@ -206,18 +197,10 @@ void name_other_run(Ruling& ruling, const StoreView& store, const LaunchFacts& l
                                   "; run " + launch.run.id + " begins with it");
 }
 
-void settle_finished(Ruling& ruling, const LaunchFacts& launch) {
+void settle_finished(Ruling& ruling, const std::string& reason) {
   auto& record = ruling.record;
-  const auto start = record.parent ? to_text(record.parent->checkpoint) : "iteration 0";
   record.kind = DecisionKind::kFinished;
-  auto text =
-      start + " has reached " +
-      (launch.max_iterations ? "run.max_iterations " + std::to_string(*launch.max_iterations)
-                             : "run.max_epochs " + std::to_string(*launch.max_epochs)) +
-      ": nothing to train";
-  if (ruling.chosen && ruling.chosen->in_source)
-    text += "; to train anew from its weights add scope: model";
-  record.reasons.insert(record.reasons.begin(), std::move(text));
+  record.reasons.insert(record.reasons.begin(), reason);
 }
 
 // An evaluation of a model that nobody has trained, though it was not asked for: most likely the
@@ -233,7 +216,8 @@ void check_ruling(Ruling& ruling, const StoreView& store, const LaunchFacts& lau
   const auto* manifest = manifest_of(ruling, store, source);
   name_other_run(ruling, store, launch);
   if (!launch.evaluates) {
-    if (reached_end(launch, ruling.record, manifest)) return settle_finished(ruling, launch);
+    if (const auto reason = nothing_to_train(launch, ruling, manifest))
+      return settle_finished(ruling, *reason);
     if (const auto loop = crash_loop(store, launch, ruling))
       return settle_error(ruling, ErrorCode::kMismatch, *loop);
   }

@@ -397,14 +397,5 @@ TEST(Rule, SaysWhatTheNextLaunchWillDo) {
               Not(HasSubstr("next launch")));
 }
 
-TEST(Rule, MaxEpochsEndsARun) {
-  auto launch = launch_of(latest());
-  launch.max_iterations.reset();
-  launch.max_epochs = 3;
-  EXPECT_EQ(rule(plain(), launch).record.kind, DecisionKind::kFinished);  // 300 of 100 samples
-  launch.max_epochs = 4;
-  EXPECT_EQ(rule(plain(), launch).record.kind, DecisionKind::kRestore);
-}
-
 }  // namespace
 }  // namespace lockstep
