@@ -156,6 +156,17 @@ class WarmStart(JobTest):
         self.expect_weights(site.store, 2, 1)
         self.assertEqual(site.store.manifest(2, 1)["data"]["position"], 1000 + BATCH)
 
+    def test_samples_skipped_past_the_last_epoch_leave_nothing_to_train_and_it_says_so(self):
+        site = self.other.copy(self)
+        skipping = {"mode": "latest", "skip_samples": 10**12}
+        for scope in ("full", "model"):
+            result = site.run(run={"max_iterations": 10**6, "max_epochs": 100},
+                              restore={**skipping, "scope": scope})
+            self.expect_exit(result, 0, f"restore.skip_samples {10**12} passed over, has reached "
+                                        "run.max_epochs 100: nothing to train")
+            self.assertEqual(result.planned["kind"], "finished")
+        self.assertEqual(site.store.attempts(), [1])
+
     def test_evaluate_beside_a_running_job_claims_and_writes_nothing(self):
         site = self.other.copy(self)
         job = site.start(run={"max_iterations": 1000, "id": "busy"}, task={"iteration_ms": 50},
