@@ -56,16 +56,43 @@ void make_store_folder(FileSystem& files, const std::string& store) {
 
 }  // namespace
 
-std::string make_store(FileSystem& files, const std::string& store) {
+void throw_gone(const std::string& store, const std::string& what) {
+  throw Error(ErrorCode::kIo, "the store " + store + " went away since this launch looked at it: " +
+                                  what + "; is its file system still mounted?");
+}
+
+namespace {
+
+std::string known_store_id(const FileSystem& files, const std::string& store,
+                           const std::string& known) {
   std::string id;
-  if (files.info(store_file(store))) {
+  try {
     id = read_store_id(files, store);
-  } else {
-    make_store_folder(files, store);
-    id = make_store_record(files, store);
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::kNotFound) throw;
+    throw_gone(store, "store.json is not there");
   }
-  for (const auto& folder : {attempts_path(store), checkpoints_path(store)})
-    if (!files.info(folder)) files.make_folder(folder);
+  if (id != known) throw_gone(store, "another store is in its place");
+  return id;
+}
+
+std::string make_missing_store(FileSystem& files, const std::string& store) {
+  if (files.info(store_file(store))) return read_store_id(files, store);
+  make_store_folder(files, store);
+  return make_store_record(files, store);
+}
+
+}  // namespace
+
+std::string make_store(FileSystem& files, const std::string& store, const StoreView& seen) {
+  if (seen.exists && !files.info(store)) throw_gone(store, "its folder is not there");
+  auto id = seen.id ? known_store_id(files, store, *seen.id) : make_missing_store(files, store);
+  for (const auto& folder : {attempts_path(store), checkpoints_path(store)}) {
+    if (files.info(folder)) continue;
+    // An attempt is claimed only where both are.
+    if (!seen.attempts.empty()) throw_gone(store, folder + " is not there");
+    files.make_folder(folder);
+  }
   files.sync_folder(store);
   return id;
 }

@@ -14,8 +14,13 @@ namespace lockstep {
 // What an attempt writes about itself. All: Local, rank 0's.
 
 // Makes the store's folder, store.json and the folders below, durably, where they are missing;
-// gives the store's id. The folder's parent is never made: Error(kNotFound).
-std::string make_store(FileSystem& files, const std::string& store);
+// gives the store's id. The folder's parent is never made: Error(kNotFound). What a look saw is
+// never made anew: where `seen` is gone, or another stands in its place, a file system went away,
+// and all that was trained would silently be trained again. Error(kIo).
+std::string make_store(FileSystem& files, const std::string& store, const StoreView& seen = {});
+
+// Error(kIo): what a look at the store saw is gone since; `what` says what of it.
+[[noreturn]] void throw_gone(const std::string& store, const std::string& what);
 
 // Claims `number` by one mkdir and writes claim.json, durably. false: it was taken.
 bool claim_attempt(FileSystem& files, const std::string& store, std::int64_t number,

@@ -192,25 +192,52 @@ StoreView scan_patiently(const FileSystem& files, const LaunchFacts& launch, con
   }
 }
 
+// A store is never another, nor gone, at a later scan; a fresh start would be decided then.
+void require_same_store(const LaunchFacts& launch, const std::optional<std::string>& known,
+                        const StoreView& now) {
+  if (known && now.id != known)
+    throw_gone(launch.store_path, now.id ? "another store is in its place" : "nothing is there");
+}
+
 }  // namespace
 
 Decided look_and_try(const FileSystem& files, const LaunchFacts& launch, const Clock& clock,
                      const LookOptions& options,
                      const std::function<void(const std::string&)>& say) {
   NewestLook newest(files, launch, clock, options, say);
+  std::optional<std::string> known;
   return decide_by(files, launch, {options.depth, options.progress}, [&] {
     for (;;) {
       // It writes nothing yet, a scratch name neither.
       auto store = scan_patiently(files, launch, clock, {{}, StoreView{}, options.progress}, [] {});
+      require_same_store(launch, known, store);  // it may have waited for minutes
+      known = store.id;
       if (options.ignore_running || newest.is_free(store)) return store;
     }
   });
 }
 
-std::optional<Claimed> claim_next(FileSystem& files, const LaunchFacts& launch, std::int64_t number,
-                                  Claim claim) {
-  claim.store_id = make_store(files, launch.store_path);
-  if (!claim_attempt(files, launch.store_path, number, claim)) return std::nullopt;
+namespace {
+
+// What is not there any more, of a store that was, is a file system that went away.
+template <typename Fn>
+auto while_there(const LaunchFacts& launch, Fn&& step) {
+  try {
+    return step();
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::kNotFound) throw;
+    throw_gone(launch.store_path, e.what());
+  }
+}
+
+}  // namespace
+
+std::optional<Claimed> claim_next(FileSystem& files, const LaunchFacts& launch,
+                                  const StoreView& seen, std::int64_t number, Claim claim) {
+  claim.store_id = make_store(files, launch.store_path, seen);
+  const bool won =
+      while_there(launch, [&] { return claim_attempt(files, launch.store_path, number, claim); });
+  if (!won) return std::nullopt;
   return Claimed{number, std::move(claim)};
 }
 
@@ -226,15 +253,19 @@ Decided settle(FileSystem& files, const LaunchFacts& launch, std::int64_t attemp
   return decided;
 }
 
-// What the attempt decides about: all there is but itself, with nothing left in trash.
+// What the attempt decides about: all there is but itself, with nothing left in trash. `before`: an
+// earlier scan, for scan_store's; of the same store, if it saw one.
 StoreView scan_claimed(FileSystem& files, const LaunchFacts& launch, std::int64_t attempt,
-                       const Clock& clock, const StoreView& before = {}) {
+                       const Clock& clock, const StoreView& before) {
   const auto refresh = [&] {
-    refresh_listing(files, attempts_path(launch.store_path));
-    refresh_listing(files, checkpoints_path(launch.store_path));
+    while_there(launch, [&] {
+      refresh_listing(files, attempts_path(launch.store_path));
+      refresh_listing(files, checkpoints_path(launch.store_path));
+    });
   };
   for (int i = 0; i < kScans; ++i) {
     auto store = scan_patiently(files, launch, clock, {attempt, before, ReadProgress{}}, refresh);
+    require_same_store(launch, before.id, store);
     if (store.highest_attempt() > attempt)
       throw Error(ErrorCode::kSuperseded, "superseded: attempt " +
                                               std::to_string(store.highest_attempt()) +
@@ -280,7 +311,9 @@ Decided decide_claimed(FileSystem& files, const LaunchFacts& launch, std::int64_
 
 Decided decide_again(FileSystem& files, const LaunchFacts& launch, std::int64_t attempt,
                      Decided before, const std::string& why, const Clock& clock) {
-  const auto scan = [&] { return scan_claimed(files, launch, attempt, clock); };
+  StoreView same;
+  same.id = before.store.id;
+  const auto scan = [&] { return scan_claimed(files, launch, attempt, clock, same); };
   return settle(files, launch, attempt,
                 decide_without_chosen(files, launch, std::move(before), why, scan));
 }

@@ -43,26 +43,29 @@ struct Decided {
 std::optional<double> expected_save_seconds(const Decided& decided);
 
 // 1 and 2. Error(kInUse, kOwnRunAlive) beside an attempt that is alive; StoppedOnRequest where that
-// one was stopped on request while this launch waited for its end. The ruling is the trial's;
+// one was stopped on request while this launch waited for its end; Error(kIo) where the store went
+// away meanwhile. The ruling is the trial's;
 // an `error` or `finished` one is the end. `ignore_running` leaves step 1 out.
 Decided look_and_try(const FileSystem& files, const LaunchFacts& launch, const Clock& clock,
                      const LookOptions& options,
                      const std::function<void(const std::string&)>& say);
 
-// 3. Makes the store where it is missing and claims the number above all in `seen`; `claim` is
-// complete but for store_id. nullopt: the number was taken, look again. From here on the caller
-// owes an outcome.
+// 3. Makes the store where `seen`, the look's, has none, and claims `number`, which is above all in
+// it; `claim` is complete but for store_id. nullopt: the number was taken, look again. From here on
+// the caller owes an outcome. Error(kIo) where the store that was seen is gone: it is never made
+// anew.
 struct Claimed {
   std::int64_t attempt = 0;
   Claim claim;  // as written
 };
-std::optional<Claimed> claim_next(FileSystem& files, const LaunchFacts& launch, std::int64_t number,
-                                  Claim claim);
+std::optional<Claimed> claim_next(FileSystem& files, const LaunchFacts& launch,
+                                  const StoreView& seen, std::int64_t number, Claim claim);
 
 // 4. Brings back what a dead deleter had in trash, scans and decides; a decision to train is
 // durable on return. Error(kSuperseded).
 // On a network file system a listing that lacks the last commit is repeated, for up to a minute.
-// `trial`: what the decision on trial saw, for scan_store's `before`.
+// `trial`: what the decision on trial saw, for scan_store's `before`. Error(kIo) where the store is
+// another by now.
 Decided decide_claimed(FileSystem& files, const LaunchFacts& launch, std::int64_t attempt,
                        const Clock& clock = steady_clock(), const StoreView& trial = {});
 

@@ -58,8 +58,11 @@ DecisionRecord Root::look() {
       if (const auto stopped = stops_waiting_()) throw *stopped;
     }
   };
+  const auto known = decided_.store.id;
   decided_ =
       look_and_try(files_, launch_, clock, {}, [&](const std::string& text) { log_.info(text); });
+  if (known && decided_.store.id != known)
+    throw_gone(launch_.store_path, "a second look saw another, or none");
   throw_if_error(decided_.ruling, log_);
   if (decided_.ruling.record.kind == DecisionKind::kFinished) say_decision();
   return decided_.ruling.record;
@@ -67,7 +70,7 @@ DecisionRecord Root::look() {
 
 std::string Root::claim() {
   for (auto number = decided_.store.highest_attempt() + 1;;) {
-    claimed_ = claim_next(files_, launch_, number, claim_);
+    claimed_ = claim_next(files_, launch_, decided_.store, number, claim_);
     if (claimed_) break;
     look();  // somebody took the number: perhaps it is alive
     number = std::max(number, decided_.store.highest_attempt()) + 1;
@@ -79,7 +82,8 @@ std::string Root::claim() {
       files_, attempt_path(launch_.store_path, claimed_->attempt) + "/heartbeat",
       loaded_.config.watchdog.heartbeat_seconds,
       HeartbeatHooks{[this] { require_own_store(); }, [this] { look_for_requests(); }});
-  const auto trial = std::move(decided_.store);
+  auto trial = std::move(decided_.store);
+  trial.id = claimed_->claim.store_id;  // made by the claim, perhaps
   decided_ = decide_claimed(files_, launch_, claimed_->attempt, steady_clock(), trial);
   if (figures_ != nullptr)
     status_ = show_status(loaded_, launch_.store_path, claimed_->attempt, *figures_, log_);

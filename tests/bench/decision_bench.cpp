@@ -95,8 +95,9 @@ std::string decide_once(StoreOnDisk& disk, const LaunchFacts& launch, std::int64
     trial = look_and_try(disk.files(), launch, steady_clock(), {}, [](const std::string&) {});
   }));
   attempt = trial.store.highest_attempt() + 1;
-  times.claim.push_back(milliseconds(
-      [&] { claim_next(disk.files(), launch, attempt, StoreOnDisk::claim_of("another")); }));
+  times.claim.push_back(milliseconds([&] {
+    claim_next(disk.files(), launch, trial.store, attempt, StoreOnDisk::claim_of("another"));
+  }));
   Decided decided;
   times.counts.push_back(milliseconds([&] {
     decided = decide_claimed(disk.files(), launch, attempt, steady_clock(), trial.store);

@@ -121,6 +121,21 @@ class StoreInUse(JobTest):
         self.assertEqual(site.store.record(1, "outcome")["outcome"], "superseded")
         self.assertEqual(sorted(site.store.committed()), [(2, 10)])
 
+    def test_by_nobody_that_goes_away_before_the_claim_is_not_begun_anew(self):
+        site = self.site()
+        site.trained(10, run={"id": "a"})
+        held = Fault(site.folder / "held", "hold", 0, "open:/store.json MPI_Comm_split_type")
+        job = site.start(wrapper=held.wrapper, foreseen=False, run={"id": "b", "max_iterations": 20},
+                         restore="auto")
+        job.until(held.began, "that it prepares its task")
+        away = site.store.path.with_name("away")
+        site.store.path.rename(away)
+        held.go()
+        self.expect_exit(job.wait(), 3, "went away since this launch looked at it")
+        self.assertFalse(site.store.path.exists(), "nothing is made in its place")
+        away.rename(site.store.path)
+        self.assertEqual(site.store.attempts(), [1])
+
     def loser_of_the_number(self, site, patient):
         """Two launches of a run whose store nobody was at work on when they looked: the winner,
         and the other one, which waits for its end."""

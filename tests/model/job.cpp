@@ -144,7 +144,7 @@ void Job::require_stopped(std::int64_t attempt) {
 bool Job::claim(Decided& trial) {
   for (auto number = trial.store.highest_attempt() + 1;;) {
     phase_ = Phase::kClaim;
-    if (claim_next(files_, facts_, number, claim_of(facts_))) {
+    if (claim_next(files_, facts_, trial.store, number, claim_of(facts_))) {
       attempt_ = number;
       break;
     }

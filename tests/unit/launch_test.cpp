@@ -1,6 +1,7 @@
 #include "coordinator/launch.h"
 
 #include <filesystem>
+#include <functional>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -45,8 +46,8 @@ TEST(Launch, ClaimsTheNextNumberAndDecidesByWhatIsThereThen) {
   const auto launch = facts(disk, latest());
   const auto trial = try_it(disk, launch, time);
   disk.checkpoint({1, 20});  // a sleeper's commit between the trial and the claim must be seen
-  const auto claimed = claim_next(disk.files(), launch, trial.store.highest_attempt() + 1,
-                                  StoreOnDisk::claim_of("mine"));
+  const auto claimed = claim_next(disk.files(), launch, trial.store,
+                                  trial.store.highest_attempt() + 1, StoreOnDisk::claim_of("mine"));
   ASSERT_TRUE(claimed);
   EXPECT_EQ(claimed->attempt, 2);
   const auto decided = decide_claimed(disk.files(), launch, claimed->attempt);
@@ -62,7 +63,7 @@ TEST(Launch, ANumberThatIsTakenMeansLookAgain) {
   const auto launch = facts(disk, automatic());
   const auto trial = try_it(disk, launch, time);
   disk.attempt("other");
-  EXPECT_FALSE(claim_next(disk.files(), launch, trial.store.highest_attempt() + 1,
+  EXPECT_FALSE(claim_next(disk.files(), launch, trial.store, trial.store.highest_attempt() + 1,
                           StoreOnDisk::claim_of("mine")));
 }
 
@@ -89,12 +90,107 @@ TEST(Launch, AHigherNumberAfterTheClaimIsSuperseded) {
   }
 }
 
+// What an attempt throws where the store that its look saw has changed so.
+std::string claimed_after(const std::function<void(StoreOnDisk&)>& happens) {
+  StoreOnDisk disk("launch");
+  disk.attempt("a");
+  disk.checkpoint({1, 10});
+  FakeTime time;
+  const auto launch = facts(disk, automatic());
+  const auto trial = try_it(disk, launch, time);
+  EXPECT_EQ(trial.ruling.record.parent->checkpoint, (CheckpointId{1, 10}));
+  happens(disk);
+  const auto before = disk.content();
+  try {
+    claim_next(disk.files(), launch, trial.store, 2, StoreOnDisk::claim_of("mine"));
+  } catch (const Error& e) {
+    EXPECT_EQ(exit_code(e.code()), 3) << e.what();
+    EXPECT_EQ(disk.content(), before) << "nothing is made";
+    return e.what();
+  }
+  return "claimed";
+}
+
+TEST(Launch, AStoreThatWasSeenIsNeverMadeAnew) {
+  EXPECT_THAT(claimed_after([](StoreOnDisk& disk) { fs::remove_all(disk.path()); }),
+              HasSubstr("went away since this launch looked at it: its folder is not there"));
+  EXPECT_THAT(claimed_after([](StoreOnDisk& disk) {
+                fs::remove_all(disk.path());
+                fs::create_directory(disk.path());  // where a disk was mounted
+              }),
+              HasSubstr("store.json is not there"));
+  EXPECT_THAT(claimed_after([](StoreOnDisk& disk) {
+                fs::remove_all(disk.path());
+                make_store(disk.files(), disk.path());
+              }),
+              HasSubstr("another store is in its place"));
+  for (const auto* name : {"/attempts", "/checkpoints"})
+    EXPECT_THAT(claimed_after([&](StoreOnDisk& disk) { fs::remove_all(disk.path() + name); }),
+                HasSubstr(std::string(name) + " is not there"));
+  EXPECT_EQ(claimed_after([](StoreOnDisk&) {}), "claimed");
+}
+
+TEST(Launch, AStoreThatGoesAwayWhileItsNewestAttemptIsWatchedIsNoFirstStart) {
+  StoreOnDisk disk("launch");
+  disk.attempt("mine", {}, std::nullopt);
+  disk.checkpoint({1, 10});
+  FakeTime time;
+  time.meanwhile = [&] { fs::remove_all(disk.path()); };
+  try {
+    try_it(disk, facts(disk, automatic()), time);
+    FAIL() << "expected kIo";
+  } catch (const Error& e) {
+    EXPECT_EQ(exit_code(e.code()), 3);
+    EXPECT_THAT(e.what(), HasSubstr("went away since this launch looked at it"));
+  }
+}
+
+TEST(Launch, AnEmptyFolderThatWasSeenIsNotMadeAnewEither) {
+  StoreOnDisk disk("launch");
+  fs::create_directory(disk.path());
+  FakeTime time;
+  const auto launch = facts(disk, automatic());
+  const auto trial = try_it(disk, launch, time);
+  fs::remove(disk.path());
+  EXPECT_THROW(claim_next(disk.files(), launch, trial.store, 1, StoreOnDisk::claim_of("mine")),
+               Error);
+  EXPECT_FALSE(fs::exists(disk.path()));
+}
+
+TEST(Launch, TheStoreThatIsClaimedIsTheOneThatIsDecidedOn) {
+  for (const bool another : {false, true}) {
+    StoreOnDisk disk("launch");
+    disk.attempt("a");
+    disk.checkpoint({1, 10});
+    FakeTime time;
+    const auto launch = facts(disk, automatic());
+    const auto trial = try_it(disk, launch, time);
+    claim_next(disk.files(), launch, trial.store, 2, StoreOnDisk::claim_of("mine"));
+    auto decided = decide_claimed(disk.files(), launch, 2, time.clock(), trial.store);
+    fs::remove_all(disk.path());
+    if (another) make_store(disk.files(), disk.path());
+    const auto expect_gone = [](const auto& decide) {
+      try {
+        decide();
+        FAIL() << "expected kIo";
+      } catch (const Error& e) {
+        EXPECT_EQ(exit_code(e.code()), 3) << e.what();
+        EXPECT_THAT(e.what(), HasSubstr("went away since this launch looked at it"));
+      }
+    };
+    expect_gone([&] { decide_claimed(disk.files(), launch, 2, time.clock(), trial.store); });
+    expect_gone([&] {
+      decide_again(disk.files(), launch, 2, std::move(decided), "shard 0: missing", time.clock());
+    });
+  }
+}
+
 TEST(Launch, TheStoresParentIsNeverMade) {
   StoreOnDisk disk("launch");
   auto launch = facts(disk, fresh());
   launch.store_path = disk.path() + "/a/b";
   try {
-    claim_next(disk.files(), launch, 1, StoreOnDisk::claim_of("mine"));
+    claim_next(disk.files(), launch, {}, 1, StoreOnDisk::claim_of("mine"));
     FAIL() << "expected kNotFound";
   } catch (const Error& e) {
     EXPECT_THAT(e.what(), HasSubstr(disk.path() + "/a is not there"));
@@ -108,7 +204,7 @@ TEST(Launch, DamageFoundByTheLoadLeadsToTheNextCandidateOnDisk) {
   disk.checkpoint({1, 10});
   disk.checkpoint({1, 20});
   const auto launch = facts(disk, latest());
-  const auto claimed = claim_next(disk.files(), launch, 2, StoreOnDisk::claim_of("mine"));
+  const auto claimed = claim_next(disk.files(), launch, {}, 2, StoreOnDisk::claim_of("mine"));
   auto decided = decide_claimed(disk.files(), launch, claimed->attempt);
   decided =
       decide_again(disk.files(), launch, claimed->attempt, std::move(decided), "shard 1: checksum");

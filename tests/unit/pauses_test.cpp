@@ -45,7 +45,7 @@ struct Newcomer {
 Newcomer take_over(StoreOnDisk& disk, const Request& request) {
   auto launch = launch_of(request, "newcomer");
   launch.store_path = disk.path();
-  const auto claimed = claim_next(disk.files(), launch, 2, StoreOnDisk::claim_of("newcomer"));
+  const auto claimed = claim_next(disk.files(), launch, {}, 2, StoreOnDisk::claim_of("newcomer"));
   const auto decided = decide_claimed(disk.files(), launch, claimed.value().attempt);
   Newcomer newcomer;
   if (decided.ruling.record.parent) newcomer.parent = decided.ruling.record.parent->checkpoint;

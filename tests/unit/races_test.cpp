@@ -193,7 +193,7 @@ TEST(Races, ADecisionThatIsMadeMeanwhileIsSeenWithItsCheckpoints) {
   auto claim = StoreOnDisk::claim_of("mine");
   claim.request = canonical_json(latest());
   const auto launch = facts(disk.path(), latest());
-  claim_next(disk.files(), launch, 2, claim);
+  claim_next(disk.files(), launch, {}, 2, claim);
   const Meanwhile files(disk, "/checkpoints", [&] {
     decide_claimed(disk.files(), launch, 2);
     disk.checkpoint({2, 20});
@@ -319,7 +319,7 @@ TEST(Races, AClaimIsDurableInAStoreThatSomebodyElseHasJustMade) {
   for (std::uint64_t seed = 0; seed < 50; ++seed) {
     MemoryFileSystem files("/f");
     files.make_folder("/f/store");  // and was killed before its fsync
-    claim_next(files, facts("/f/store", latest()), 1, StoreOnDisk::claim_of("mine"));
+    claim_next(files, facts("/f/store", latest()), {}, 1, StoreOnDisk::claim_of("mine"));
     Random random(seed);
     files.lose_power(random);
     EXPECT_TRUE(files.bytes("/f/store/attempts/0001/claim.json")) << seed;
