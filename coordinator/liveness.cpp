@@ -144,18 +144,28 @@ std::optional<Heartbeat> read_heartbeat(const FileSystem& files, const std::stri
 
 }  // namespace
 
+Life HeartbeatWatch::look() {
+  reads_.push_back(read_heartbeat(files_, attempt_path(store_, attempt_.number)));
+  const auto sight = attempt_.claim ? look_for(attempt_.claim->process) : LocalSight::kElsewhere;
+  const auto life = judge_life(sight, reads_);
+  if (life == Life::kAlive) reads_ = {reads_.back()};
+  return life;
+}
+
+bool has_outcome(const FileSystem& files, const std::string& store, std::int64_t attempt) {
+  const auto path = attempt_path(store, attempt) + "/outcome.json";
+  return with_retries([&] { return files.info(path); }).has_value();
+}
+
 Life watch(const FileSystem& files, const std::string& store, const AttemptView& attempt,
            const Clock& clock, double own_period_s) {
   if (attempt.outcome) return Life::kDead;
-  const auto folder = attempt_path(store, attempt.number);
   const double period_s = attempt.claim ? attempt.claim->heartbeat_seconds : own_period_s;
-  std::vector<std::optional<Heartbeat>> reads;
+  HeartbeatWatch heartbeat(files, store, attempt);
   for (;;) {
-    reads.push_back(read_heartbeat(files, folder));
-    const auto sight = attempt.claim ? look_for(attempt.claim->process) : LocalSight::kElsewhere;
-    const auto life = judge_life(sight, reads);
+    const auto life = heartbeat.look();
     if (life != Life::kUnsure) return life;
-    if (with_retries([&] { return files.info(folder + "/outcome.json"); })) return Life::kDead;
+    if (has_outcome(files, store, attempt.number)) return Life::kDead;
     clock.sleep(period_s);
   }
 }

@@ -49,6 +49,25 @@ struct Clock {
 };
 Clock steady_clock();
 
+// Local: the looks at an attempt that has no outcome, a period apart. Error(kIo) as watch().
+class HeartbeatWatch {
+ public:
+  HeartbeatWatch(const FileSystem& files, const std::string& store, const AttemptView& attempt)
+      : files_(files), store_(store), attempt_(attempt) {}
+
+  // kAlive: it has beaten since the last look; kUnsure: it has not, but that may be chance.
+  Life look();
+
+ private:
+  const FileSystem& files_;
+  const std::string& store_;
+  const AttemptView& attempt_;
+  std::vector<std::optional<Heartbeat>> reads_;  // since it was last seen alive
+};
+
+// Local: tried again where it can't be told.
+bool has_outcome(const FileSystem& files, const std::string& store, std::int64_t attempt);
+
 // Local: watches `attempt` until it is clear whether it is alive. kUnsure is never returned. A
 // heartbeat that can't be read is neither life nor death: tried again, a few times, then
 // Error(kIo).

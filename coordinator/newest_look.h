@@ -40,7 +40,8 @@ class NewestLook {
   bool is_free(const StoreView& store);
 
  private:
-  bool wait_for_end(const AttemptView& attempt, double wait_seconds) const;
+  enum class End : std::uint8_t { kOutcome, kDead, kStillAlive };
+  End wait_for_end(const AttemptView& attempt, const Reaction& reaction) const;
 
   const FileSystem& files_;
   const LaunchFacts& launch_;

@@ -12,6 +12,7 @@
 namespace lockstep {
 namespace {
 
+using lockstep::testing::automatic;
 using lockstep::testing::beat;
 using lockstep::testing::facts;
 using lockstep::testing::FakeTime;
@@ -123,6 +124,46 @@ TEST(Launch, TheSameRunStillAliveAfterItsStallLimitIsExit3) {
   }
   EXPECT_GE(time.now_s, 303) << "stall_seconds + 3 heartbeats";
   EXPECT_LT(time.now_s, 310);
+}
+
+// An attempt of "mine" on another host that beats until `dies_at_s`, with a stall limit of 3 s.
+double waited_for_one_that_dies(double dies_at_s) {
+  StoreOnDisk disk("launch");
+  auto claim = StoreOnDisk::claim_of("mine");
+  claim.store_id = make_store(disk.files(), disk.path());
+  claim.stall_seconds = 3;
+  claim_attempt(disk.files(), disk.path(), 1, claim);
+  FakeTime time;
+  time.meanwhile = [&] {
+    if (time.now_s < dies_at_s) beat(disk, 1, static_cast<std::int64_t>(time.now_s) + 1);
+  };
+  EXPECT_EQ(try_it(disk, facts(disk, fresh()), time).ruling.record.kind, DecisionKind::kFresh);
+  return time.now_s;
+}
+
+TEST(Launch, TheSameRunThatDiesWhileItIsWaitedForIsTakenOverThreePeriodsLater) {
+  EXPECT_EQ(waited_for_one_that_dies(3), 5) << "the last beat is seen at 2";
+  // The limit is at 7: whether it is alive then is seen only later.
+  EXPECT_EQ(waited_for_one_that_dies(6.5), 9);
+  EXPECT_EQ(waited_for_one_that_dies(7), 9);
+}
+
+TEST(Launch, AStoreThatGoesAwayWhileItsOwnRunIsWaitedForIsNoFirstStart) {
+  StoreOnDisk disk("launch");
+  disk.attempt("mine", {}, std::nullopt);
+  disk.checkpoint({1, 10});
+  FakeTime time;
+  time.meanwhile = [&] {
+    if (time.now_s < 10) beat(disk, 1, static_cast<std::int64_t>(time.now_s) + 1);
+    if (time.now_s >= 10) std::filesystem::remove_all(disk.path());
+  };
+  try {
+    try_it(disk, facts(disk, automatic()), time);
+    FAIL() << "expected kIo";
+  } catch (const Error& e) {
+    EXPECT_EQ(exit_code(e.code()), 3);
+    EXPECT_THAT(e.what(), HasSubstr("went away since this launch looked at it"));
+  }
 }
 
 TEST(Launch, AnEarlierLaunchOfTheSameSlurmJobIsTakenOverAfterItsGraceTime) {
