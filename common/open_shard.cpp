@@ -30,7 +30,7 @@ std::unique_ptr<ReadableFile> open_regular(const FileSystem& files, const std::s
     return files.open(path);
   } catch (const Error& e) {
     const auto fresh = files.info(path);
-    if (!fresh) throw Error(ErrorCode::kDamaged, "missing");
+    if (!fresh) throw Error(ErrorCode::kDamaged, std::string(kMissing));
     if (fresh->kind != EntryKind::kFile) throw Error(ErrorCode::kDamaged, "not a regular file");
     throw Error(ErrorCode::kIo, e.what());
   }

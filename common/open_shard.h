@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/file_system.h"
@@ -12,6 +13,9 @@
 #include "common/read_plan.h"
 
 namespace lockstep {
+
+// What the text of an error ends with where a file is not there.
+inline constexpr std::string_view kMissing = "missing";
 
 // A shard of a checkpoint that was opened and checked whole, by its size and header, to be the one
 // that the manifest names. Its data is read in blocks, each against its checksum. All: Local; const

@@ -20,7 +20,7 @@ std::string read_manifest_text(const FileSystem& files, const std::string& folde
         [&] { return read_small_file(files, folder + "/manifest.json", kMaxManifestBytes); });
   } catch (const Error& e) {
     if (e.code() != ErrorCode::kNotFound) throw;
-    throw Error(ErrorCode::kDamaged, "manifest.json is missing");
+    throw Error(ErrorCode::kDamaged, "manifest.json is " + std::string(kMissing));
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "common/digest.h"
 #include "common/error.h"
+#include "common/open_shard.h"
 #include "common/retries.h"
 #include "coordinator/attempt.h"
 #include "coordinator/retention.h"
@@ -275,19 +276,37 @@ StoreView scan_claimed(FileSystem& files, const LaunchFacts& launch, std::int64_
   throw_restless(launch);
 }
 
+// Whether a load missed a file of what is whole again: a deleter that was asleep had it in trash
+// for a moment. Bounded, for a rank may see less than this one does.
+bool came_back(const FileSystem& files, const LaunchFacts& launch, const Decided& before,
+               const std::string& why) {
+  constexpr int kMost = 3;
+  if (!why.ends_with(kMissing) || before.came_back == kMost) return false;
+  const auto& chosen = *before.ruling.chosen;
+  const auto found =
+      chosen.in_source
+          ? examine(files, *before.source, *before.source->store.checkpoint(chosen.id),
+                    Depth::kHeaders)
+          : examine(files, launch.store_path, CheckpointView{chosen.id, {}}, Depth::kHeaders);
+  return found.state != CheckpointState::kDamaged &&
+         found.manifest_digest == before.ruling.record.manifest_digest;
+}
+
 // Decides anew, by what there is now, without the checkpoint that a load found damaged; but where
-// it is not in its place the load has proven nothing: an attempt that was taken for dead has it in
-// trash just now.
+// it is not in its place, or was not for a moment, the load has proven nothing: an attempt that was
+// taken for dead has it in trash just now.
 Decided decide_without_chosen(const FileSystem& files, const LaunchFacts& launch, Decided before,
                               const std::string& why, const std::function<StoreView()>& scan) {
   const auto& chosen = before.ruling.chosen;
   if (!chosen) throw Error(ErrorCode::kDamaged, why);  // weights in files
+  const bool is_back = came_back(files, launch, before, why);
   const bool source_moved =
       chosen->in_source &&
       has_moved(files, *before.source, *before.source->store.checkpoint(chosen->id));
   if (source_moved) {
     look_at_from(files, launch, before);
-  } else if (chosen->in_source || files.info(checkpoint_path(launch.store_path, chosen->id))) {
+  } else if (!is_back &&
+             (chosen->in_source || files.info(checkpoint_path(launch.store_path, chosen->id)))) {
     auto& found = before.chosen();
     found.state = CheckpointState::kDamaged;
     found.why = why;
@@ -297,7 +316,9 @@ Decided decide_without_chosen(const FileSystem& files, const LaunchFacts& launch
     keep_damage(store, before.store);
     return store;
   };
-  return decide_by(files, launch, {}, scan_again, std::move(before.source));
+  auto decided = decide_by(files, launch, {}, scan_again, std::move(before.source));
+  decided.came_back = before.came_back + (is_back ? 1 : 0);
+  return decided;
 }
 
 }  // namespace

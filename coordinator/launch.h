@@ -34,6 +34,8 @@ struct Decided {
   Ruling ruling;
   std::optional<SourceView> source = {};  // what restore.from names, where it was asked for
 
+  int came_back = 0;  // loads that missed a file which was in its place again at the next look
+
   // What was found of the checkpoint that was chosen.
   Examined& chosen();
 };
@@ -70,7 +72,8 @@ Decided decide_claimed(FileSystem& files, const LaunchFacts& launch, std::int64_
                        const Clock& clock = steady_clock(), const StoreView& trial = {});
 
 // After a load found the chosen checkpoint damaged: decides anew, by what there is now; durable on
-// return.
+// return. Where it missed a file that is there again, which is seen to be the one that was chosen
+// by its headers, nothing is proven: a few times it may be chosen once more.
 Decided decide_again(FileSystem& files, const LaunchFacts& launch, std::int64_t attempt,
                      Decided before, const std::string& why, const Clock& clock = steady_clock());
 

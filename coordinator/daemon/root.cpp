@@ -124,10 +124,12 @@ std::string Root::decide_again(const std::string& cause) {
   log_.warning("load: " + (damaged ? to_text(damaged->id) + " is " : "") + "damaged: " + why);
   if (claimed_) {
     decided_ = lockstep::decide_again(files_, launch_, claimed_->attempt, std::move(decided_), why);
-    return share();
+  } else {
+    // The job that runs here may just have deleted it: what there is now decides.
+    decided_ = decide_beside_again(files_, launch_, std::move(decided_), why);
   }
-  // The job that runs here may just have deleted it: what there is now decides.
-  decided_ = decide_beside_again(files_, launch_, std::move(decided_), why);
+  if (damaged && decided_.ruling.chosen == damaged)
+    log_.info("load: " + to_text(damaged->id) + " is all there by now: it is loaded again");
   return share();
 }
 

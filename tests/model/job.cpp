@@ -198,11 +198,15 @@ bool Job::load() {
     phase_ = Phase::kLoad;
     const auto found = examine_chosen(*chosen);
     if (found.state != CheckpointState::kDamaged) return true;
-    if (!chosen->in_source && ledger_.is_whole(world_.disk, chosen->id) &&
+    // A sleeper had it in trash for a moment: missing proves nothing of what is whole.
+    const bool is_back = !chosen->in_source && found.why.ends_with("missing") &&
+                         ledger_.is_whole(world_.disk, chosen->id);
+    if (is_back) world_.counts.add("loads that missed what was in trash for a moment");
+    if (!is_back && !chosen->in_source && ledger_.is_whole(world_.disk, chosen->id) &&
         ledger_.highest_on(world_.disk) == attempt_)
       differs(to_text(chosen->id) + " is whole and was judged damaged: " + found.why);
     world_.counts.add("loads that found damage");
-    if (!chosen->in_source || !source_has_moved(*chosen))
+    if (!is_back && (!chosen->in_source || !source_has_moved(*chosen)))
       (chosen->in_source ? found_damaged_elsewhere_ : found_damaged_).insert(chosen->id);
     const auto error = expect(Phase::kDecide, [&] {
       decided_ = decide_again(files_, facts_, attempt_, std::move(decided_), found.why);

@@ -20,6 +20,7 @@ namespace {
 using lockstep::testing::automatic;
 using lockstep::testing::error_of;
 using lockstep::testing::FaultFileSystem;
+using lockstep::testing::iteration;
 using lockstep::testing::latest;
 using lockstep::testing::launch_of;
 using lockstep::testing::MemoryFileSystem;
@@ -269,6 +270,53 @@ TEST(Races, ALoadThatMissesWhatIsInTrashProvesNoDamage) {
   EXPECT_EQ(to_text(decided.ruling.record.parent->checkpoint), "1@20");
   decided = decide_again(disk.files(), launch, 2, std::move(decided), "shard 0: checksum");
   EXPECT_EQ(to_text(decided.ruling.record.parent->checkpoint), "1@10");
+}
+
+// A sleeper had it in trash for a moment, and rank 1 opened its shard just then.
+TEST(Races, ALoadThatMissesWhatIsBackInItsPlaceProvesNoDamage) {
+  for (const bool in_source : {false, true}) {
+    StoreOnDisk disk("races");
+    disk.attempt("other", {}, std::nullopt);
+    disk.checkpoint({1, 10});
+    disk.checkpoint({1, 20});
+    StoreOnDisk elsewhere("races");
+    auto& own = in_source ? elsewhere : disk;
+    const auto number = own.attempt("mine", {}, std::nullopt);
+    const auto launch =
+        in_source ? facts_from(disk.path(), own.path()) : facts(own.path(), latest());
+    auto decided = decide_claimed(own.files(), launch, number);
+    const auto after = [&](const std::string& why) {
+      decided = decide_again(own.files(), launch, number, std::move(decided), why);
+      return to_text(decided.ruling.record.parent->checkpoint);
+    };
+    for (int i = 0; i < 3; ++i)
+      EXPECT_EQ(after("shard 1: missing"), "1@20") << in_source << i;
+    EXPECT_EQ(after("shard 1: missing"), "1@10") << "a rank may see less than rank 0, for ever";
+  }
+}
+
+TEST(Races, ALoadThatMissesWhatIsMissingHasProvenDamage) {
+  StoreOnDisk disk("races");
+  disk.attempt("other");
+  disk.checkpoint({1, 10});
+  disk.checkpoint({1, 20});
+  disk.attempt("mine", {}, std::nullopt);
+  auto decided = decide_claimed(disk.files(), facts(disk.path(), latest()), 2);
+  std::filesystem::remove(disk.shard_path({1, 20}, 1));
+  decided = decide_again(disk.files(), facts(disk.path(), latest()), 2, std::move(decided),
+                         "shard 1: missing");
+  EXPECT_EQ(to_text(decided.ruling.record.parent->checkpoint), "1@10");
+}
+
+TEST(Races, ANamedCheckpointThatWasInTrashForAMomentIsNoError) {
+  StoreOnDisk disk("races");
+  disk.attempt("other");
+  disk.checkpoint({1, 20});
+  disk.attempt("mine", {}, std::nullopt);
+  const auto launch = facts(disk.path(), iteration(20));
+  auto decided = decide_claimed(disk.files(), launch, 2);
+  decided = decide_again(disk.files(), launch, 2, std::move(decided), "shard 1: missing");
+  EXPECT_EQ(decided.ruling.record.kind, DecisionKind::kRestore);
 }
 
 TEST(Races, ASweptPartialNeverCounts) {
