@@ -81,6 +81,20 @@ void OwnLoop::add(const std::string& name, const std::vector<std::int64_t>& shap
                             .compared = true});
 }
 
+void OwnLoop::watch(const std::string& name, std::function<bool()> in_place) {
+  watched_.push_back({name, std::move(in_place)});
+}
+
+// Before anything is saved. A rank that finds it can't know whether the others do: an Error, which
+// ends the job by its word alone.
+void OwnLoop::require_in_place() const {
+  for (const auto& [name, in_place] : watched_)
+    if (!in_place())
+      fail(name +
+           " was added, but the loop trains another tensor now: change it in place (copy_, " +
+           "sub_), and keep it until the loop's end");
+}
+
 void OwnLoop::check_tensors() const {
   if (config().task.name != "own_loop")
     fail("task.name: this program has a training loop of its own; write task: {name: own_loop}");
@@ -159,6 +173,7 @@ void OwnLoop::completed(std::int64_t samples, const Metrics& given) {
   if (samples < 1 || samples > kMostSamples)
     misused("completed() was told of " + std::to_string(samples) + " samples");
   const auto metrics = finite_ones(given);
+  require_in_place();
   at_.iteration += 1;
   at_.position += samples;
   if (!metrics.empty()) result_.metrics = metrics;

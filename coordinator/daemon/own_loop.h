@@ -64,15 +64,29 @@ class OwnLoop {
 
   // Local, before restore(): fp32, in row-major order, equal on all ranks, and in place until the
   // loop's end. Names: "model.NAME", "buffer.NAME", and "optimizer.NAME.KIND", which goes with
-  // model.NAME. What is wrong with them restore() says.
+  // model.NAME. What is wrong with them restore() says. Nothing can tell that memory has been freed
+  // or that training goes on elsewhere: whoever gives a span answers for it.
   void add(const std::string& name, const std::vector<std::int64_t>& shape,
            std::span<float> values);
-  // The same of a tensor of LibTorch's.
+  // The same of a tensor of LibTorch's, or of a view of one that the loop keeps. What trains must
+  // change it in place (copy_, sub_), as optimizers do: `value = value - step` makes another
+  // tensor, and what was added would be saved for ever as it was. completed() looks for that. A
+  // graph of autograd's that still lives (`loss`) may hide it for an iteration.
   template <typename Tensor>
   void add(const std::string& name, const Tensor& tensor) {
-    if (!tensor.is_contiguous()) return add(name, {}, {});
+    if (!tensor.defined() || !tensor.is_contiguous()) return add(name, {}, {});
+    const auto* values = tensor.template data_ptr<float>();
+    const auto count = tensor.numel();
     add(name, tensor.sizes().vec(),
-        {tensor.template data_ptr<float>(), static_cast<std::size_t>(tensor.numel())});
+        {tensor.template data_ptr<float>(), static_cast<std::size_t>(count)});
+    // A copy shares the memory, which thus can't be freed. Memory that no tensor owns (from_blob)
+    // has no context, and may well be known to nobody else.
+    watch(name, [tensor, values, count] {
+      const auto& storage = tensor.storage();
+      return tensor.data_ptr() == values && tensor.numel() == count &&
+             (tensor.use_count() > 1 || storage.use_count() > 1 ||
+              storage.data_ptr().get_context() == nullptr);
+    });
   }
 
   // Collective, once: claims the attempt, decides, proves that all ranks have the same, loads.
@@ -88,7 +102,8 @@ class OwnLoop {
   // holds its result. Ticks, and saves where it is time; what was added may change again when it
   // returns. `metrics`: of an evaluation of just this state, for checkpoint.keep_best and the
   // records; what is not finite is left out. What was added is compared over the ranks when it is
-  // saved: where it differs nothing is. AgreedError: let it pass.
+  // saved: where it differs nothing is. AgreedError: let it pass, and Error, which one rank alone
+  // may throw: a tensor that was added is not the one that is trained.
   void completed(std::int64_t samples, const Metrics& metrics = {});
 
   // Collective, for who made the loop: how it ended, and the exit code. AgreedError(kInvalidConfig)
@@ -98,6 +113,14 @@ class OwnLoop {
   void settle();
 
  private:
+  // A tensor as it was added: still so, and still held by somebody else.
+  struct Watched {
+    std::string name;
+    std::function<bool()> in_place;
+  };
+
+  void watch(const std::string& name, std::function<bool()> in_place);
+  void require_in_place() const;
   void check_tensors() const;
   void take(const OwnData& data);
   SaveRequest request(const Metrics& metrics) const;
@@ -107,6 +130,7 @@ class OwnLoop {
   Job& job_;
   StateView view_;
   std::vector<std::string> wrong_;  // what add() was given
+  std::vector<Watched> watched_;
   TrainingStart at_;
   std::int64_t final_ = 0;
   bool restore_called_ = false;

@@ -33,11 +33,15 @@ def install():
     run("cmake", "--install", BUILT, "--prefix", PREFIX)
 
 
-def built(example):
+def built(example, name=None, replace=()):
     """The folder in which an example was built. Its sources are a copy, so that it finds nothing
-    beside them."""
-    folder = JobTest.scratch / "examples" / example
+    beside them; `replace` says what is other there."""
+    folder = JobTest.scratch / "examples" / (name or example)
     shutil.copytree(EXAMPLES / example, folder, ignore=shutil.ignore_patterns("build"))
+    source = folder / f"{example}.cpp"
+    for old, new in replace:
+        assert source.read_text().count(old) == 1, old
+        source.write_text(source.read_text().replace(old, new))
     run("cmake", "-S", folder, "-B", folder / "build", f"-DCMAKE_PREFIX_PATH={PREFIX}")
     run("cmake", "--build", folder / "build")
     return folder / "build"
@@ -232,6 +236,21 @@ class OwnLoop(JobTest):
         shard.write_bytes(data)
         more = self.sections(restore="latest", run={"max_iterations": ITERATIONS + 5})
         self.expect_exit(self.start(site, **more, verify=True).wait(), 0, "restore 1@50")
+
+    def test_a_rank_that_trains_other_tensors_than_it_added_ends_the_job(self):
+        """As who writes in Python's way does; and on one rank alone."""
+        step = "value.sub_(momentum, optimizer.learning_rate);"
+        other = ("value = comm.rank() == 0 ? value.sub_(momentum, optimizer.learning_rate)\n"
+                 ": value.sub(momentum, optimizer.learning_rate).detach().requires_grad_();")
+        program = built("own_loop", "rebinding", [(step, other)]) / "own_loop"
+        site = self.site()
+        job = site.start(wrapper=["sh", "-c", f'shift; exec {program} "$@"', "sh"], direct=True,
+                         **self.sections())
+        result = job.wait()
+        self.assertEqual(result.code, 2, result)
+        self.expect_said(result, "the loop, on rank 1: model.hidden.weight was added, but the loop "
+                         "trains another tensor now: change it in place (copy_, sub_)")
+        self.assertEqual(site.store.committed(), {})
 
     def test_another_task_and_lockstepd_itself_are_refused(self):
         """No plan knows which program will be started."""

@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/ones.h>
 #include <gtest/gtest.h>
 
 #include "common/agree.h"
@@ -353,6 +355,89 @@ TEST_F(OwnLoopTest, WhatItThrowsIsALoneFailureWithItsCode) {
   EXPECT_EQ(code_of([](OwnLoop&) { throw Error(ErrorCode::kNotFound, "no words"); }, "a"), 2);
   EXPECT_EQ(code_of([](OwnLoop&) { throw std::runtime_error("no words"); }, "b"), 3);
   EXPECT_EQ(code_of([](OwnLoop&) { throw 42; }, "c"), 3);
+}
+
+// LibTorch's tensors, of which a loop may come to train others than it added.
+struct Tensors {
+  at::Tensor weight = at::ones({3, 7});
+  at::Tensor momentum = at::ones({21});
+  std::vector<float> memory = std::vector<float>(4);
+
+  void add(OwnLoop& loop) const {
+    loop.add("model.weight", weight);
+    loop.add("optimizer.weight.momentum_buffer", momentum);
+  }
+};
+
+class OwnTensors : public OwnLoopTest {
+ protected:
+  // All ranks do the same, so that none waits for another. What the lone failure says, or nothing.
+  std::string failure_of(const OwnBody& body, const std::string& store) {
+    try {
+      EXPECT_EQ(run(until(4, "checkpoint: {interval: 1}\n"), body, store), 0);
+    } catch (const LoneFailure& failure) {
+      EXPECT_EQ(failure.exit_code(), 2);
+      return failure.what();
+    }
+    return "";
+  }
+  static void restore(OwnLoop& loop) {
+    loop.restore({.samples = 100, .digest = "d", .initialize = [] {}});
+  }
+};
+
+TEST_F(OwnTensors, ThoseThatTheLoopNoLongerTrainsAreNeverSaved) {
+  constexpr double kRate = 0.5;
+  const std::vector<std::function<void(Tensors&)>> rows = {
+      [](Tensors& at) { at.weight = at.weight.sub(at.weight, kRate); },
+      [](Tensors& at) { at.weight = at.weight.mul(kRate).detach().requires_grad_(); },
+      [](Tensors& at) {
+        at.weight.set_data(at::ones({3, 7}));
+      },
+      [](Tensors& at) { at.weight.reset(); },
+      [](Tensors& at) { at.momentum.resize_({100000}); },
+      [](Tensors& at) { at.momentum.resize_({3}); },
+  };
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    const auto store = "row" + std::to_string(row);
+    Tensors tensors;
+    const auto body = [&](OwnLoop& loop) {
+      tensors.add(loop);
+      restore(loop);
+      while (loop.goes_on()) {
+        if (loop.iteration() == 2) rows[row](tensors);
+        loop.completed(kBatch);
+      }
+    };
+    const auto name = row < 4 ? "model.weight" : "optimizer.weight.momentum_buffer";
+    const auto said = failure_of(body, store);
+    EXPECT_NE(said.find(name + std::string(" was added, but the loop trains another tensor now")),
+              std::string::npos)
+        << row << ": " << said;
+    barrier(comm_);
+    EXPECT_FALSE(std::filesystem::exists(folder_ + "/" + store + "/checkpoints/0001-0000000003"))
+        << row;
+  }
+}
+
+TEST_F(OwnTensors, ThoseThatChangeInPlaceAreSavedHoweverTheyWereAdded) {
+  Tensors tensors;
+  const auto body = [&](OwnLoop& loop) {
+    loop.add("model.weight", tensors.weight.requires_grad_());
+    loop.add("model.detached", tensors.weight.detach());
+    loop.add("buffer.flat", tensors.weight.flatten());
+    loop.add("buffer.head", tensors.momentum.slice(0, 0, 5));
+    loop.add("buffer.memory", at::from_blob(tensors.memory.data(), {4}));
+    restore(loop);
+    while (loop.goes_on()) {
+      tensors.weight.detach().mul_(0.5);
+      tensors.momentum.add_(1);
+      tensors.memory[0] += 1;
+      loop.completed(kBatch);
+    }
+  };
+  EXPECT_EQ(failure_of(body, "store"), "");
+  EXPECT_TRUE(std::filesystem::exists(folder_ + "/store/checkpoints/0001-0000000004"));
 }
 
 }  // namespace

@@ -5,6 +5,9 @@
 //   cmake -S . -B build -DCMAKE_PREFIX_PATH=~/lockstep && cmake --build build
 //   mpirun -n 2 build/own_loop train.yaml                        # as lockstepd, and so --set
 //
+// What was added is changed in place: `value.sub_(step)`. After `value = value - step` another
+// tensor would be trained than is saved; completed() ends the job where it finds that.
+//
 // USR1 ends it with 75, the same command carries on, and ends bit for bit as if never stopped.
 
 #include "coordinator/daemon/own_loop.h"
