@@ -66,13 +66,21 @@ int OwnLoop::threads() const {
   return job_.host.threads;
 }
 
-void OwnLoop::add(const std::string& name, const std::vector<std::int64_t>& shape,
-                  std::span<float> values) {
+void OwnLoop::refuse(const std::string& name, const std::string& why) {
+  require_before_restore(name);
+  wrong_.push_back(escape_controls(name) + " " + why);
+}
+
+void OwnLoop::require_before_restore(const std::string& name) const {
   if (restore_called_)
     misused("add() after restore(): " + escape_controls(name) + " would not be saved");
+}
+
+void OwnLoop::add(const std::string& name, const std::vector<std::int64_t>& shape,
+                  std::span<float> values) {
+  require_before_restore(name);
   if (values.empty() || elements_of(shape) != std::ssize(values))
-    wrong_.push_back(escape_controls(name) +
-                     " is empty, not contiguous, or has another size than its shape");
+    refuse(name, "is empty, or has another size than its shape");
   view_.sections.push_back({.tensors = {{name, Dtype::kF32, shape}},
                             .dtype = Dtype::kF32,
                             .elements = std::ssize(values),
@@ -98,8 +106,8 @@ void OwnLoop::require_in_place() const {
 void OwnLoop::check_tensors() const {
   if (config().task.name != "own_loop")
     fail("task.name: this program has a training loop of its own; write task: {name: own_loop}");
-  if (view_.sections.empty()) fail("add() was given no tensor");
   if (!wrong_.empty()) fail("the tensor " + wrong_.front());
+  if (view_.sections.empty()) fail("add() was given no tensor");
   std::set<std::string> names;
   for (const auto& section : view_.sections) {
     const auto& name = section.tensors.front().name;

@@ -74,7 +74,12 @@ class OwnLoop {
   // graph of autograd's that still lives (`loss`) may hide it for an iteration.
   template <typename Tensor>
   void add(const std::string& name, const Tensor& tensor) {
-    if (!tensor.defined() || !tensor.is_contiguous()) return add(name, {}, {});
+    // float is the only type of this size that is one of floating point.
+    if (!tensor.defined() || !tensor.is_cpu() || !tensor.is_floating_point() ||
+        tensor.element_size() != sizeof(float))
+      return refuse(name, "is not of fp32 in the host's memory: nothing else is saved");
+    if (!tensor.is_contiguous())
+      return refuse(name, "is not contiguous: add what its contiguous() gives, and train that");
     const auto* values = tensor.template data_ptr<float>();
     const auto count = tensor.numel();
     add(name, tensor.sizes().vec(),
@@ -119,6 +124,8 @@ class OwnLoop {
     std::function<bool()> in_place;
   };
 
+  void require_before_restore(const std::string& name) const;
+  void refuse(const std::string& name, const std::string& why);
   void watch(const std::string& name, std::function<bool()> in_place);
   void require_in_place() const;
   void check_tensors() const;

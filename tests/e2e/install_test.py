@@ -252,6 +252,16 @@ class OwnLoop(JobTest):
                          "trains another tensor now: change it in place (copy_, sub_)")
         self.assertEqual(site.store.committed(), {})
 
+    def test_a_tensor_of_another_type_is_refused_by_its_name(self):
+        restore = "loop.restore({"
+        counter = 'loop.add("buffer.counter", at::zeros({3}, at::kLong));\n' + restore
+        program = built("own_loop", "counting", [(restore, counter)]) / "own_loop"
+        site = self.site()
+        job = site.start(wrapper=["sh", "-c", f'shift; exec {program} "$@"', "sh"],
+                         foreseen=False, **self.sections())
+        self.expect_exit(job.wait(), 2, "the tensor buffer.counter is not of fp32")
+        self.assertEqual(site.store.attempts(), [])
+
     def test_another_task_and_lockstepd_itself_are_refused(self):
         """No plan knows which program will be started."""
         site = self.site()

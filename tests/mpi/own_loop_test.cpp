@@ -440,5 +440,29 @@ TEST_F(OwnTensors, ThoseThatChangeInPlaceAreSavedHoweverTheyWereAdded) {
   EXPECT_TRUE(std::filesystem::exists(folder_ + "/store/checkpoints/0001-0000000004"));
 }
 
+TEST_F(OwnTensors, OfAnotherKindAreRefusedBeforeAnythingIsClaimed) {
+  const std::vector<at::Tensor> rows = {
+      at::ones({3}, at::kLong),
+      at::ones({3}, at::kInt),
+      at::ones({3}, at::kDouble),
+      at::ones({3}, at::kHalf),
+      at::ones({3, 7}).t(),
+      at::Tensor(),
+      at::ones({0}),
+      at::ones({3}, at::kMeta),
+  };
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    Tensors tensors;
+    const auto body = [&](OwnLoop& loop) {
+      tensors.add(loop);
+      loop.add("buffer.counter", is_last() ? rows[row] : tensors.weight.view({-1}));
+      restore(loop);
+      ADD_FAILURE() << "row " << row;
+    };
+    EXPECT_EQ(run(until(4), body), 2) << row;
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder_ + "/store/attempts"));
+}
+
 }  // namespace
 }  // namespace lockstep
