@@ -160,7 +160,9 @@ class Save final : public PendingSave {
     }
   }
 
-  std::string own_ground() const { return common_ground(described_.checkpoint, state_, contents_); }
+  std::string own_ground() const {
+    return common_ground(described_.checkpoint, described_.data.position, state_, contents_);
+  }
 
   // Rank 0.
   std::string begin() {

@@ -12,6 +12,7 @@ namespace lockstep {
 namespace {
 
 constexpr std::string_view kCheckpoint = "checkpoint";
+constexpr std::string_view kPosition = "position";
 constexpr std::string_view kTensors = "tensors";
 
 bool is_integer(Dtype dtype) {
@@ -48,9 +49,10 @@ std::string compared_contents(const StateView& state) {
   return text;
 }
 
-std::string common_ground(const CheckpointId& checkpoint, const StateView& state,
-                          const std::string& contents) {
-  return std::string(kCheckpoint) + " " + to_text(checkpoint) + "\n" + std::string(kTensors) + " " +
+std::string common_ground(const CheckpointId& checkpoint, std::int64_t position,
+                          const StateView& state, const std::string& contents) {
+  return std::string(kCheckpoint) + " " + to_text(checkpoint) + "\n" + std::string(kPosition) +
+         " " + std::to_string(position) + "\n" + std::string(kTensors) + " " +
          tensors_digest(state) + "\n" + contents;
 }
 
@@ -60,7 +62,14 @@ void require_common_ground(std::string_view mine, std::string_view root) {
     const auto there = take_line(root);
     if (here == there) continue;
     const auto name = here.substr(0, here.find(' '));
-    if (name == there.substr(0, there.find(' ')) && name != kCheckpoint && name != kTensors)
+    const bool same_thing = name == there.substr(0, there.find(' '));
+    if (same_thing && name == kPosition)
+      throw Error(ErrorCode::kMismatch,
+                  std::string(here) + " in the data differs from rank 0's, " +
+                      std::string(there.substr(kPosition.size() + 1)) +
+                      ": completed() must be given the samples of all ranks together, the same "
+                      "number on each");
+    if (same_thing && name != kCheckpoint && name != kTensors)
       throw Error(ErrorCode::kMismatch,
                   std::string(name) +
                       " has other values than on rank 0: all ranks must begin with the same ones, "

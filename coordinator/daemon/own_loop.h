@@ -103,12 +103,12 @@ class OwnLoop {
   std::int64_t iteration() const { return at_.iteration; }
   std::int64_t position() const { return at_.position; }
 
-  // Collective: an iteration over so many samples of all ranks is complete, and what was added
-  // holds its result. Ticks, and saves where it is time; what was added may change again when it
-  // returns. `metrics`: of an evaluation of just this state, for checkpoint.keep_best and the
+  // Collective: an iteration over so many samples of all ranks together is complete, and what was
+  // added holds its result. Ticks, and saves where it is time; what was added may change again when
+  // it returns. `metrics`: of an evaluation of just this state, for checkpoint.keep_best and the
   // records; what is not finite is left out. What was added is compared over the ranks when it is
-  // saved: where it differs nothing is. AgreedError: let it pass, and Error, which one rank alone
-  // may throw: a tensor that was added is not the one that is trained.
+  // saved, and so is position(): where they differ nothing is. AgreedError: let it pass, and Error,
+  // which one rank alone may throw: a tensor that was added is not the one that is trained.
   void completed(std::int64_t samples, const Metrics& metrics = {});
 
   // Collective, for who made the loop: how it ended, and the exit code. AgreedError(kInvalidConfig)

@@ -30,6 +30,7 @@ std::string after_comma(const std::string& text) {
 Manifest manifest_of(const Job& job, const SaveRequest& save) {
   Manifest manifest;
   manifest.checkpoint = {job.decision.attempt, save.iteration};
+  manifest.data.position = save.position;
   if (!job.root) return manifest;  // the rest is rank 0's to say
   manifest.seed = job.loaded.config.run.seed;
   manifest.parent = job.decision.record.parent;

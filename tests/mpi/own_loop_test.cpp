@@ -323,6 +323,31 @@ TEST_F(OwnLoopTest, RanksWhoseValuesDifferAreRefused) {
   EXPECT_FALSE(std::filesystem::exists(folder_ + "/later/checkpoints/0001-0000000004"));
 }
 
+TEST_F(OwnLoopTest, RanksThatCountDifferentSamplesAreRefusedAtTheNextSave) {
+  if (comm_.size() == 1) return;
+  for (const std::string async : {"true", "false"}) {
+    Model model;
+    const auto counting_its_own = [&](OwnLoop& loop) {
+      add(loop, model);
+      restore(loop, model);
+      while (loop.goes_on()) {
+        model.step(loop.iteration());
+        loop.completed(loop.iteration() == 2 && is_last() ? kBatch + 1 : kBatch);
+      }
+    };
+    const auto saves = "checkpoint: {interval: 2, async: " + async + "}\n";
+    EXPECT_EQ(run(until(4, saves), counting_its_own, async), 2);
+    if (!comm_.is_root()) continue;
+    const auto outcome =
+        read_small_file(*files_, folder_ + "/" + async + "/attempts/0001/outcome.json");
+    EXPECT_NE(outcome.find("position 33 in the data differs from rank 0's, 32: completed() must"),
+              std::string::npos)
+        << outcome;
+    EXPECT_TRUE(std::filesystem::exists(folder_ + "/" + async + "/checkpoints/0001-0000000002"));
+    EXPECT_FALSE(std::filesystem::exists(folder_ + "/" + async + "/checkpoints/0001-0000000004"));
+  }
+}
+
 TEST_F(OwnLoopTest, MetricsAreRecordedAndThoseThatAreNotFiniteLeftOut) {
   Model model;
   const auto evaluating = [&](OwnLoop& loop) {

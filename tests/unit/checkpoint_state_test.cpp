@@ -167,8 +167,8 @@ TEST(RequireFit, ARestoreOfNothingIsAnError) {
               "restore.exclude leaves nothing of 1@10 to load; to start anew write restore: fresh");
 }
 
-std::string ground_of(const CheckpointId& id, TestState& state) {
-  return common_ground(id, state.view(), compared_contents(state.view()));
+std::string ground_of(const CheckpointId& id, TestState& state, std::int64_t position = 16) {
+  return common_ground(id, position, state.view(), compared_contents(state.view()));
 }
 
 TEST(CommonGround, NamesTheIntegerBufferThatDiffers) {
@@ -199,6 +199,14 @@ TEST(CommonGround, NamesTheFloatThatOthersCodeHasLeftDiffering) {
   EXPECT_TRUE(error_of(ErrorCode::kMismatch, [&] {
                 require_common_ground(ground_of({3, 1200}, state), ground);
               }).starts_with("model.w has other values"));
+}
+
+TEST(CommonGround, NamesThePositionsWhereTheyDiffer) {
+  TestState state({{{{"model.w", Dtype::kF32, {3}}}, true}}, {0, 1}, 1);
+  EXPECT_TRUE(
+      error_of(ErrorCode::kMismatch, [&] {
+        require_common_ground(ground_of({3, 2}, state, 24), ground_of({3, 2}, state, 16));
+      }).starts_with("position 24 in the data differs from rank 0's, 16: completed() must"));
 }
 
 TEST(CommonGround, NamesTheCheckpointAndTheTensorsWhereTheseDiffer) {
