@@ -1,12 +1,16 @@
 #include "coordinator/daemon/program.h"
 
+#include <array>
+#include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <optional>
 #include <string>
 
 #include <mpi.h>
+#include <unistd.h>
 
 #include "common/comm.h"
 #include "common/config.h"
@@ -20,6 +24,7 @@
 #include "coordinator/daemon/session.h"
 #include "coordinator/daemon/supervision.h"
 #include "coordinator/liveness.h"
+#include "coordinator/watchdog/background.h"
 #include "coordinator/watchdog/parting.h"
 #include "worker/accelerator.h"
 #include "worker/stop_signals.h"
@@ -52,9 +57,42 @@ EarlyConfig read_early(const Arguments& arguments) {
   return early;
 }
 
+// What a process needs to know at its exit().
+struct JobEnd {
+  std::atomic<bool> reached = false;  // by lockstep's own way: whoever exits then may do so
+  pid_t process = ::getpid();         // a child that a library forks has no job to end
+  std::string who;
+};
+
+// Called by exit(). A job that ends in the midst with 0 would pass for one that is done.
+void on_exit_of(int status, void* of) {
+  constexpr int kLowBits = 0xff;  // all that a parent gets to see
+  constexpr int kUnknown = 3;
+  const auto& end = *static_cast<const JobEnd*>(of);
+  if (end.reached || end.process != ::getpid()) return;
+  const int code = (status & kLowBits) == 0 ? kUnknown : status;
+  std::array<char, 600> line{};
+  std::snprintf(line.data(), line.size(),
+                "lockstepd: %.400s: something called exit(%d) in the midst of the job: a task or a "
+                "library of it; leaves with exit code %d\n",
+                end.who.c_str(), status, code & kLowBits);
+  write_to_stderr(line.data());
+  std::fflush(nullptr);  // as exit() would have done
+  ::_exit(code);
+}
+
+// What exit() calls can't be taken back: what is given lives as long as the process.
+JobEnd& watch_exit(const std::string& who) {
+  auto* end = new JobEnd;  // NOLINT(cppcoreguidelines-owning-memory)
+  end->who = escape_controls(who);
+  ::on_exit(on_exit_of, end);
+  return *end;
+}
+
 // A failure that can't be agreed on: the others are told by the launcher.
-int abort_job(int code, const std::string& what) {
+int abort_job(int code, const std::string& what, JobEnd& end) {
   std::fprintf(stderr, "lockstepd: %s\n", escape_controls(what).c_str());
+  end.reached = true;  // MPI_Abort may call exit()
   MPI_Abort(MPI_COMM_WORLD, code);
   return code;
 }
@@ -65,7 +103,7 @@ Purpose purpose_of(const Arguments& arguments) {
 }
 
 int run(const Arguments& arguments, std::optional<EarlyConfig> early, Supervision& supervision,
-        const OwnBody& own) {
+        const OwnBody& own, JobEnd& end) {
   try {
     const auto files = make_posix_file_system();
     const auto comm = Comm::duplicate(MPI_COMM_WORLD);
@@ -82,11 +120,12 @@ int run(const Arguments& arguments, std::optional<EarlyConfig> early, Supervisio
     // here.
     barrier(comm);
     supervision.note->done = code == 0;
+    end.reached = true;
     return code;
   } catch (const LoneFailure& e) {
-    return abort_job(e.exit_code(), e.what());
+    return abort_job(e.exit_code(), e.what(), end);
   } catch (const std::exception& e) {
-    return abort_job(3, std::string("not agreed: ") + e.what());
+    return abort_job(3, std::string("not agreed: ") + e.what(), end);
   }
 }
 
@@ -142,7 +181,8 @@ int run_program(int argc, char** argv, const OwnBody& own) {
   int provided = 0;
   // FUNNELED: the threads of watchdog, heartbeat and retention never call MPI.
   MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
-  const int code = run(arguments, std::move(early), supervision, own);
+  // After MPI and before plugins: what they leave to be done at exit() comes before, MPI's after.
+  const int code = run(arguments, std::move(early), supervision, own, watch_exit(who));
   end_mpi(code, who, supervision);
   return code;
 }

@@ -1,8 +1,12 @@
 // A plugin whose options say what is wrong with it.
 
+#include <cstdlib>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+
+#include <unistd.h>
 
 #include "common/error.h"
 #include "tests/support/toy_task.h"
@@ -12,6 +16,12 @@ namespace {
 
 using lockstep::testing::ToyTask;
 
+// The rank that fails where only one is to: the last of two, or the only one.
+bool is_last() {
+  const char* rank = std::getenv("OMPI_COMM_WORLD_RANK");
+  return rank == nullptr || std::string_view(rank) == "1";
+}
+
 // Its digest shows what it was made from.
 class Told : public ToyTask {
  public:
@@ -19,7 +29,17 @@ class Told : public ToyTask {
        std::int64_t samples)
       : ToyTask(std::move(specs), samples),
         told_(arguments.options + "," + arguments.data_path + "," + std::to_string(arguments.seed) +
-              "," + std::to_string(arguments.threads)) {}
+              "," + std::to_string(arguments.threads)) {
+    const auto& wanted = arguments.options;
+    if (wanted == "exit(0)" || wanted == "exit(9)")
+      before_train = [code = wanted == "exit(0)" ? 0 : 9] {
+        if (is_last()) std::exit(code);
+      };
+    if (wanted == "child")
+      before_train = [] {
+        if (::fork() == 0) std::exit(0);
+      };
+  }
   std::string data_digest() const override { return told_; }
 
  private:

@@ -1,0 +1,58 @@
+#!/usr/bin/env -S python3 -B
+"""What a task of the user's own does wrong is told by where it was done, and ends the job on all
+ranks; never with 0."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from lockstep_jobs import BIN, configuration, environment, yaml_text
+from lockstep_test import JobTest, main
+
+TOY = Path(os.environ.get("LOCKSTEP_BIN_DIR", BIN)).parent / "tests" / "libtoy_plugin.so"
+
+
+class TaskFaultTest(JobTest):
+    def sections(self, options, **more):
+        return {"task": {"name": "plugin", "library": str(TOY), "options": options},
+                "data": {"global_batch": 12}, "run": {"max_iterations": 4}, **more}
+
+    def run_without_launcher(self, site, **sections):
+        config = site.write(yaml_text(configuration(**sections)))
+        return subprocess.run([str(BIN / "lockstepd"), config.name], cwd=site.folder, timeout=120,
+                              env=environment(), capture_output=True, text=True, check=False)
+
+
+class Exit(TaskFaultTest):
+    def test_of_one_rank_without_a_launcher_is_never_0(self):
+        for status, code in ((0, 3), (9, 9)):
+            with self.subTest(status=status):
+                site = self.site(f"exit{status}")
+                done = self.run_without_launcher(site, **self.sections(f"exit({status})"))
+                self.assertEqual(done.returncode, code, done)
+                self.assertRegex(done.stderr, rf"lockstepd: rank 0 \(.+\): something called "
+                                 rf"exit\({status}\) in the midst of the job: .*; leaves with exit "
+                                 rf"code {code}\n")
+
+    def test_of_one_rank_of_two_ends_both(self):
+        job = self.site().start(direct=True, foreseen=False, **self.sections("exit(0)"))
+        result = job.wait()
+        self.assertEqual(result.code, 3, result)
+        self.expect_said(result, re.compile(r"lockstepd: rank 1 \(.+\): something called exit\(0\)"))
+        self.assertNotIn("lockstepd: rank 0 ", result.err)
+
+    def test_of_a_child_that_a_task_forks_is_its_own(self):
+        done = self.run_without_launcher(self.site(), **self.sections("child"))
+        self.assertEqual(done.returncode, 0, done)
+        self.assertNotIn("something called exit", done.stderr)
+
+    def test_of_a_job_that_has_ended_says_nothing(self):
+        for sections, code in ((self.sections("good"), 0), (self.sections("no parameter"), 2)):
+            done = self.run_without_launcher(self.site(f"ends{code}"), **sections)
+            self.assertEqual(done.returncode, code, done)
+            self.assertNotIn("something called exit", done.stderr)
+
+
+if __name__ == "__main__":
+    main()
