@@ -32,6 +32,12 @@ bool has_kind(const std::string& name) {
   throw Error(ErrorCode::kInvalidConfig, what);
 }
 
+// The parameter that a tensor of an optimizer goes with.
+std::string parameter_of(const std::string& name) {
+  const auto begin = name.find('.');
+  return "model" + name.substr(begin, name.rfind('.') - begin);
+}
+
 // A mistake of the loop's that every rank makes, as all make the same calls.
 [[noreturn]] void misused(const std::string& what) {
   throw AgreedError(ErrorCode::kInvalidConfig, 0, "own loop", what);
@@ -116,6 +122,10 @@ void OwnLoop::check_tensors() const {
            ": a name is model.NAME, buffer.NAME or optimizer.NAME.KIND, without / and \\");
     if (!names.insert(name).second) fail("the tensor " + name + " was added twice");
   }
+  for (const auto& name : names)
+    if (name.starts_with("optimizer.") && !names.contains(parameter_of(name)))
+      fail("the tensor " + name + " goes with " + parameter_of(name) +
+           ", which was not added: name it optimizer.NAME.KIND after its model.NAME");
 }
 
 void OwnLoop::take(const OwnData& data) {

@@ -199,6 +199,14 @@ TEST_F(OwnLoopTest, TensorsThatAreWrongOnAnyRankAreRefusedOnAll) {
         loop.add("model.weight", {4}, values);
         loop.add("model.weight", {4}, values);
       },
+      [](OwnLoop& loop, auto& values) {
+        loop.add("model.weight", {4}, values);
+        loop.add("optimizer.nobody.momentum_buffer", {4}, values);
+      },
+      [](OwnLoop& loop, auto& values) {  // goes with model.weight.exp
+        loop.add("model.weight", {4}, values);
+        loop.add("optimizer.weight.exp.avg", {4}, values);
+      },
       [](OwnLoop&, auto&) {},
   };
   for (std::size_t row = 0; row < rows.size(); ++row) {
