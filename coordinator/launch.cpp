@@ -242,6 +242,24 @@ std::optional<Claimed> claim_next(FileSystem& files, const LaunchFacts& launch,
   return Claimed{number, std::move(claim)};
 }
 
+std::int64_t number_after(FileSystem& files, const LaunchFacts& launch, std::int64_t taken,
+                          const Clock& clock, const std::function<std::int64_t()>& look) {
+  constexpr int kLooks = 10;
+  const auto folder = attempt_path(launch.store_path, taken);
+  for (int i = 1;; ++i) {
+    while_there(launch, [&] { refresh_listing(files, attempts_path(launch.store_path)); });
+    const auto highest = look();
+    if (highest >= taken) return highest + 1;
+    if (!with_retries([&] { return files.info(folder); })) return taken + 1;
+    if (i == kLooks)
+      throw Error(ErrorCode::kIo, "attempt " + std::to_string(taken) +
+                                      " has claimed the store, but " +
+                                      attempts_path(launch.store_path) +
+                                      " does not list it: its file system is behind");
+    clock.sleep(1);
+  }
+}
+
 namespace {
 
 // Makes a decision the attempt's own: its number, and on disk before anything is loaded.

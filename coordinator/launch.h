@@ -63,6 +63,14 @@ struct Claimed {
 std::optional<Claimed> claim_next(FileSystem& files, const LaunchFacts& launch,
                                   const StoreView& seen, std::int64_t number, Claim claim);
 
+// 3, where number `taken` was taken: back to 1, which is `look`; it gives the highest number that
+// it saw. Gives the number to claim next. An attempt that no listing showed is never passed over:
+// it may be alive, and nobody has watched it. So listings are made fresh, and looks repeated, until
+// one shows the number; Error(kIo) where it is there and none does. One that is not there was never
+// made: NFS may answer so to a mkdir that it was sent twice.
+std::int64_t number_after(FileSystem& files, const LaunchFacts& launch, std::int64_t taken,
+                          const Clock& clock, const std::function<std::int64_t()>& look);
+
 // 4. Brings back what a dead deleter had in trash, scans and decides; a decision to train is
 // durable on return. Error(kSuperseded).
 // On a network file system a listing that lacks the last commit is repeated, for up to a minute.

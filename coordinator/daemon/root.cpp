@@ -48,19 +48,23 @@ void throw_if_error(const Ruling& ruling, const Log& log) {
 
 }  // namespace
 
-DecisionRecord Root::look() {
+// The wait may be longer than the time that a batch system gives to a signal.
+Clock Root::patient_clock() {
   constexpr double kSliceSeconds = 0.2;
   auto clock = steady_clock();
-  // The wait may be longer than the time that a batch system gives to a signal.
   clock.sleep = [this, sleep = clock.sleep, kSliceSeconds](double seconds) {
     for (auto left = seconds; left > 0; left -= kSliceSeconds) {
       sleep(std::min(left, kSliceSeconds));
       if (const auto stopped = stops_waiting_()) throw *stopped;
     }
   };
+  return clock;
+}
+
+DecisionRecord Root::look() {
   const auto known = decided_.store.id;
-  decided_ =
-      look_and_try(files_, launch_, clock, {}, [&](const std::string& text) { log_.info(text); });
+  decided_ = look_and_try(files_, launch_, patient_clock(), {},
+                          [&](const std::string& text) { log_.info(text); });
   if (known && decided_.store.id != known)
     throw_gone(launch_.store_path, "a second look saw another, or none");
   throw_if_error(decided_.ruling, log_);
@@ -72,8 +76,10 @@ std::string Root::claim() {
   for (auto number = decided_.store.highest_attempt() + 1;;) {
     claimed_ = claim_next(files_, launch_, decided_.store, number, claim_);
     if (claimed_) break;
-    look();  // somebody took the number: perhaps it is alive
-    number = std::max(number, decided_.store.highest_attempt()) + 1;
+    number = number_after(files_, launch_, number, patient_clock(), [this] {
+      look();
+      return decided_.store.highest_attempt();
+    });
   }
   note_->store_id = claimed_->claim.store_id;
   note_->attempt = claimed_->attempt;

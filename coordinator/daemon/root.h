@@ -89,6 +89,7 @@ class Root {
   void close(OutcomeKind kind, int exit_code, const std::optional<std::string>& error);
 
  private:
+  Clock patient_clock();
   std::string share();
   void share_checkpoint(const Chosen& chosen, SharedDecision& shared);
   void say_decision() const;

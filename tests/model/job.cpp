@@ -148,10 +148,14 @@ bool Job::claim(Decided& trial) {
       attempt_ = number;
       break;
     }
-    auto again = look();
-    if (!again) return false;
-    trial = std::move(*again);
-    number = std::max(number, trial.store.highest_attempt()) + 1;
+    bool ended = false;
+    number = number_after(files_, facts_, number, clock(), [&] {
+      auto again = look();
+      ended = !again;
+      if (again) trial = std::move(*again);
+      return ended ? number : trial.store.highest_attempt();
+    });
+    if (ended) return false;
   }
   ledger_.attempts.at(attempt_).acknowledged = true;
   world_.counts.add("claims");

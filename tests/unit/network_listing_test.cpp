@@ -11,17 +11,19 @@
 namespace lockstep {
 namespace {
 
+using lockstep::testing::beat;
 using lockstep::testing::facts;
 using lockstep::testing::FakeTime;
 using lockstep::testing::FaultFileSystem;
+using lockstep::testing::fresh;
 using lockstep::testing::latest;
 using lockstep::testing::StoreOnDisk;
 using lockstep::testing::try_it;
 using ::testing::HasSubstr;
 namespace fs = std::filesystem;
 
-// A network file system whose listings of checkpoints/ are old until a scratch name was made there,
-// or until `fresh_at_s`.
+// A network file system whose listings lack a name, of checkpoints/ or of attempts/, until a
+// scratch name was made there, or until show().
 class StaleFileSystem : public FaultFileSystem {
  public:
   StaleFileSystem(FileSystem& inner, std::string hidden)
@@ -30,7 +32,10 @@ class StaleFileSystem : public FaultFileSystem {
   bool is_network(const std::string&) const override { return true; }
   void make_folder(const std::string& path) override {
     FaultFileSystem::make_folder(path);
-    if (path.find("/checkpoints/.scratch-") != path.npos && scratch_helps) hidden_.clear();
+    const bool of_attempts = hidden_.find('-') == hidden_.npos;
+    if (path.find(of_attempts ? "/attempts/.scratch-" : "/checkpoints/.scratch-") != path.npos &&
+        scratch_helps)
+      hidden_.clear();
     ++scratch_names;
   }
   std::vector<Entry> list(const std::string& folder) const override {
@@ -89,6 +94,76 @@ TEST(NetworkListing, OneThatLacksTheLastCommitIsRepeatedForAMinuteThenItIsDamage
   EXPECT_EQ(time.now_s, 90);
   EXPECT_EQ(trial.ruling.record.parent->checkpoint, (CheckpointId{1, 10}));
   EXPECT_THAT(trial.ruling.record.rejected.at(0).why, HasSubstr("gone, though its attempt says"));
+}
+
+// A launch looks while attempt 2 is not yet listed, though it is at work: what happened, in words.
+class NumberThatWasTaken : public ::testing::Test {
+ protected:
+  NumberThatWasTaken() {
+    disk.attempt("a");
+    disk.attempt("other", {}, std::nullopt);
+    time.meanwhile = [&] { beat(disk, 2, ++beats); };
+  }
+  std::string claim(StaleFileSystem& stale) {
+    const auto look = [&] {
+      trial = look_and_try(stale, launch, time.clock(), {}, [](const std::string&) {});
+      ++looks;
+      return trial.store.highest_attempt();
+    };
+    try {
+      for (auto number = look() + 1;;) {
+        if (claim_next(stale, launch, trial.store, number, StoreOnDisk::claim_of("mine")))
+          return "claimed " + std::to_string(number);
+        number = number_after(stale, launch, number, time.clock(), look);
+      }
+    } catch (const Error& e) {
+      return e.what();
+    }
+  }
+
+  StoreOnDisk disk{"launch"};
+  FakeTime time;
+  LaunchFacts launch = facts(disk, fresh());
+  Decided trial;
+  std::int64_t beats = 0;
+  int looks = 0;
+};
+
+TEST_F(NumberThatWasTaken, IsLookedAtByAFreshListingBeforeTheNextIsClaimed) {
+  StaleFileSystem stale(disk.files(), "0002");
+  EXPECT_THAT(claim(stale), HasSubstr("in use: attempt 2 is at work"));
+  EXPECT_EQ(looks, 1) << "the second one ends it";
+}
+
+TEST_F(NumberThatWasTaken, IsNotPassedOverBeforeAListingShowsIt) {
+  StaleFileSystem stale(disk.files(), "0002");
+  stale.scratch_helps = false;
+  time.meanwhile = [&] {
+    beat(disk, 2, ++beats);
+    if (time.now_s >= 5) stale.show();
+  };
+  EXPECT_THAT(claim(stale), HasSubstr("in use: attempt 2 is at work"));
+
+  StaleFileSystem always(disk.files(), "0002");
+  always.scratch_helps = false;
+  time.meanwhile = [] {};
+  const auto end = claim(always);
+  EXPECT_THAT(end, HasSubstr("attempts does not list it: its file system is behind"));
+  EXPECT_FALSE(disk.files().info(attempt_path(disk.path(), 3)));
+}
+
+TEST_F(NumberThatWasTaken, IsSkippedWhereItIsNotThere) {
+  class SentTwice : public StaleFileSystem {
+   public:
+    using StaleFileSystem::StaleFileSystem;
+    bool claim_folder(const std::string& path) override {
+      return !path.ends_with("0002") && StaleFileSystem::claim_folder(path);
+    }
+  } stale(disk.files(), "");
+  fs::remove_all(attempt_path(disk.path(), 2));
+  time.meanwhile = [] {};
+  EXPECT_EQ(claim(stale), "claimed 3");
+  EXPECT_EQ(time.now_s, 0);
 }
 
 TEST(Launch, ALastCommitThatIsGoneIsDamageAtOnceOnALocalFileSystem) {
