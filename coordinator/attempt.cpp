@@ -97,13 +97,32 @@ std::string make_store(FileSystem& files, const std::string& store, const StoreV
   return id;
 }
 
+namespace {
+
+// Nobody is at work under a number whose claim failed: without an outcome the next launch would
+// watch it for three periods.
+void refuse(FileSystem& files, const std::string& store, std::int64_t number, const Error& why) {
+  try {
+    write_outcome(files, store, number,
+                  {OutcomeKind::kRefused, exit_code(why.code()), {}, why.what(), {}});
+  } catch (const Error&) {  // the first error tells more
+  }
+}
+
+}  // namespace
+
 bool claim_attempt(FileSystem& files, const std::string& store, std::int64_t number,
                    const Claim& claim) {
   const auto folder = attempt_path(store, number);
   if (!files.claim_folder(folder)) return false;
-  files.sync_folder(attempts_path(store));
-  write_durably(files, folder + "/claim.json", encode(claim));
-  files.overwrite(folder + "/heartbeat", encode(Heartbeat{}));
+  try {
+    files.sync_folder(attempts_path(store));
+    write_durably(files, folder + "/claim.json", encode(claim));
+    files.overwrite(folder + "/heartbeat", encode(Heartbeat{}));
+  } catch (const Error& e) {
+    refuse(files, store, number, e);
+    throw;
+  }
   return true;
 }
 

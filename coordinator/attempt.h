@@ -22,7 +22,8 @@ std::string make_store(FileSystem& files, const std::string& store, const StoreV
 // Error(kIo): what a look at the store saw is gone since; `what` says what of it.
 [[noreturn]] void throw_gone(const std::string& store, const std::string& what);
 
-// Claims `number` by one mkdir and writes claim.json, durably. false: it was taken.
+// Claims `number` by one mkdir and writes claim.json, durably. false: it was taken. Where a step
+// behind the mkdir fails it leaves a `refused` outcome, if that can be written.
 bool claim_attempt(FileSystem& files, const std::string& store, std::int64_t number,
                    const Claim& claim);
 

@@ -2,6 +2,8 @@
 
 #include <filesystem>
 #include <functional>
+#include <utility>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -65,6 +67,28 @@ TEST(Launch, ANumberThatIsTakenMeansLookAgain) {
   disk.attempt("other");
   EXPECT_FALSE(claim_next(disk.files(), launch, trial.store, trial.store.highest_attempt() + 1,
                           StoreOnDisk::claim_of("mine")));
+}
+
+TEST(Launch, ANumberWhoseClaimCanNotBeWrittenIsRefusedAndNotWatched) {
+  using lockstep::testing::Op;
+  const std::vector<std::pair<Op, std::string>> steps = {{Op::kRename, "claim.json"},
+                                                         {Op::kOverwrite, "heartbeat"}};
+  for (const auto& [op, path] : steps) {
+    StoreOnDisk disk("launch");
+    lockstep::testing::FaultFileSystem files(disk.files());
+    make_store(disk.files(), disk.path());
+    files.fail_when(op, path);
+    const auto launch = facts(disk, automatic());
+    FakeTime time;
+    const auto trial = try_it(disk, launch, time);
+    EXPECT_THROW(claim_next(files, launch, trial.store, 1, StoreOnDisk::claim_of("mine")), Error);
+    const auto after = try_it(disk, launch, time);
+    ASSERT_TRUE(after.store.attempt(1)->outcome) << path;
+    EXPECT_EQ(after.store.attempt(1)->outcome->outcome, OutcomeKind::kRefused);
+    EXPECT_EQ(after.store.attempt(1)->outcome->exit_code, 3);
+    EXPECT_EQ(after.ruling.record.attempt, 2);
+    EXPECT_EQ(time.now_s, 0) << "nothing to wait for";
+  }
 }
 
 TEST(Launch, WhateverBearsAnAttemptsNameHasTakenItsNumber) {
