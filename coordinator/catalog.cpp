@@ -224,4 +224,22 @@ StoreView scan_store(const FileSystem& files, const std::string& store,
   return view;
 }
 
+namespace {
+
+bool lacks_commit(const StoreView& store) {
+  return std::any_of(store.checkpoints.begin(), store.checkpoints.end(),
+                     [](const CheckpointView& c) { return c.gone; });
+}
+
+}  // namespace
+
+StoreView scan_patiently(const FileSystem& files, const std::string& store, const Clock& clock,
+                         const std::function<StoreView()>& scan) {
+  constexpr double kPatienceSeconds = 60;
+  for (const double end_s = clock.now_s() + kPatienceSeconds;; clock.sleep(1)) {
+    auto view = scan();
+    if (!lacks_commit(view) || !files.is_network(store) || clock.now_s() >= end_s) return view;
+  }
+}
+
 }  // namespace lockstep

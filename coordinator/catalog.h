@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
 #include "common/file_system.h"
 #include "coordinator/attempt_reading.h"
 #include "coordinator/examine.h"
+#include "coordinator/liveness.h"
 #include "coordinator/store_view.h"
 
 namespace lockstep {
@@ -29,5 +31,10 @@ namespace lockstep {
 StoreView scan_store(const FileSystem& files, const std::string& store,
                      std::optional<std::int64_t> own = {}, const StoreView& before = {},
                      Claims claims = Claims::kAll, const ReadProgress& progress = {});
+
+// Calls `scan` until nothing is `gone` in what it gives. A network file system may list a folder as
+// it was a while ago: only after a minute is what it lacks damage; on others at once.
+StoreView scan_patiently(const FileSystem& files, const std::string& store, const Clock& clock,
+                         const std::function<StoreView()>& scan);
 
 }  // namespace lockstep

@@ -85,10 +85,11 @@ bool was_seen(const StoreView& store, const LaunchFacts& launch) {
 // Reads what restore.from names, or reads it anew where a job there has changed it. false: it is of
 // the own store and differs from the scan, which came before it: the two together would be the
 // store as it never was.
-bool look_at_from(const FileSystem& files, const LaunchFacts& launch, Decided& decided) {
+bool look_at_from(const FileSystem& files, const LaunchFacts& launch, const Clock& clock,
+                  Decided& decided) {
   const auto before = std::exchange(decided.source, std::nullopt);
   try {
-    decided.source = read_source(files, *launch.from_path);
+    decided.source = read_source(files, *launch.from_path, clock);
   } catch (const Error& e) {
     if (e.code() == ErrorCode::kNotFound && was_seen(decided.store, launch)) return false;
     throw;
@@ -100,6 +101,7 @@ bool look_at_from(const FileSystem& files, const LaunchFacts& launch, Decided& d
 
 // How checkpoints are opened for a decision.
 struct Reading {
+  const Clock& clock;
   Depth depth = Depth::kHeaders;
   ReadProgress progress = {};
 };
@@ -109,7 +111,7 @@ bool look_at_source(const FileSystem& files, const LaunchFacts& launch, const Re
                     CheckpointView& view, Decided& decided) {
   auto found = examine(files, *decided.source, view, reading.depth, reading.progress);
   if (found.state == CheckpointState::kDamaged && has_moved(files, *decided.source, view)) {
-    look_at_from(files, launch, decided);
+    look_at_from(files, launch, reading.clock, decided);
     return false;
   }
   view.examined = std::move(found);
@@ -139,7 +141,7 @@ bool try_decide(const FileSystem& files, const LaunchFacts& launch, const Readin
     if (decided.ruling.read_source) {
       if (decided.source || !launch.from_path)
         throw Error(ErrorCode::kInternal, "the policy asks for a source that it has");
-      if (!look_at_from(files, launch, decided)) return false;
+      if (!look_at_from(files, launch, reading.clock, decided)) return false;
     } else if (!look_at(files, launch, reading, *decided.ruling.examine, decided)) {
       return false;
     }
@@ -166,11 +168,6 @@ Decided decide_by(const FileSystem& files, const LaunchFacts& launch, const Read
   throw_restless(launch);
 }
 
-bool lacks_commit(const StoreView& store) {
-  return std::any_of(store.checkpoints.begin(), store.checkpoints.end(),
-                     [](const CheckpointView& c) { return c.gone; });
-}
-
 // What a scan goes by; scan_store's.
 struct ScanBy {
   std::optional<std::int64_t> own = {};
@@ -178,19 +175,15 @@ struct ScanBy {
   const ReadProgress& progress;
 };
 
-// A network file system may list a folder as it was a while ago: a listing that lacks the last
-// commit is repeated until it has it, for a minute at most. `before_each`: what makes it fresh.
+// `before_each`: what makes its listings fresh.
 StoreView scan_patiently(const FileSystem& files, const LaunchFacts& launch, const Clock& clock,
                          const ScanBy& by, const std::function<void()>& before_each) {
-  constexpr double kPatienceSeconds = 60;
   // Restart counts, which tell apart what a Slurm job's id has named, are in claims alone.
   const auto claims = launch.run.from_slurm ? Claims::kAll : Claims::kOfOpenEnds;
-  for (const double end_s = clock.now_s() + kPatienceSeconds;; clock.sleep(1)) {
+  return scan_patiently(files, launch.store_path, clock, [&] {
     before_each();
-    auto view = scan_store(files, launch.store_path, by.own, by.before, claims, by.progress);
-    if (!lacks_commit(view) || !files.is_network(launch.store_path) || clock.now_s() >= end_s)
-      return view;
-  }
+    return scan_store(files, launch.store_path, by.own, by.before, claims, by.progress);
+  });
 }
 
 // A store is never another, nor gone, at a later scan; a fresh start would be decided then.
@@ -207,7 +200,7 @@ Decided look_and_try(const FileSystem& files, const LaunchFacts& launch, const C
                      const std::function<void(const std::string&)>& say) {
   NewestLook newest(files, launch, clock, options, say);
   std::optional<std::string> known;
-  return decide_by(files, launch, {options.depth, options.progress}, [&] {
+  return decide_by(files, launch, {clock, options.depth, options.progress}, [&] {
     for (;;) {
       // It writes nothing yet, a scratch name neither.
       auto store = scan_patiently(files, launch, clock, {{}, StoreView{}, options.progress}, [] {});
@@ -314,7 +307,8 @@ bool came_back(const FileSystem& files, const LaunchFacts& launch, const Decided
 // it is not in its place, or was not for a moment, the load has proven nothing: an attempt that was
 // taken for dead has it in trash just now.
 Decided decide_without_chosen(const FileSystem& files, const LaunchFacts& launch, Decided before,
-                              const std::string& why, const std::function<StoreView()>& scan) {
+                              const std::string& why, const Clock& clock,
+                              const std::function<StoreView()>& scan) {
   const auto& chosen = before.ruling.chosen;
   if (!chosen) throw Error(ErrorCode::kDamaged, why);  // weights in files
   const bool is_back = came_back(files, launch, before, why);
@@ -322,7 +316,7 @@ Decided decide_without_chosen(const FileSystem& files, const LaunchFacts& launch
       chosen->in_source &&
       has_moved(files, *before.source, *before.source->store.checkpoint(chosen->id));
   if (source_moved) {
-    look_at_from(files, launch, before);
+    look_at_from(files, launch, clock, before);
   } else if (!is_back &&
              (chosen->in_source || files.info(checkpoint_path(launch.store_path, chosen->id)))) {
     auto& found = before.chosen();
@@ -334,7 +328,7 @@ Decided decide_without_chosen(const FileSystem& files, const LaunchFacts& launch
     keep_damage(store, before.store);
     return store;
   };
-  auto decided = decide_by(files, launch, {}, scan_again, std::move(before.source));
+  auto decided = decide_by(files, launch, {clock}, scan_again, std::move(before.source));
   decided.came_back = before.came_back + (is_back ? 1 : 0);
   return decided;
 }
@@ -343,7 +337,7 @@ Decided decide_without_chosen(const FileSystem& files, const LaunchFacts& launch
 
 Decided decide_claimed(FileSystem& files, const LaunchFacts& launch, std::int64_t attempt,
                        const Clock& clock, const StoreView& trial) {
-  return settle(files, launch, attempt, decide_by(files, launch, {}, [&] {
+  return settle(files, launch, attempt, decide_by(files, launch, {clock}, [&] {
                   return scan_claimed(files, launch, attempt, clock, trial);
                 }));
 }
@@ -354,17 +348,25 @@ Decided decide_again(FileSystem& files, const LaunchFacts& launch, std::int64_t 
   same.id = before.store.id;
   const auto scan = [&] { return scan_claimed(files, launch, attempt, clock, same); };
   return settle(files, launch, attempt,
-                decide_without_chosen(files, launch, std::move(before), why, scan));
+                decide_without_chosen(files, launch, std::move(before), why, clock, scan));
 }
 
-Decided decide_beside(const FileSystem& files, const LaunchFacts& launch) {
-  return decide_by(files, launch, {}, [&] { return scan_store(files, launch.store_path); });
+namespace {
+
+StoreView scan_beside(const FileSystem& files, const LaunchFacts& launch, const Clock& clock) {
+  return scan_patiently(files, launch, clock, {{}, StoreView{}, ReadProgress{}}, [] {});
+}
+
+}  // namespace
+
+Decided decide_beside(const FileSystem& files, const LaunchFacts& launch, const Clock& clock) {
+  return decide_by(files, launch, {clock}, [&] { return scan_beside(files, launch, clock); });
 }
 
 Decided decide_beside_again(const FileSystem& files, const LaunchFacts& launch, Decided before,
-                            const std::string& why) {
-  return decide_without_chosen(files, launch, std::move(before), why,
-                               [&] { return scan_store(files, launch.store_path); });
+                            const std::string& why, const Clock& clock) {
+  return decide_without_chosen(files, launch, std::move(before), why, clock,
+                               [&] { return scan_beside(files, launch, clock); });
 }
 
 }  // namespace lockstep

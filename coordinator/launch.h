@@ -86,8 +86,9 @@ Decided decide_again(FileSystem& files, const LaunchFacts& launch, std::int64_t 
                      Decided before, const std::string& why, const Clock& clock = steady_clock());
 
 // For --evaluate, beside whatever runs on the store: claims and writes nothing.
-Decided decide_beside(const FileSystem& files, const LaunchFacts& launch);
+Decided decide_beside(const FileSystem& files, const LaunchFacts& launch,
+                      const Clock& clock = steady_clock());
 Decided decide_beside_again(const FileSystem& files, const LaunchFacts& launch, Decided before,
-                            const std::string& why);
+                            const std::string& why, const Clock& clock = steady_clock());
 
 }  // namespace lockstep

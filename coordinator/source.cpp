@@ -78,10 +78,10 @@ SourceView read_weights(const FileSystem& files, const std::string& path) {
   return source;
 }
 
-SourceView read_store(const FileSystem& files, const std::string& path) {
+SourceView read_store(const FileSystem& files, const std::string& path, const Clock& clock) {
   SourceView source;
   source.path = path;
-  source.store = scan_store(files, path);
+  source.store = scan_patiently(files, path, clock, [&] { return scan_store(files, path); });
   return source;
 }
 
@@ -93,12 +93,12 @@ namespace {
   throw Error(ErrorCode::kNotFound, "restore.from: " + path + " is not there");
 }
 
-SourceView read_once(const FileSystem& files, const std::string& path) {
+SourceView read_once(const FileSystem& files, const std::string& path, const Clock& clock) {
   const auto info = files.info(path);
   if (!info) throw_absent(path);
   if (info->kind == EntryKind::kFile) return read_weights(files, path);
   if (info->kind == EntryKind::kFolder) {
-    if (has_file(files, store_file(path))) return read_store(files, path);
+    if (has_file(files, store_file(path))) return read_store(files, path, clock);
     if (has_file(files, path + "/manifest.json")) return read_checkpoint(files, path);
     // Asked again: a job there may have deleted it just now.
     if (parse_checkpoint_folder(fs::path(path).filename().string()) && files.info(path))
@@ -113,8 +113,8 @@ SourceView read_once(const FileSystem& files, const std::string& path) {
 
 }  // namespace
 
-SourceView read_source(const FileSystem& files, const std::string& path) {
-  return with_retries([&] { return read_once(files, path); });
+SourceView read_source(const FileSystem& files, const std::string& path, const Clock& clock) {
+  return with_retries([&] { return read_once(files, path, clock); });
 }
 
 bool has_moved(const FileSystem& files, const SourceView& source,

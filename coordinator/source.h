@@ -13,7 +13,9 @@ namespace lockstep {
 
 // Error(kNotFound): not there; kMismatch: none of the four; kDamaged: weights that are no
 // safetensors; kIo.
-SourceView read_source(const FileSystem& files, const std::string& path);
+// A store is scanned by scan_patiently.
+SourceView read_source(const FileSystem& files, const std::string& path,
+                       const Clock& clock = steady_clock());
 
 // Opens one checkpoint of a source.
 Examined examine(const FileSystem& files, const SourceView& source,

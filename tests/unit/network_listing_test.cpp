@@ -96,6 +96,31 @@ TEST(NetworkListing, OneThatLacksTheLastCommitIsRepeatedForAMinuteThenItIsDamage
   EXPECT_THAT(trial.ruling.record.rejected.at(0).why, HasSubstr("gone, though its attempt says"));
 }
 
+TEST(NetworkListing, OneThatLacksTheLastCommitIsRepeatedForAnEvaluationAndElsewhereToo) {
+  StoreOnDisk disk("launch");
+  committed_twenty(disk);
+  StoreOnDisk own("launch");
+  auto from = latest();
+  from.from = disk.path();
+  auto warm = facts(own, from);
+  warm.from_path = disk.path();
+  for (const bool beside : {false, true}) {
+    StaleFileSystem stale(disk.files(), checkpoint_folder({1, 20}));
+    FakeTime time;
+    time.meanwhile = [&] {
+      if (time.now_s >= 30) stale.show();
+    };
+    const auto decided =
+        beside ? decide_beside(stale, facts(disk, latest()), time.clock())
+               : look_and_try(stale, warm, time.clock(), {}, [](const std::string&) {});
+    EXPECT_EQ(decided.ruling.record.parent->checkpoint, (CheckpointId{1, 20})) << beside;
+    EXPECT_EQ(time.now_s, 30) << beside;
+    EXPECT_EQ(stale.scratch_names, 0) << "it writes nothing";
+    decide_beside(stale, facts(disk, latest()), time.clock());
+    EXPECT_EQ(time.now_s, 30) << "nothing is missing";
+  }
+}
+
 // A launch looks while attempt 2 is not yet listed, though it is at work: what happened, in words.
 class NumberThatWasTaken : public ::testing::Test {
  protected:
