@@ -33,4 +33,13 @@ ErrorCode failure_code(const std::exception_ptr& error) {
   }
 }
 
+void throw_from(std::string_view where, const std::exception_ptr& error) {
+  const auto text = failure_text(error);
+  throw Error(failure_code(error), std::string(where) + ": " + text);
+}
+
+bool names_others_code(std::string_view text) {
+  return text.starts_with("the task's ") || text.starts_with("the loop's ");
+}
+
 }  // namespace lockstep

@@ -4,6 +4,7 @@
 #include <system_error>
 #include <utility>
 
+#include "common/failure.h"
 #include "worker/precision.h"
 
 namespace lockstep {
@@ -37,7 +38,7 @@ std::function<BatchFeed::Next()> BatchFeed::fetching() {
   return [&task = task_, next = std::make_shared<Next>(planned())] {
     // A thread of its own has no autocast, and all batches are made alike.
     const Autocast fp32(false);
-    next->inputs = task.fetch(next->samples);
+    next->inputs = within("the task's fetch()", [&] { return task.fetch(next->samples); });
     return std::move(*next);
   };
 }

@@ -13,6 +13,7 @@
 
 #include "common/agree.h"
 #include "common/error.h"
+#include "common/failure.h"
 #include "common/partition.h"
 #include "worker/data_order.h"
 #include "worker/gradient_reduction.h"
@@ -54,12 +55,12 @@ Sums compute_gradients(IterationParts& parts, const Training& training, const Tr
     training.task.tell_gradients(
         last ? [&parts](std::size_t parameter) { parts.reduction.through(parameter); }
              : std::function<void(std::size_t)>([](std::size_t) {}));
-    const auto made =
-        training.task.train({.samples = next.samples,
-                             .weight = 1 / static_cast<double>(config.data.global_batch),
-                             .first = next.first,
-                             .inputs = next.inputs.get(),
-                             .rng_seed = randomness++});
+    const Batch batch{.samples = next.samples,
+                      .weight = 1 / static_cast<double>(config.data.global_batch),
+                      .first = next.first,
+                      .inputs = next.inputs.get(),
+                      .rng_seed = randomness++};
+    const auto made = within("the task's train()", [&] { return training.task.train(batch); });
     require_samples(made, std::ssize(next.samples), "train()");
     sums += made;
     training.board.move();
@@ -190,7 +191,9 @@ Metrics run_evaluation(const Comm& comm, const Training& training,
     try {
       const AtWork at_work(training.board);
       const Autocast precision(training.config.precision == "bf16");
-      const auto made = task.evaluate({.first = own.first + done, .count = count});
+      const auto made = within("the task's evaluate()", [&] {
+        return task.evaluate({.first = own.first + done, .count = count});
+      });
       require_samples(made, count, "evaluate()");
       sums += made;
     } catch (...) {

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "common/error.h"
+#include "common/failure.h"
 #include "common/selection.h"
 #include "worker/region_sum.h"
 
@@ -187,7 +188,7 @@ void TrainingState::bind(Task& task) const {
     at += elements_of(spec);
   }
   if (accelerator()) memory.device = accelerator()->device();
-  task.bind(memory);
+  within("the task's bind()", [&] { task.bind(memory); });
 }
 
 void TrainingState::move_to(const Accelerator& accelerator, Task& task) {

@@ -134,15 +134,15 @@ void OwnLoop::take(const OwnData& data) {
   if (!is_plain_text(data.digest))
     fail("restore() was told a digest that is empty, above 1024 bytes, or no plain text");
   if (!data.initialize) fail("restore() was given no initialize()");
-  job_.trained = {.view = view_,
-                  .data = {0, data.samples, data.digest},
-                  .initialize = data.initialize,
-                  .clear = [this] {
-                    for (const auto& section : view_.sections) {
-                      auto* values = reinterpret_cast<float*>(section.data);
-                      std::fill_n(values, section.elements, 0.0F);
-                    }
-                  }};
+  job_.trained.view = view_;
+  job_.trained.data = {0, data.samples, data.digest};
+  job_.trained.initialize = [initialize = data.initialize] {
+    within("the loop's initialize()", initialize);
+  };
+  job_.trained.clear = [this] {
+    for (const auto& section : view_.sections)
+      std::fill_n(reinterpret_cast<float*>(section.data), section.elements, 0.0F);
+  };
 }
 
 void OwnLoop::restore(OwnData data) {

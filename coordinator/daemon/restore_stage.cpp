@@ -6,6 +6,7 @@
 #include "common/agree.h"
 #include "common/digest.h"
 #include "common/error.h"
+#include "common/failure.h"
 #include "common/names.h"
 #include "common/retries.h"
 #include "coordinator/candidates.h"
@@ -99,10 +100,13 @@ void prepare_task(Job& job) {
                                                 Share{job.comm.rank(), job.comm.size()});
     job.trained = {
         .view = job.state->view(),
-        .data = {0, job.task->training_samples(), job.task->data_digest()},
+        .data = {0, job.task->training_samples(),
+                 within("the task's data_digest()", [&] { return job.task->data_digest(); })},
         .initialize =
             [&job] {
-              job.task->initialize(static_cast<std::uint64_t>(job.loaded.config.run.seed));
+              within("the task's initialize()", [&] {
+                job.task->initialize(static_cast<std::uint64_t>(job.loaded.config.run.seed));
+              });
             },
         .clear = [&job] { job.state->clear(); }};
   });

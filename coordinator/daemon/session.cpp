@@ -7,6 +7,7 @@
 
 #include "common/agree.h"
 #include "common/error.h"
+#include "common/failure.h"
 #include "coordinator/amounts.h"
 #include "coordinator/config_loader.h"
 #include "coordinator/daemon/build_id.h"
@@ -122,9 +123,11 @@ OutcomeKind outcome_of(const AgreedError& error, bool training) {
   return training ? OutcomeKind::kFailed : OutcomeKind::kRefused;
 }
 
-// What the user reads: what rank 0 decided needs no "rank 0" in front.
+// What the user reads: what rank 0 decided needs no "rank 0" in front; what others' code did there
+// does.
 std::string error_text(const AgreedError& error, bool training) {
-  const bool of_root = error.rank() == 0 && (exit_code(error.code()) == 2 || !training);
+  const bool of_root = error.rank() == 0 && (exit_code(error.code()) == 2 || !training) &&
+                       !names_others_code(error.cause());
   return of_root ? error.cause() : error.what();
 }
 

@@ -54,5 +54,25 @@ class Exit(TaskFaultTest):
             self.assertNotIn("something called exit", done.stderr)
 
 
+class Failure(TaskFaultTest):
+    """The last rank's: the only one of one, and the second of two."""
+
+    def expect_said_of(self, options, code, phase, text, **more):
+        for ranks in (1, 2):
+            with self.subTest(options=options, ranks=ranks):
+                result = self.site(f"{options.split('(')[0]}{ranks}").run(
+                    ranks=ranks, foreseen=False, **self.sections(options, **more))
+                self.expect_exit(result, code, f"error: {phase}: rank {ranks - 1}: {text}\n")
+
+    def test_is_told_with_its_function_its_rank_and_in_training_its_iteration(self):
+        self.expect_said_of("bind() fails", 3, "prepare task", "the task's bind(): it went wrong")
+        self.expect_said_of("initialize() fails", 3, "initialize",
+                            "the task's initialize(): it went wrong")
+        self.expect_said_of("train() fails", 2, "iteration 1",
+                            "the task's train(): options are wrong after all")
+        self.expect_said_of("evaluate() fails", 3, "evaluate",
+                            "the task's evaluate(): it went wrong")
+
+
 if __name__ == "__main__":
     main()

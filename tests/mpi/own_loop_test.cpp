@@ -302,6 +302,11 @@ TEST_F(OwnLoopTest, AnInitializationThatFailsOnOneRankEndsAllAlike) {
     ADD_FAILURE() << "was let through";
   };
   EXPECT_EQ(run(until(4), failing), 2);
+  if (!comm_.is_root()) return;
+  const auto outcome = read_small_file(*files_, folder_ + "/store/attempts/0001/outcome.json");
+  const auto text = "initialize: rank " + std::to_string(comm_.size() - 1) +
+                    ": the loop's initialize(): words.txt is not there";
+  EXPECT_NE(outcome.find(text), std::string::npos) << outcome;
 }
 
 // A checkpoint holds a part of each rank's values: they must be the same.

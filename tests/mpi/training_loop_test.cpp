@@ -294,8 +294,9 @@ TEST_F(TrainingLoop, AFailureOfOneRankIsEveryRanksError) {
     ADD_FAILURE();
   } catch (const AgreedError& error) {
     EXPECT_EQ(error.rank(), last_rank());
-    EXPECT_STREQ(error.what(),
-                 ("iteration 3: rank " + std::to_string(last_rank()) + ": bad sample").c_str());
+    EXPECT_STREQ(error.what(), ("iteration 3: rank " + std::to_string(last_rank()) +
+                                ": the task's train(): bad sample")
+                                   .c_str());
   }
   task.before_train = nullptr;
   EXPECT_EQ(run().end, TrainingEnd::kFinished);  // the communicator still works

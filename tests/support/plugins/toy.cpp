@@ -4,7 +4,6 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <string_view>
 
 #include <unistd.h>
 
@@ -16,10 +15,14 @@ namespace {
 
 using lockstep::testing::ToyTask;
 
-// The rank that fails where only one is to: the last of two, or the only one.
+int variable(const char* name, int otherwise) {
+  const char* text = std::getenv(name);
+  return text != nullptr ? std::atoi(text) : otherwise;
+}
+
+// The rank that fails where only one is to; the only one without a launcher.
 bool is_last() {
-  const char* rank = std::getenv("OMPI_COMM_WORLD_RANK");
-  return rank == nullptr || std::string_view(rank) == "1";
+  return variable("OMPI_COMM_WORLD_RANK", 0) + 1 == variable("OMPI_COMM_WORLD_SIZE", 1);
 }
 
 // Its digest shows what it was made from.
@@ -35,14 +38,32 @@ class Told : public ToyTask {
       before_train = [code = wanted == "exit(0)" ? 0 : 9] {
         if (is_last()) std::exit(code);
       };
+    if (wanted == "train() fails")
+      before_train = [] {
+        if (is_last())
+          throw lockstep::Error(lockstep::ErrorCode::kInvalidConfig, "options are wrong after all");
+      };
+    if (wanted == "evaluate() fails") before_evaluate = [] { fail_if(true); };
     if (wanted == "child")
       before_train = [] {
         if (::fork() == 0) std::exit(0);
       };
   }
   std::string data_digest() const override { return told_; }
+  void bind(const lockstep::TensorMemory& memory) override {
+    fail_if(told_.starts_with("bind() fails"));
+    ToyTask::bind(memory);
+  }
+  void initialize(std::uint64_t seed) override {
+    fail_if(told_.starts_with("initialize() fails"));
+    ToyTask::initialize(seed);
+  }
 
  private:
+  static void fail_if(bool wanted) {
+    if (wanted && is_last()) throw std::runtime_error("it went wrong");
+  }
+
   std::string told_;
 };
 
