@@ -80,11 +80,11 @@ namespace lockstep {
 
 namespace {
 
-// `phase` differs somewhere: says where.
-[[noreturn]] void throw_differing(const Comm& comm, std::string_view phase, const Hash128& mine) {
-  Hash128 root = mine;
+// What `answer` is of differs somewhere: says where.
+[[noreturn]] void throw_differing(const Comm& comm, const Answer& answer) {
+  Hash128 root = answer.mine;
   check_mpi(MPI_Bcast(&root, 2, MPI_UINT64_T, 0, comm.raw()), "MPI_Bcast");
-  const int differs = root == mine ? 0 : 1;
+  const int differs = root == answer.mine ? 0 : 1;
   std::vector<int> by_rank(static_cast<std::size_t>(comm.size()));
   check_mpi(MPI_Allgather(&differs, 1, MPI_INT, by_rank.data(), 1, MPI_INT, comm.raw()),
             "MPI_Allgather");
@@ -97,16 +97,23 @@ namespace {
   check_mpi(MPI_Allgather(name.data(), static_cast<int>(name.size()), MPI_CHAR, names.data(),
                           static_cast<int>(name.size()), MPI_CHAR, comm.raw()),
             "MPI_Allgather");
-  std::string ranks;
+  // The lowest rank is named in front of the cause.
   int lowest = -1;
+  std::string cause = "differs from rank 0's, on host ";
+  const char* before = ", and on rank ";
   for (int r = 0; r < comm.size(); ++r) {
     if (by_rank[static_cast<std::size_t>(r)] == 0) continue;
-    if (lowest < 0) lowest = r;
-    ranks += (ranks.empty() ? "" : ", ") + std::to_string(r) + " (" +
-             names[static_cast<std::size_t>(r)].data() + ")";
+    const std::string host = names[static_cast<std::size_t>(r)].data();
+    if (lowest < 0) {
+      lowest = r;
+      cause += host;
+    } else {
+      cause += before + std::to_string(r) + " (" + host + ")";
+      before = ", ";
+    }
   }
-  throw AgreedError(ErrorCode::kMismatch, lowest, std::string(phase),
-                    "differs from rank 0's on rank " + ranks);
+  if (!answer.advice.empty()) cause += ": " + std::string(answer.advice);
+  throw AgreedError(ErrorCode::kMismatch, lowest, std::string(answer.phase), cause);
 }
 
 }  // namespace
@@ -127,8 +134,7 @@ void require_same(const Comm& comm, std::initializer_list<Answer> answers) {
   for (const auto& answer : answers) {
     const auto& most = largest[at];
     const auto& complement = largest[at + 1];
-    if (most.high != ~complement.high || most.low != ~complement.low)
-      throw_differing(comm, answer.phase, answer.mine);
+    if (most.high != ~complement.high || most.low != ~complement.low) throw_differing(comm, answer);
     at += 2;
   }
 }

@@ -84,6 +84,7 @@ std::string root_decides(const Comm& comm, std::string_view phase, Fn&& decide) 
 struct Answer {
   std::string_view phase;
   Hash128 mine;
+  std::string_view advice = {};  // for people, where it differs
 };
 
 // Proves that every rank has what rank 0 has.

@@ -136,7 +136,10 @@ void prove_equal(Job& job, const std::string& bytes, const Fixed& mine) {
                           {"build", mine.build},
                           {"task.library", mine.library},
                           {"model", mine.model},
-                          {"data", mine.data}});
+                          {"data", mine.data,
+                           job.task ? "data_digest() and training_samples() must be functions of "
+                                      "the data alone, and the data the same on all ranks"
+                                    : "restore() must be told the same of the data on all ranks"}});
 }
 
 // One rank of each host reads the nonce: a store that only looks the same by its path (a node-local
@@ -197,7 +200,8 @@ Hash128 values_of(const StateView& view) {
 // which a checkpoint would hold a part of each rank's.
 void initialize(Job& job) {
   agree(job.comm, "initialize", job.trained.initialize);
-  require_same(job.comm, {{"initial values", values_of(job.trained.view)}});
+  require_same(job.comm, {{"initial values", values_of(job.trained.view),
+                           "initialize() must be a function of its seed alone"}});
 }
 
 // Loads what was decided, all of it or nothing on every rank. What is not loaded starts with its

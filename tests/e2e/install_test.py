@@ -123,7 +123,7 @@ class Plugin(JobTest):
             file.write(b"another build")
         (site.folder / "own.so").touch()
         result = self.ranks_see(site, "mount --bind $OMPI_COMM_WORLD_RANK.so own.so", "own.so")
-        self.expect_exit(result, 2, "task.library: rank 1: differs from rank 0's on rank 1 (")
+        self.expect_exit(result, 2, "task.library: rank 1: differs from rank 0's, on host ")
         self.assertEqual(site.store.committed(), {})
 
     def test_one_rank_that_lacks_it_ends_the_job_on_all(self):

@@ -58,8 +58,8 @@ class EitherLauncher:
         self.hosts.do("exec", self.other, "mount", "--bind", rebuilt, PROGRAM)
         self.expect_exit(self.run_job(**CHECK), 2, f"rank 1 ({self.other}) has",
                          "install the same lockstepd on all hosts")
-        self.expect_exit(self.run_job(foreseen=False), 2, 
-                         f"build: rank 1: differs from rank 0's on rank 1 ({self.other})")
+        self.expect_exit(self.run_job(foreseen=False), 2,
+                         f"build: rank 1: differs from rank 0's, on host {self.other}")
         self.assertEqual(self.place.store.committed(), {})
 
 

@@ -73,6 +73,17 @@ class Failure(TaskFaultTest):
         self.expect_said_of("evaluate() fails", 3, "evaluate",
                             "the task's evaluate(): it went wrong")
 
+    def test_that_makes_ranks_differ_is_told_with_what_must_be_alike(self):
+        for options, text in (
+                ("initialize() of the process", r"initial values: rank 1: differs from rank 0's, "
+                 r"on host .+: initialize\(\) must be a function of its seed alone\n"),
+                ("data_digest() of the process", r"data: rank 1: differs from rank 0's, on host .+: "
+                 r"data_digest\(\) and .* must be functions of the data alone")):
+            with self.subTest(options=options):
+                result = self.site(options.split("(")[0]).run(foreseen=False,
+                                                              **self.sections(options))
+                self.expect_exit(result, 2, re.compile("error: " + text))
+
 
 if __name__ == "__main__":
     main()

@@ -74,15 +74,15 @@ TEST_F(AgreeTest, WhoDiffersIsNamedInTheFirstPhaseThatDiffers) {
   const bool is_last = comm_.rank() == last;
   try {
     require_same(comm_, {{"alike", hash128("x")},
-                         {"build", hash128(is_last ? "1" : "2")},
+                         {"build", hash128(is_last ? "1" : "2"), "install one"},
                          {"later", hash128(std::to_string(comm_.rank()))}});
     FAIL() << "no rank may go on";
   } catch (const AgreedError& e) {
     EXPECT_EQ(e.code(), ErrorCode::kMismatch);
     EXPECT_EQ(e.rank(), last);
     EXPECT_EQ(std::string(e.what()), "build: rank " + std::to_string(last) +
-                                         ": differs from rank 0's on rank " + std::to_string(last) +
-                                         " (" + own_host() + ")");
+                                         ": differs from rank 0's, on host " + own_host() +
+                                         ": install one");
   }
   require_same(comm_, {{"usable afterwards", hash128("x")}});
 }
@@ -90,14 +90,14 @@ TEST_F(AgreeTest, WhoDiffersIsNamedInTheFirstPhaseThatDiffers) {
 TEST_F(AgreeTest, WhereRankZeroIsTheOddOneAllOthersDiffer) {
   if (comm_.size() < 2) return;
   std::string others;
-  for (int r = 1; r < comm_.size(); ++r)
-    others += (r > 1 ? ", " : "") + std::to_string(r) + " (" + own_host() + ")";
+  for (int r = 2; r < comm_.size(); ++r)
+    others += (r > 2 ? ", " : ", and on rank ") + std::to_string(r) + " (" + own_host() + ")";
   try {
     require_same(comm_, {{"model", hash128(comm_.is_root() ? "1" : "2")}});
     FAIL() << "no rank may go on";
   } catch (const AgreedError& e) {
     EXPECT_EQ(e.rank(), 1);
-    EXPECT_EQ(e.cause(), "differs from rank 0's on rank " + others);
+    EXPECT_EQ(e.cause(), "differs from rank 0's, on host " + own_host() + others);
   }
 }
 

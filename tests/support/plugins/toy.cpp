@@ -1,5 +1,6 @@
 // A plugin whose options say what is wrong with it.
 
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <stdexcept>
@@ -49,14 +50,18 @@ class Told : public ToyTask {
         if (::fork() == 0) std::exit(0);
       };
   }
-  std::string data_digest() const override { return told_; }
+  std::string data_digest() const override {
+    const bool own = told_.starts_with("data_digest() of the process");
+    return told_ + (own ? std::to_string(::getpid()) : "");
+  }
   void bind(const lockstep::TensorMemory& memory) override {
     fail_if(told_.starts_with("bind() fails"));
     ToyTask::bind(memory);
   }
   void initialize(std::uint64_t seed) override {
     fail_if(told_.starts_with("initialize() fails"));
-    ToyTask::initialize(seed);
+    const bool own = told_.starts_with("initialize() of the process");
+    ToyTask::initialize(own ? static_cast<std::uint64_t>(::getpid()) : seed);
   }
 
  private:
