@@ -172,6 +172,25 @@ void add_missing_commit(StoreView& view) {
 
 }  // namespace
 
+namespace {
+
+// What lies in a store's own folders is that store's: another one there would be swept, or write
+// into checkpoints.
+void require_outside(const FileSystem& files, const std::string& store) {
+  const std::filesystem::path path(store);
+  const auto own = {"attempts", "checkpoints", "pins", "tensorboard"};
+  for (auto folder = path; folder.has_relative_path(); folder = folder.parent_path()) {
+    const auto parent = folder.parent_path().string();
+    if (std::ranges::find(own, folder.filename().string()) == own.end() ||
+        !files.info(store_file(parent)))
+      continue;
+    throw Error(ErrorCode::kMismatch,
+                store + " lies within the store " + parent + "; did you mean that one?");
+  }
+}
+
+}  // namespace
+
 // Others may write meanwhile, so what they make first is read last: an attempt is claimed where
 // store.json and checkpoints/ are, and a record names a checkpoint that is there already.
 StoreView scan_store(const FileSystem& files, const std::string& store,
@@ -180,6 +199,7 @@ StoreView scan_store(const FileSystem& files, const std::string& store,
   StoreView view;
   const auto info = with_retries([&] { return files.info(store); });
   if (!info) {
+    require_outside(files, store);
     const auto parent = std::filesystem::path(store).parent_path().string();
     view.can_be_made = with_retries([&] { return files.info(parent); }).has_value();
     return view;
@@ -200,6 +220,7 @@ StoreView scan_store(const FileSystem& files, const std::string& store,
   const auto checkpoints = list_if_there(files, checkpoints_path(store));
   const bool in_use = !attempts.empty() || !checkpoints.empty();
   if (!view.id && in_use) view.id = read_store_id(files, store);
+  if (!view.id) require_outside(files, store);
   if (!view.id && files.info(store_file(checkpoints_path(store))))
     throw Error(ErrorCode::kMismatch, store + " is no store; did you mean " +
                                           checkpoints_path(store) + ", which is one?");

@@ -60,6 +60,24 @@ void require_known_parents(const StoreView& store, const NewestLineage& newest) 
   }
 }
 
+// Where the newest lineage holds nothing sound, what is outside of it may be all that is left.
+void require_another(const StoreView& store, const std::vector<Deletion>& chosen) {
+  const auto newest = newest_lineage(store);
+  const auto& line = newest.checkpoints;
+  const auto is_outside = [&](const Deletion& deletion) {
+    return std::ranges::find(line, deletion.checkpoint) == line.end();
+  };
+  const auto is_good = [&](const CheckpointId& id) {
+    const auto& examined = store.checkpoint(id)->examined;
+    return examined && examined->state == CheckpointState::kGood;
+  };
+  if (std::ranges::none_of(chosen, is_outside) || std::ranges::any_of(line, is_good)) return;
+  throw Error(ErrorCode::kInvalidConfig,
+              "--abandoned: attempt " + std::to_string(newest.attempt.value_or(0)) +
+                  "'s lineage holds no good checkpoint, so what is abandoned may be all that is "
+                  "left; pin what must stay (lockstep pin), or train on from it first");
+}
+
 [[noreturn]] void throw_begun() {
   throw Error(ErrorCode::kInUse, "a job has begun on this store: nothing more is deleted");
 }
@@ -92,10 +110,9 @@ std::vector<Deletion> look_at_pruned(const FileSystem& files, const std::string&
   bool sound = false;
   const auto& progress = request.progress;
   auto left = newest_lineage(view).checkpoints;
-  std::erase_if(left, [&](const CheckpointId& id) {
-    return !request.rule || view.checkpoint(id)->examined.has_value();
-  });
-  for (std::size_t i = 0; i < left.size(); ++i) {
+  std::erase_if(left,
+                [&](const CheckpointId& id) { return view.checkpoint(id)->examined.has_value(); });
+  for (std::size_t i = 0; i < left.size() && (request.rule || !sound); ++i) {
     auto* checkpoint = view.checkpoint(left[i]);
     const auto depth = sound ? Depth::kHeaders : Depth::kBytes;
     checkpoint->examined = examine(files, store, *checkpoint, depth, progress);
@@ -103,7 +120,9 @@ std::vector<Deletion> look_at_pruned(const FileSystem& files, const std::string&
     if (sound && progress.on_opened) progress.on_opened();
     sound = sound || checkpoint->examined->state == CheckpointState::kGood;
   }
-  return choose_pruned(view, request, read_pins(files, store));
+  const auto chosen = choose_pruned(view, request, read_pins(files, store));
+  require_another(view, chosen);
+  return chosen;
 }
 
 void delete_pruned(FileSystem& files, const std::string& store, const StoreView& view,

@@ -37,7 +37,8 @@ std::vector<Deletion> choose_pruned(const StoreView& store, const PruneRequest& 
                                     const std::set<CheckpointId>& pins);
 
 // Local: opens what the rule goes by, reads every byte of the newest good one, and chooses by the
-// pins there are. What can't be read now is Error(kIo), and nothing is chosen.
+// pins there are. What can't be read now is Error(kIo), and nothing is chosen; nor where something
+// abandoned would go while the newest lineage holds no good checkpoint: Error(kInvalidConfig).
 std::vector<Deletion> look_at_pruned(const FileSystem& files, const std::string& store,
                                      StoreView& view, const PruneRequest& request);
 

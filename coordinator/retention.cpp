@@ -1,5 +1,6 @@
 #include "coordinator/retention.h"
 
+#include <optional>
 #include <vector>
 
 #include "common/error.h"
@@ -30,8 +31,15 @@ std::vector<Entry> list_if_there(const FileSystem& files, const std::string& fol
 void unlink_files(FileSystem& files, const std::string& folder) {
   const auto entries = list_if_there(files, folder);
   files.unlink(folder + "/manifest.json");
+  // A folder that somebody put there stays, and so does its place; what takes space goes.
+  std::optional<Error> left;
   for (const auto& entry : entries)
-    files.unlink(folder + "/" + entry.name);
+    try {
+      files.unlink(folder + "/" + entry.name);
+    } catch (const Error& e) {
+      if (!left) left = e;
+    }
+  if (left) throw Error(*left);
   files.remove_folder(folder);
 }
 
@@ -113,15 +121,18 @@ void sweep(FileSystem& files, const std::string& store, std::int64_t mine,
 }  // namespace
 
 void sweep_partials(FileSystem& files, const std::string& store, std::int64_t mine) {
+  std::optional<Error> left;  // the first that stays; the others are swept all the same
   for (const auto& entry : files.list(checkpoints_path(store))) {
     if (entry.kind != EntryKind::kFolder) continue;
     try {
       sweep(files, store, mine, entry.name);
     } catch (const Error& e) {
+      if (e.code() == ErrorCode::kSuperseded) throw;
       // Its attempt is awake after all, and has renamed or removed it.
-      if (e.code() != ErrorCode::kNotFound) throw;
+      if (e.code() != ErrorCode::kNotFound && !left) left = e;
     }
   }
+  if (left) throw Error(*left);
 }
 
 void make_space(FileSystem& files, const std::string& store, std::int64_t mine,

@@ -33,6 +33,12 @@ std::string source_text(const Ground& ground, const CheckpointId& id) {
 
 namespace {
 
+// Adam's bias correction goes by the iteration, which is that of the run.
+constexpr auto kMomentsAnew =
+    "with adam and adamw the moments of what is not loaded begin at zero in the midst of the run: "
+    "its first steps, some hundred, are up to several times as long as usual; lower "
+    "optimizer.learning_rate for a while, or write scope: model, which begins at iteration 0";
+
 void apply(Ruling& ruling, const Request& request) {
   auto& reasons = ruling.record.reasons;
   ruling.selection = {request.model_only, request.exclude};
@@ -41,6 +47,7 @@ void apply(Ruling& ruling, const Request& request) {
     reasons.emplace_back("scope model: weights only; optimizer, data and iteration start anew");
   if (!request.exclude.empty())
     reasons.push_back("not loaded: " + enumerate(request.exclude, request.exclude.size()));
+  if (!request.exclude.empty() && !request.model_only) reasons.emplace_back(kMomentsAnew);
   if (request.skip_samples > 0)
     reasons.push_back(std::to_string(request.skip_samples) +
                       " samples of the data order are passed over");

@@ -3,6 +3,7 @@
 #include <ctime>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include <nlohmann/json.hpp>
 
@@ -17,6 +18,7 @@
 #include "coordinator/deadline.h"
 #include "coordinator/json_text.h"
 #include "coordinator/launch.h"
+#include "coordinator/lost_work.h"
 #include "coordinator/standing.h"
 
 namespace lockstep::cli {
@@ -52,6 +54,7 @@ struct Plan {
   DecisionRecord record;
   std::optional<Deadline> deadline;
   std::optional<double> save_s;          // what a save is known to take
+  std::string lost;                      // what a crash before it cost
   std::optional<std::string> objection;  // why it would end with 75 at once
   bool in_use = false;                   // another job is at work on the store
   int exit_code = 0;                     // the job's
@@ -80,6 +83,8 @@ DecisionRecord decide(const FileSystem& files, const LoadedConfig& loaded, const
       say("warning: " + damaged.file + " is damaged: " + damaged.why);
     plan.save_s = expected_save_seconds(decided);
     auto record = decided.ruling.record;
+    if (record.attempt)
+      plan.lost = lost_text(record, decided.store, launch.run.id, *record.attempt);
     const bool starts =
         record.kind == DecisionKind::kFresh || record.kind == DecisionKind::kRestore;
     if (starts && !launch.run.stable)
@@ -140,6 +145,7 @@ void print_for_people(const Plan& plan) {
   std::printf("%s\n", line.c_str());
   for (const auto& reason : record.reasons)
     print_indented("  because ", reason, screen);
+  if (!plan.lost.empty()) print_indented("  ", plan.lost, screen);
   if (plan.objection) print_indented("  ", *plan.objection, screen);
   std::printf("  checked: %s; exit code %d\n", record.verified_bytes ? "every byte" : "headers",
               plan.exit_code);

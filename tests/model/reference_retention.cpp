@@ -78,9 +78,11 @@ Pruned to_prune(const Facts& all, const Prune& prune, const std::set<CheckpointI
   Pruned pruned;
   // Every byte is read of what others go for.
   auto facts = all;
+  bool sound = false;
   for (const auto& id : line) {
     auto& fact = facts.checkpoints.at(id);
-    if (fact.state == State::kGood && fact.data_whole) break;
+    sound = fact.state == State::kGood && fact.data_whole;
+    if (sound) break;
     if (!fact.data_whole) fact.state = State::kDamaged;
   }
   if (prune.keep) {
@@ -95,8 +97,11 @@ Pruned to_prune(const Facts& all, const Prune& prune, const std::set<CheckpointI
   if (!prune.abandoned) return pruned;
   if (is_hidden(facts)) return {{}, ErrorCode::kInvalidConfig};
   const std::set<CheckpointId> held(line.begin(), line.end());
+  bool any = false;
   for (const auto& [id, fact] : facts.checkpoints)
-    if (!held.contains(id) && !pins.contains(id)) pruned.ids.insert(id);
+    if (!held.contains(id) && !pins.contains(id)) any = pruned.ids.insert(id).second || any;
+  // Nothing sound is left besides.
+  if (any && !sound) return {{}, ErrorCode::kInvalidConfig};
   return pruned;
 }
 

@@ -20,7 +20,7 @@ def quoted(text):
 def main():
     runbook, root = Path(sys.argv[1]), Path(sys.argv[2])
     sources = "\n".join(path.read_text() for folder in ("common", "coordinator", "worker")
-                        for path in sorted((root / folder).rglob("*.cpp")))
+                        for path in sorted((root / folder).rglob("*.[ch]*")))
     sources += "\n".join(path.read_text() for path in sorted((root / "deploy").rglob("*.sbatch")))
     joined = re.sub(r'"\s*\n\s*"', "", sources)
     fragments = list(quoted(runbook.read_text()))

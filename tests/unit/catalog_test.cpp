@@ -10,6 +10,7 @@
 #include "common/error.h"
 #include "coordinator/lineage.h"
 #include "coordinator/run_identity.h"
+#include "tests/support/expect_error.h"
 #include "tests/support/fault_file_system.h"
 #include "tests/support/store_on_disk.h"
 
@@ -118,6 +119,19 @@ void expect_mismatch(StoreOnDisk& disk, const std::string& fact) {
     EXPECT_EQ(e.code(), ErrorCode::kMismatch);
     EXPECT_THAT(e.what(), HasSubstr(fact));
   }
+}
+
+TEST(ScanStore, AStoreWithinAStoreIsAnError) {
+  StoreOnDisk disk("within");
+  disk.attempt("a");
+  disk.checkpoint({1, 10});
+  for (const std::string inner : {"/checkpoints", "/checkpoints/0001-0000000010", "/pins/new",
+                                  "/checkpoints/new", "/attempts/0001"})
+    EXPECT_THAT(testing::error_of(ErrorCode::kMismatch,
+                                  [&] { scan_store(disk.files(), disk.path() + inner); }),
+                HasSubstr("lies within the store " + disk.path() + "; did you mean that one?"))
+        << inner;
+  EXPECT_FALSE(scan_store(disk.files(), disk.path() + "/mine").exists) << "a user's own folder";
 }
 
 TEST(ScanStore, CheckpointsThatAreGoneOrBehindALinkNeverLookLikeAFirstStart) {

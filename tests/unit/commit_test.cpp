@@ -11,6 +11,7 @@
 #include "coordinator/pins.h"
 #include "coordinator/retainer.h"
 #include "coordinator/retention.h"
+#include "tests/support/expect_error.h"
 #include "tests/support/fault_file_system.h"
 #include "tests/support/store_on_disk.h"
 
@@ -22,6 +23,7 @@ using lockstep::testing::FaultFileSystem;
 using lockstep::testing::Op;
 using lockstep::testing::StoreOnDisk;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 namespace fs = std::filesystem;
 
@@ -217,6 +219,27 @@ TEST(Retention, TrashWithoutAManifestIsSweptNeverRestored) {
     EXPECT_EQ(path.find(".partial"), std::string::npos) << path;
   }
   EXPECT_THAT(good_ones(disk), ElementsAre("1@20"));
+}
+
+// Somebody put a folder into a checkpoint. It stays, and its place; the shards and all else go.
+TEST(Retention, AFolderInACheckpointHindersNoOtherSweep) {
+  StoreOnDisk disk("folder");
+  disk.attempt("a", {}, std::nullopt);
+  for (const std::int64_t at : {10, 20})
+    begin_commit(disk.files(), disk.path(), {1, at});
+  for (const std::int64_t at : {10, 20})
+    disk.files().create(partial_path(disk.path(), {1, at}) + "/shard")->finish();
+  disk.files().make_folder(partial_path(disk.path(), {1, 10}) + "/notes");
+  disk.attempt("b", CheckpointId{1, 20});
+  EXPECT_THAT(
+      testing::error_of(ErrorCode::kIo, [&] { sweep_partials(disk.files(), disk.path(), 2); }),
+      HasSubstr("/notes: "));
+  for (const auto& [path, text] : disk.content())
+    EXPECT_EQ(path.find("/shard"), std::string::npos) << path;
+  std::size_t left = 0;
+  for (const auto& entry : disk.files().list(checkpoints_path(disk.path())))
+    left += entry.name.starts_with(".") ? 1 : 0;
+  EXPECT_EQ(left, 1U);
 }
 
 // Nobody else would: an attempt that has no space for its first commit never sweeps behind it.
