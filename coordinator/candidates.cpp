@@ -28,12 +28,16 @@ std::string list_damaged(const Pick& pick) {
   return enumerate(each, each.size());
 }
 
+// `others`: checkpoints that no candidates are.
+std::string ways_out(bool others) {
+  return std::string("; write restore: fresh to start anew") +
+         (others ? ", or restore: A@N to take a checkpoint of another lineage (lockstep ls --all)"
+                 : "");
+}
+
 std::string all_damaged(const StoreView& store, const Pick& pick, const std::string& whose) {
   return "no good checkpoint in " + whose + ": " + list_damaged(pick) +
-         "; write restore: fresh to start anew" +
-         (pick.rejected.size() < store.checkpoints.size()
-              ? ", or restore: A@N to take a checkpoint of another lineage (lockstep ls --all)"
-              : "");
+         ways_out(pick.rejected.size() < store.checkpoints.size());
 }
 
 std::string too_much_lost(const Pick& pick, const CheckpointId& chosen, std::int64_t lost,
@@ -45,12 +49,14 @@ std::string too_much_lost(const Pick& pick, const CheckpointId& chosen, std::int
          "; raise it to allow that";
 }
 
-std::string none_there(const StoreView& store, const std::string& whose, bool nothing_at_all) {
+// `passed_over`: those that are not finite.
+std::string none_there(const StoreView& store, const std::string& whose, std::size_t passed_over) {
+  const bool nothing_at_all = passed_over == 0;
   auto text = "no " + std::string(nothing_at_all ? "" : "finite ") + "checkpoint in " + whose;
   if (nothing_at_all && !store.checkpoints.empty())
     text += "; the newest elsewhere in the store is " + to_text(store.checkpoints.back().id) +
             " (restore: " + to_text(store.checkpoints.back().id) + ")";
-  return text + "; write restore: fresh to start anew";
+  return text + ways_out(!nothing_at_all && passed_over < store.checkpoints.size());
 }
 
 }  // namespace
@@ -89,7 +95,7 @@ Pick pick_newest(const StoreView& store, std::span<const CheckpointId> candidate
   if (!pick.rejected.empty()) {
     pick.error = all_damaged(store, pick, whose);
   } else {
-    pick.error = none_there(store, whose, pick.reasons.empty());
+    pick.error = none_there(store, whose, pick.reasons.size());
   }
   return pick;
 }

@@ -91,7 +91,7 @@ constexpr Foreign kForeign[] = {
     {"trainer training train train_config training_config training_args training_arguments "
      "trainer_args callbacks hparams hyperparameters",
      kSections},
-    {"max_restarts failure_config",
+    {"max_restarts failure_config auto_requeue requeue restart_policy",
      "the batch script's or the supervisor's: see deploy/slurm and deploy/mpirun"},
     {"zero_optimization fsdp fsdp_config deepspeed",
      "not needed: each rank holds its own part of the optimizer's state"},
@@ -121,11 +121,17 @@ constexpr Foreign kForeign[] = {
     {"keep_period keep_every_n save_retain_interval save_period checkpoint_keep_period "
      "keep_checkpoint_every_n_hours keep_time_interval checkpoint.keep_multiple",
      "checkpoint.keep_every"},
-    {"load_best_model_at_end metric_for_best_model save_best_only save_top_k monitor save_best "
+    {"early_stopping early_stopping_patience early_stopping_threshold early_stop patience",
+     "a script's: one that follows metrics.jsonl calls 'lockstep stop STORE'"},
+    {"num_workers dataloader_num_workers prefetch_factor pin_memory persistent_workers",
+     "not needed: each rank reads ahead on a thread of its own"},
+    {"load_best_model_at_end", "checkpoint.keep_best, and 'restore: best' loads it"},
+    {"metric_for_best_model save_best_only save_top_k monitor save_best "
      "greater_is_better "
      "best_checkpoint_metric checkpoint_score_attribute checkpoint_score_order best_fn best_mode",
      "checkpoint.keep_best"},
-    {"save_steps save_interval save_freq save_every checkpoint_interval checkpoint_every "
+    {"save_steps save_strategy save_interval save_freq save_every checkpoint_interval "
+     "checkpoint_every "
      "every_n_train_steps save_interval_steps steps_per_checkpoint save_interval_updates "
      "checkpoint_frequency ckpt_interval checkpointing_steps save_every_n_steps "
      "val_check_and_save_interval non_persistent_save_interval checkpoint.steps checkpoint.every "
@@ -195,10 +201,12 @@ constexpr Foreign kForeign[] = {
     {"warmup_steps num_warmup_steps lr_warmup_iters warmup_iters warmup_iterations t_warmup "
      "lr_warmup_steps",
      "schedule.warmup"},
+    {"warmup_ratio warmup_fraction lr_warmup_fraction", "schedule.warmup, in iterations"},
     {"lr_decay_iters decay_steps t_max schedule.steps lr_decay_steps schedule.total",
      "schedule.iterations"},
     {"fp16 bf16 mixed_precision dtype param_dtype amp use_amp", "precision"},
-    {"eval_interval eval_steps val_check_interval eval_every check_val_every_n_epoch "
+    {"eval_interval eval_steps eval_strategy evaluation_strategy val_check_interval eval_every "
+     "check_val_every_n_epoch "
      "evaluation_interval eval_iters validation evaluation eval validate eval_freq val_interval "
      "evaluate.every evaluate.steps",
      "evaluate.interval"},

@@ -130,6 +130,11 @@ double seconds_until(std::int64_t epoch_s) {
   return static_cast<double>(epoch_s) - static_cast<double>(std::time(nullptr));
 }
 
+bool is_well(const JobSight& job) {
+  const auto& outcome = job.attempt->outcome;
+  return job.alive || (outcome && outcome->outcome == OutcomeKind::kFinished);
+}
+
 void add_attempt(std::vector<Row>& rows, const Status& status) {
   if (status.job.attempt == nullptr) {
     rows.push_back({"attempt", "none yet"});
@@ -138,7 +143,7 @@ void add_attempt(std::vector<Row>& rows, const Status& status) {
   const auto& attempt = *status.job.attempt;
   rows.push_back({"attempt", std::to_string(attempt.number)});
   rows.push_back(
-      {"state", {state_text(status.job), status.job.alive ? Colour::kGreen : Colour::kYellow}});
+      {"state", {state_text(status.job), is_well(status.job) ? Colour::kGreen : Colour::kYellow}});
   if (attempt.claim) {
     const auto& claim = *attempt.claim;
     rows.push_back({"run", claim.run});

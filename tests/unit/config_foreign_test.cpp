@@ -19,6 +19,10 @@ TEST(Foreign, ANameFromElsewhereIsToldWhatItIsHere) {
   const std::string any_ranks = "here that is not needed: any number of ranks loads";
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"resume: true", latest},
+      {"early_stopping: true", "calls 'lockstep stop STORE'"},
+      {"num_workers: 4", "reads ahead on a thread of its own"},
+      {"warmup_ratio: 0.1", "schedule.warmup, in iterations"},
+      {"load_best_model_at_end: true", "'restore: best' loads it"},
       {"resume: False", fresh},
       {"resume: 0", fresh},
       {"resume:", fresh},
