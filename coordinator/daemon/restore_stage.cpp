@@ -199,7 +199,15 @@ Hash128 values_of(const StateView& view) {
 // Others' code, on each rank: it may fail on one of them alone, and give each other values, of
 // which a checkpoint would hold a part of each rank's.
 void initialize(Job& job) {
-  agree(job.comm, "initialize", job.trained.initialize);
+  agree(job.comm, "initialize", [&] {
+    try {
+      job.trained.initialize();
+    } catch (const Error& e) {
+      // What it found damaged is no checkpoint: another one would not help.
+      if (e.code() != ErrorCode::kDamaged) throw;
+      throw Error(ErrorCode::kInvalidConfig, e.what());
+    }
+  });
   require_same(job.comm, {{"initial values", values_of(job.trained.view),
                            "initialize() must be a function of its seed alone"}});
 }

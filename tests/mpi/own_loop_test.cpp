@@ -292,21 +292,26 @@ TEST_F(OwnLoopTest, CallsInTheWrongOrderAreRefused) {
 }
 
 TEST_F(OwnLoopTest, AnInitializationThatFailsOnOneRankEndsAllAlike) {
-  Model model;
-  const auto failing = [&](OwnLoop& loop) {
-    add(loop, model);
-    loop.restore({.samples = 100, .digest = "d", .initialize = [&] {
-                    if (is_last()) throw Error(ErrorCode::kNotFound, "words.txt is not there");
-                    model.initialize();
-                  }});
-    ADD_FAILURE() << "was let through";
-  };
-  EXPECT_EQ(run(until(4), failing), 2);
-  if (!comm_.is_root()) return;
-  const auto outcome = read_small_file(*files_, folder_ + "/store/attempts/0001/outcome.json");
-  const auto text = "initialize: rank " + std::to_string(comm_.size() - 1) +
-                    ": the loop's initialize(): words.txt is not there";
-  EXPECT_NE(outcome.find(text), std::string::npos) << outcome;
+  int attempt = 0;
+  for (const auto code : {ErrorCode::kNotFound, ErrorCode::kDamaged}) {  // no checkpoint is damaged
+    Model model;
+    const auto failing = [&](OwnLoop& loop) {
+      add(loop, model);
+      loop.restore({.samples = 100, .digest = "d", .initialize = [&] {
+                      if (is_last()) throw Error(code, "words.txt is not there");
+                      model.initialize();
+                    }});
+      ADD_FAILURE() << "was let through";
+    };
+    EXPECT_EQ(run(until(4), failing), 2);
+    ++attempt;
+    if (!comm_.is_root()) continue;
+    const auto outcome = read_small_file(
+        *files_, folder_ + "/store/attempts/000" + std::to_string(attempt) + "/outcome.json");
+    const auto text = "initialize: rank " + std::to_string(comm_.size() - 1) +
+                      ": the loop's initialize(): words.txt is not there";
+    EXPECT_NE(outcome.find(text), std::string::npos) << outcome;
+  }
 }
 
 // A checkpoint holds a part of each rank's values: they must be the same.
