@@ -201,8 +201,6 @@ void Root::say_decision() const {
     log_.info(line);
 }
 
-namespace {}  // namespace
-
 CommitSteps Root::commit_steps(std::uint64_t checkpoint_bytes) {
   const auto& store = launch_.store_path;
   return {[this, &store, checkpoint_bytes](const CheckpointId& id) {
