@@ -85,9 +85,7 @@ DecisionRecord decide(const FileSystem& files, const LoadedConfig& loaded, const
     auto record = decided.ruling.record;
     if (record.attempt)
       plan.lost = lost_text(record, decided.store, launch.run.id, *record.attempt);
-    const bool starts =
-        record.kind == DecisionKind::kFresh || record.kind == DecisionKind::kRestore;
-    if (starts && !launch.run.stable)
+    if (needs_time(record.kind) && !launch.run.stable)
       record.reasons.push_back("no run id is set: a run of its own, such as " + launch.run.id +
                                ", is assumed");
     return record;

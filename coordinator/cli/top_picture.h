@@ -42,8 +42,8 @@ struct TopFacts {
   std::optional<std::int64_t> started_s;
   std::optional<std::int64_t> iteration;
   std::optional<std::int64_t> final_iteration;
-  double still_s =
-      0;  // so long the iteration has been the same, as this watch or the store's files tell
+  // So long the iteration has been the same, as this watch or the store's files tell.
+  double still_s = 0;
   std::optional<double> iterations_per_second;
   double samples_per_second = 0;
   std::vector<double> losses;      // ascending with the iteration; NaN: not finite

@@ -111,6 +111,16 @@ class Commands(BranchedStore):
         self.expect_words(self.said(1, "status", site.store.path), "crashed")
         self.assertFalse(self.json_of(1, "status", site.store.path)["alive"])
 
+    def test_plan_says_what_a_crash_cost(self):
+        site = self.origin.copy(self)
+        job = site.start(restore="latest", run={"id": "crash", "max_iterations": 10**6},
+                         task={"iteration_ms": 5}, checkpoint={"interval": 10**6})
+        job.until(lambda: site.store.iteration(4) > 60, "iteration 60 of attempt 4")
+        job.kill_all()
+        self.expect_words(self.said(0, "plan", "train.yaml", cwd=site.folder),
+                          r"attempt 4 had come to iteration (\d+): what it trained after 3@50 is "
+                          r"trained again, \d+ iterations")
+
     # ---- status ------------------------------------------------------------------------------
     def test_status_of_a_store_without_a_job_shows_the_last_outcome(self):
         out = self.said(1, "status", self.store.path)
